@@ -1,1 +1,12 @@
-"""OneOcc: dense 3D semantic occupancy around a legged robot from one panoramic camera."""
+"""OneOcc: dense 3D semantic occupancy around a legged robot from one panoramic camera.
+
+Importing this package registers its parts in mmdet3d's registries; that is all a config needs:
+`custom_imports = dict(imports=['projects.OneOcc.oneocc'], allow_failed_imports=False)`.
+"""
+from .compatibility import check_versions
+
+check_versions()
+
+from .version import __version__  # noqa: E402
+
+__all__ = ['__version__', 'check_versions']

@@ -1,0 +1,33 @@
+"""Packaging: one import name, `projects.OneOcc.oneocc` (a namespace package), and the data makers."""
+import re
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def read_version() -> str:
+    text = (ROOT / 'projects/OneOcc/oneocc/version.py').read_text()
+    return re.search(r"__version__ = '([^']+)'", text)[1]
+
+
+def requirements(name: str) -> list[str]:
+    lines = (ROOT / 'requirements' / name).read_text().splitlines()
+    return [line.split('#')[0].strip() for line in lines if line.split('#')[0].strip()]
+
+
+setup(
+    name='oneocc',
+    version=read_version(),
+    description='Panoramic 3D semantic occupancy for legged robots, an mmdet3d plug-in',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10,<3.13',
+    packages=find_namespace_packages(
+        include=['projects.OneOcc', 'projects.OneOcc.oneocc*', 'data_converters*']),
+    package_data={'data_converters.synthetic': ['*.txt', '*.json']},
+    install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),
+    extras_require={'tests': requirements('tests.txt'), 'optional': requirements('optional.txt')},
+)
