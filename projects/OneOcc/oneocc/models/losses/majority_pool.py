@@ -1,0 +1,41 @@
+"""Majority pooling of voxel labels: the coarse targets of multi-scale heads."""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .precision import IGNORE_INDEX
+
+
+def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """Labels of cells of factor^3 voxels, by the rule of LMSCNet.
+
+    A cell that holds a real class gets the most frequent one (empty and unknown voxels do not
+    vote, a tie goes to the lower label); else it is empty if any of its voxels is; else unknown.
+
+    Args:
+        labels: (..., X, Y, Z) integers, X, Y, Z multiples of `factor`.
+        factor: edge of a cell in voxels.
+
+    Returns:
+        (..., X/factor, Y/factor, Z/factor), dtype of `labels`.
+    """
+    if labels.dim() < 3 or factor < 1 or any(size % factor for size in labels.shape[-3:]):
+        raise ValueError(f'labels must be (..., X, Y, Z) with X, Y, Z multiples of the factor '
+                         f'{factor}, got {tuple(labels.shape)}')
+    if factor == 1:
+        return labels.clone()
+    *lead, x, y, z = labels.shape
+    cells = labels.reshape(-1, x // factor, factor, y // factor, factor, z // factor, factor)
+    cells = cells.permute(0, 1, 3, 5, 2, 4, 6).flatten(4).long()       # (L, X', Y', Z', factor^3)
+    real = (cells != ignore_index) & (cells != 0)
+    classes = int(cells[real].max()) + 1 if bool(real.any()) else 1
+    votes = F.one_hot(torch.where(real, cells, 0), classes)
+    votes = (votes * real[..., None]).sum(dim=-2)
+    # argmax does not promise the first of equal maxima on every device, so rank breaks the tie
+    rank = torch.arange(classes - 1, -1, -1, device=labels.device)
+    winner = (votes * classes + rank).argmax(dim=-1)
+    fallback = torch.where((cells == 0).any(dim=-1), 0, ignore_index)
+    pooled = torch.where(real.any(dim=-1), winner, fallback)
+    return pooled.reshape(*lead, *pooled.shape[1:]).to(labels.dtype)

@@ -1,0 +1,66 @@
+"""Keep losses in float32 (or float64) under autocast, and their zeros connected to the graph."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+IGNORE_INDEX = 255
+# what binary cross entropy gives for a probability of 0: its logarithm is clamped at -100
+LARGEST_LOG_TERM = 100.0
+
+
+def full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Run a loss without autocast, its first argument in float32 (float64 stays float64)."""
+
+    @functools.wraps(loss)
+    def wrapped(logits: Tensor, *args, **kwargs) -> Tensor:
+        if not logits.is_floating_point():
+            raise TypeError(f'{loss.__name__} expects floating-point logits, got {logits.dtype}')
+        with torch.autocast(logits.device.type, enabled=False):
+            if logits.dtype != torch.float64:
+                logits = logits.float()
+            return loss(logits, *args, **kwargs)
+
+    return wrapped
+
+
+def connected_zero(logits: Tensor) -> Tensor:
+    """Scalar 0 whose gradient with respect to `logits` exists and is 0, whatever they hold."""
+    return logits.flatten()[:0].sum()
+
+
+def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """numerator / denominator, 0 (with gradient 0) where the denominator is not positive."""
+    positive = denominator > 0
+    ratio = numerator / torch.where(positive, denominator, torch.ones_like(denominator))
+    return torch.where(positive, ratio, torch.zeros_like(ratio))
+
+
+def negative_log(ratio: Tensor) -> Tensor:
+    """-log of a ratio in [0, 1], at most 100 as in binary cross entropy, gradient 0 at ratio 0."""
+    # float rounding may lift a ratio of sums slightly above 1
+    ratio = ratio.clamp(max=1)
+    positive = ratio > torch.finfo(ratio.dtype).tiny
+    term = -torch.where(positive, ratio, torch.ones_like(ratio)).log()
+    return torch.where(positive, term.clamp(max=LARGEST_LOG_TERM),
+                       torch.full_like(term, LARGEST_LOG_TERM))
+
+
+def check_logits_and_labels(logits: Tensor, labels: Tensor) -> None:
+    """Raise unless logits are (B, C+1, ...) and labels integers of shape (B, ...)."""
+    if logits.dim() < 2:
+        raise ValueError(f'logits must be (B, C+1, ...), got shape {tuple(logits.shape)}')
+    expected = (logits.shape[0], *logits.shape[2:])
+    if tuple(labels.shape) != expected:
+        raise ValueError(f'labels must have shape {expected} to match logits '
+                         f'{tuple(logits.shape)}, got {tuple(labels.shape)}')
+    if labels.is_floating_point() or labels.is_complex():
+        raise TypeError(f'labels must hold integers, got {labels.dtype}')
+
+
+def pooled_by_class(values: Tensor) -> Tensor:
+    """(B, C+1, ...) -> (C+1, N): one row a class over all voxels of all samples."""
+    return values.transpose(0, 1).flatten(1)
