@@ -1,0 +1,135 @@
+"""A valid set of a few small frames on disk, in the format that the converters write.
+
+Not a world: a floor, two walls and boxes of random classes, images of a smooth direction-dependent
+colour plus noise. Enough for every code path that reads a set; nothing can be learnt from it.
+"""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+QUAD_CLASSES = ('vehicle', 'pedestrian', 'road', 'building', 'vegetation', 'terrain')
+HUMAN_CLASSES = ('road', 'sidewalk', 'building', 'vegetation', 'car',
+                 'truck', 'bus', 'two_wheeler', 'person', 'pole')
+GRID = {'shape': [16, 16, 4], 'voxel_size': 0.8, 'origin': [-6.4, -6.4, -1.2]}
+LIGHTINGS = ('day', 'dusk', 'night')
+
+# A lens that looks straight down: camera x = right = -ego y, y down the image = -ego x.
+CAM_FROM_EGO_DOWN = [[0., -1., 0., 0.], [-1., 0., 0., 0.], [0., 0., -1., 0.1], [0., 0., 0., 1.]]
+CAM_FROM_EGO_LEVEL = [[1., 0., 0., 0.], [0., 1., 0., 0.], [0., 0., 1., -0.1], [0., 0., 0., 1.]]
+LIDAR_FROM_EGO = [[0., 1., 0., 0.], [-1., 0., 0., 0.], [0., 0., 1., -0.2], [0., 0., 0., 1.]]
+
+
+def write_tiny_dataset(root: str | Path,
+                       kind: str = 'quad',
+                       frames: int = 3,
+                       splits: tuple[str, ...] = ('train', 'val'),
+                       image_size: tuple[int, int] = (64, 32),
+                       grid: dict | None = None,
+                       seed: int = 0) -> Path:
+    """Write a set; returns ``root``.
+
+    Args:
+        root: data root of the set (the folder of ``infos_{split}.json``).
+        kind: 'quad' (view ``raw``: a downward Taylor annulus; six classes) or 'human' (view
+            ``equi``: a full sphere; ten classes).
+        frames: frames of each split, one sequence a split, lightings in turn.
+        image_size: (width, height).
+        grid: ``shape``, ``voxel_size``, ``origin``; 16x16x4 of 0.8 m by default.
+    """
+    root, grid = Path(root), grid or GRID
+    rng = np.random.default_rng(seed)
+    classes = {'quad': QUAD_CLASSES, 'human': HUMAN_CLASSES}[kind]
+    key = 'x'.join(map(str, grid['shape']))
+    for number, split in enumerate(splits):
+        sequence = f'seq{number:02d}'
+        entries, counts = [], np.zeros(256, dtype=np.int64)
+        for index in range(frames):
+            frame = f'{index:06d}'
+            entry = _entry(kind, sequence, frame, index, image_size, key)
+            labels = _labels(rng, grid['shape'], len(classes))
+            counts += np.bincount(labels.ravel(), minlength=256)
+            _write_files(root, entry, rng, labels, grid, classes, image_size)
+            entries.append(entry)
+        metainfo = {
+            'format': 'oneocc-infos', 'version': 1,
+            'dataset': {'quad': 'quadsim', 'human': 'humansim'}[kind], 'split': split,
+            'classes': list(classes), 'grid': grid,
+            'class_counts': counts[:len(classes) + 1].tolist(),
+            'unknown_share': float(counts[255] / counts.sum())}
+        infos = {'metainfo': metainfo, 'data_list': entries}
+        (root / f'infos_{split}.json').write_text(json.dumps(infos), encoding='utf-8')
+    return root
+
+
+def camera_entry(kind: str, image_size: tuple[int, int]) -> tuple[str, dict, list]:
+    """View name, camera dict and ``cam_from_ego`` of the tiny rig."""
+    from projects.OneOcc.oneocc.geometry import EquirectCamera, TaylorCamera
+    width, height = image_size
+    if kind == 'human':
+        return 'equi', EquirectCamera(width, height).to_dict(), CAM_FROM_EGO_LEVEL
+    # Sees from 60 degrees below the horizon (inner circle) to 30 above it (outer circle).
+    inner, outer = 0.12 * height, 0.48 * height
+    slope = (outer - inner) / np.deg2rad(90)
+    offset = outer - slope * np.deg2rad(30)
+    camera = TaylorCamera(
+        coefficients=[offset, -slope], principal_point=(width / 2 + 0.7, height / 2 - 0.3),
+        affine=[[1.0, 0.01], [-0.005, 1.0]], width=width, height=height,
+        radius_range=(inner, outer))
+    return 'raw', camera.to_dict(), CAM_FROM_EGO_DOWN
+
+
+def _entry(kind: str, sequence: str, frame: str, index: int, image_size: tuple[int, int],
+           grid_key: str) -> dict:
+    view, camera, cam_from_ego = camera_entry(kind, image_size)
+    folder = f'recordings/{sequence}'
+    pose = np.eye(4)
+    pose[:3, 3] = (0.3 * index, 0.05 * index, 0.6)
+    return {
+        'sample_id': f'{sequence}/{frame}', 'sequence': sequence, 'frame': frame,
+        'time': 0.1 * index, 'lighting': LIGHTINGS[index % 3], 'weather': 'clear',
+        'map': 'map00', 'world_from_ego': pose.tolist(), 'world_from_body': pose.tolist(),
+        'cameras': {
+            view: {**camera, 'cam_from_ego': cam_from_ego, 'image': f'{folder}/{view}/{frame}.png'},
+        },
+        'lidars': {
+            'lidar': {'lidar_from_ego': LIDAR_FROM_EGO, 'path': f'{folder}/lidar/{frame}.npz'}},
+        'occupancy': {grid_key: f'occupancy/{sequence}/{frame}.npz'},
+    }
+
+
+def _labels(rng: np.random.Generator, shape: list[int], num_classes: int) -> np.ndarray:
+    labels = np.zeros(shape, dtype=np.uint8)
+    labels[:, :, 0] = 1 + np.arange(shape[1])[None, :] * num_classes // shape[1]
+    labels[0, :, 1:] = labels[:, -1, 1:] = 3
+    for _ in range(6):
+        i, j = rng.integers(1, shape[0] - 2), rng.integers(1, shape[1] - 2)
+        labels[i:i + 2, j:j + 2, 1:3] = rng.integers(1, num_classes + 1)
+    labels[-1, :, 1:] = 255
+    return labels
+
+
+def _write_files(root: Path, entry: dict, rng: np.random.Generator, labels: np.ndarray, grid: dict,
+                 classes: tuple[str, ...], image_size: tuple[int, int]) -> None:
+    (view, camera), = entry['cameras'].items()
+    lidar = entry['lidars']['lidar']['path']
+    occupancy, = entry['occupancy'].values()
+    for path in (camera['image'], lidar, occupancy):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+    width, height = image_size
+    v, u = np.mgrid[:height, :width]
+    smooth = np.stack([
+        128 + 100 * np.sin(2 * np.pi * u / width), 255 * v / height,
+        128 + 100 * np.cos(2 * np.pi * u / width)], axis=-1)
+    image = np.clip(smooth + rng.normal(0, 10, smooth.shape), 0, 255).astype(np.uint8)
+    Image.fromarray(image).save(root / camera['image'])
+    points = rng.uniform((-5, -5, -1), (5, 5, 1.5), (200, 3)).astype(np.float32)
+    np.savez_compressed(
+        root / lidar, points=points, intensity=rng.random(200).astype(np.float32),
+        label=rng.integers(1, len(classes) + 1, 200).astype(np.uint8), dynamic=rng.random(200) < 0.1)
+    np.savez_compressed(
+        root / occupancy, labels=labels, voxel_size_m=np.float64(grid['voxel_size']),
+        origin_m=np.asarray(grid['origin'], dtype=np.float64), classes=np.asarray(classes))
