@@ -1,4 +1,4 @@
-"""Info files: what fits passes unchanged, what does not is named with file, entry and both values."""
+"""Info files: what fits passes unchanged, what does not is named with file, entry and value."""
 import copy
 import json
 

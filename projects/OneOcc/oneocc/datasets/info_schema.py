@@ -1,15 +1,16 @@
-"""The info files `infos_{split}.json`: one schema for the converters that write and the datasets that read.
+"""The info files `infos_{split}.json`: one schema for converters that write and datasets that read.
 
-An info file is `{"metainfo": {...}, "data_list": [...]}`, plain JSON as mmengine's BaseDataset reads it. Poses and
-transforms are 4x4 row-major lists, metres, named `a_from_b`; times are seconds; paths are relative to the
-data root. Standard library only, so that a converter needs nothing else.
+An info file is `{"metainfo": {...}, "data_list": [...]}`, plain JSON as mmengine's BaseDataset
+reads it. Poses and transforms are 4x4 row-major lists, metres, named `a_from_b`; times are seconds;
+paths are relative to the data root. Standard library only, so that a converter needs nothing else.
 """
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Sequence
+from typing import Any
 
 FORMAT = 'oneocc-infos'
 VERSION = 1
@@ -21,7 +22,7 @@ ROTATION_TOLERANCE = 1e-4
 
 
 class InfoError(ValueError):
-    """An info file that breaks the schema; the message names the file, the entry and both values."""
+    """An info file against the schema; the message names file, entry, expected and actual."""
 
 
 def grid_key(shape: Sequence[int]) -> str:
@@ -73,7 +74,7 @@ def validate_infos(infos: dict, source: str | Path = 'infos') -> dict:
     """Check a whole info file and return it unchanged.
 
     Raises:
-        InfoError: Names `source`, the first wrong entry, the key, what was expected and what is there.
+        InfoError: Names `source`, the first wrong entry, the key, the expected and the actual.
     """
     where = str(source)
     _require(isinstance(infos, dict) and set(infos) == {'metainfo', 'data_list'}, where,
