@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from projects.OneOcc.oneocc.geometry.frustum_bins import frustum_ids_from_pixels
+from projects.OneOcc.oneocc.geometry.frustums import frustum_ids_from_pixels
 from projects.OneOcc.oneocc.models.losses import (
     class_weights_from_counts,
     frustum_proportion,

@@ -42,14 +42,6 @@ def majority_label(labels: Iterable[np.ndarray], num_classes: int) -> np.ndarray
     return votes.argmax(axis=0).astype(np.uint8)
 
 
-def constant_scores(prediction: np.ndarray, labels: Iterable[np.ndarray], num_classes: int) -> dict:
-    """Scores (see `ssc_counts.scores`) of one and the same prediction for every frame."""
-    total = np.zeros((num_classes + 1, num_classes + 1), dtype=np.uint64)
-    for label in labels:
-        total += confusion_matrix(prediction, np.asarray(label), num_classes)
-    return scores(total)
-
-
 def yardstick_scores(train_labels: Iterable[np.ndarray], val_labels: Iterable[np.ndarray],
                      num_classes: int) -> dict[str, dict]:
     """Scores of both yardsticks on the validation labels: dict(majority=..., empty=...)."""

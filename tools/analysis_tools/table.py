@@ -1,0 +1,79 @@
+"""Make a results table from the metrics.json of several runs, in the paper's column order.
+
+    python tools/analysis_tools/table.py --runs 'work_dirs/*/seed*' --layout classes --out TABLE.md
+    python tools/analysis_tools/table.py --runs 'work_dirs/*/seed*' --layout lighting \
+        --update README.md --table lighting --rows 'monoscene_quadsim=MonoScene' 'oneocc_quadsim=OneOcc'
+
+Runs of one config are one row, mean and sample standard deviation over them (its seeds).
+`--update FILE --table NAME` replaces what stands between the lines `<!-- table:NAME -->` and
+`<!-- /table -->` of FILE, so that no number is typed by hand.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from projects.OneOcc.oneocc.evaluation.run_tables import (
+    TableError,
+    find_runs,
+    group_runs,
+    markdown_table,
+    replace_block,
+)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--runs', nargs='+', required=True,
+                        help='glob patterns of metrics.json files or of folders that hold them')
+    parser.add_argument('--layout', choices=('classes', 'ablation', 'lighting'), default='classes',
+                        help='classes: Tables 2 and 3; ablation: Table 4; lighting: Table 5')
+    parser.add_argument('--rows', nargs='+', metavar='CONFIG=LABEL',
+                        help='rows in this order (default: all configs, alphabetically)')
+    parser.add_argument('--out', type=Path, help='file to write the table to')
+    parser.add_argument('--update', type=Path, help='markdown file that holds the marked block')
+    parser.add_argument('--table', metavar='NAME', help='name of the block in the --update file')
+    args = parser.parse_args(argv)
+    if (args.update is None) != (args.table is None):
+        parser.error('--update and --table belong together')
+    for row in args.rows or []:
+        if '=' not in row:
+            parser.error(f'--rows expects CONFIG=LABEL, got {row!r}')
+    return args
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is either the old one or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    rows = dict(row.split('=', 1) for row in args.rows) if args.rows else None
+    try:
+        table = markdown_table(group_runs(find_runs(args.runs)), args.layout, rows)
+        if args.update is not None:
+            updated = replace_block(args.update.read_text(), args.table, table)
+            write_text(args.update, updated)
+    except (TableError, OSError) as error:
+        print(f'table.py: {error}', file=sys.stderr)
+        return 1
+    if args.out is not None:
+        write_text(args.out, table + '\n')
+    print(table)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
