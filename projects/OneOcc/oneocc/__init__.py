@@ -7,7 +7,7 @@ from .compatibility import check_versions
 
 check_versions()
 
-from . import evaluation  # noqa: E402
+from . import baselines, evaluation, models  # noqa: E402
 from .version import __version__  # noqa: E402
 
-__all__ = ['__version__', 'check_versions', 'evaluation']
+__all__ = ['__version__', 'baselines', 'check_versions', 'evaluation', 'models']

@@ -14,6 +14,6 @@ __all__ = [
     'TaylorCamera', 'annulus_unroll_map', 'azimuth_elevation', 'bilinear_sample',
     'camera_from_dict', 'check_points', 'check_rigid', 'check_shape', 'cross_grid_index',
     'cross_grid_indices', 'elevation_limits', 'frustum_ids_from_pixels', 'make_ring_continuous',
-    'panoramic_frustums', 'read_ocamcalib', 'refit_inverse', 'ring_interpolate', 'ring_pad', 'transform_points',
-    'unwrap', 'unwrap_map', 'write_ocamcalib',
+    'panoramic_frustums', 'read_ocamcalib', 'refit_inverse', 'ring_interpolate', 'ring_pad',
+    'transform_points', 'unwrap', 'unwrap_map', 'write_ocamcalib',
 ]
