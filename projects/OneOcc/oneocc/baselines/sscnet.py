@@ -87,14 +87,15 @@ def balance_mask(labels: Tensor, generator: torch.Generator | None = None, ratio
         (B, X, Y, Z) bool; a sample without occupied voxels counts nothing, one without empty ones only
         its occupied voxels.
     """
-    mask = (labels != 0) & (labels != ignore_index)
-    for selected, sample in zip(mask.flatten(1), labels.flatten(1)):
+    samples = labels.flatten(1)
+    mask = (samples != 0) & (samples != ignore_index)
+    for selected, sample in zip(mask, samples):
         empty = torch.nonzero(sample == 0).squeeze(1)
         draws = ratio * int(selected.sum())
         if len(empty) and draws:
             picked = torch.randint(len(empty), (draws,), generator=generator, device='cpu').to(empty.device)
             selected[empty[picked]] = True
-    return mask
+    return mask.view(labels.shape)
 
 
 def balanced_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor, legacy_norm: bool = False,
