@@ -1,0 +1,256 @@
+"""Bi-Grid Voxelization and view-to-view sampling (section 3.4, Eq. 5-8).
+
+Shapes: B batch, V views, S scales, N voxels of a grid in C order, C channels.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn as nn
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from ..geometry import CartesianGrid, CylindricalGrid
+from ..ops import view_sample
+from .amoe3d import PolarInjection
+from .calibration_cache import sample_camera
+from .gait_compensation import Features, GaitCorrection
+from .polar_pyramid import PolarPyramid
+from .voxel_projection import VoxelProjection
+
+
+class GridLifting(nn.Module):
+    """Lift all views onto one grid (Eq. 6, 7) and merge the views where they see the voxel.
+
+    The weights of the scales are a softmax of two terms: one linear in the sampled feature
+    itself, and one from the voxel's range and height (a small MLP; no azimuth, so that turning
+    the world turns the volume). Both start at zero, so every scale starts with weight 1 / S.
+    Views are merged by a softmax over the views that see the voxel, its logits from the same MLP.
+
+    Args:
+        centers: (N, 3) voxel centres in the ego frame, metres.
+        channels: C of the features.
+        views: names, in a fixed order.
+        num_scales: S.
+        hidden: width of the position MLP.
+    """
+
+    def __init__(self, centers: Tensor, channels: int, views: Sequence[str], num_scales: int,
+                 hidden: int = 16) -> None:
+        super().__init__()
+        self.projection = VoxelProjection(centers)
+        radius = centers[:, :2].norm(dim=-1)
+        position = torch.stack((radius, centers[:, 2]), dim=-1)  # (N, 2), metres
+        position = position / position.abs().amax(0).clamp(min=1e-6)
+        self.register_buffer('position', position.float(), persistent=False)
+        self.score = nn.ModuleDict({
+            view: nn.Linear(channels, num_scales) for view in views})
+        self.place = nn.ModuleDict({
+            view: nn.Sequential(nn.Linear(2, hidden), nn.GELU(),
+                                nn.Linear(hidden, num_scales + int(len(views) > 1)))
+            for view in views})
+        self.init_zero()
+
+    def init_zero(self) -> None:
+        """All scales and all views of equal weight."""
+        for view in self.score:
+            for layer in (self.score[view], self.place[view][-1]):
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    def scale_weights(self, view: str, sampled: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Convex weights of the scales of one view (Eq. 7) and the view's own logit.
+
+        Args:
+            sampled: (B, S, N, C) samples of each scale.
+
+        Returns:
+            (B, N, S) float32, summing to one; (N,) float32, None with a single view.
+        """
+        score = self.score[view]
+        # logit s sees sample s only: (B, S, N, C) . (S, C) -> (B, N, S)
+        logits = (sampled @ score.weight.to(sampled.dtype)[:, :, None]).squeeze(-1)
+        place = self.place[view](self.position.to(score.weight.dtype)).float()
+        scales = logits.shape[1]
+        logits = logits.transpose(1, 2).float() + score.bias.float() + place[:, :scales]
+        return logits.softmax(-1), place[:, scales] if place.shape[1] > scales else None
+
+    def forward(self, features: Features, calibrations: Mapping[str, Sequence[Mapping]],
+                image_sizes: Mapping[str, tuple[int, int]], ring_views: Sequence[str],
+                correction: GaitCorrection) -> tuple[Tensor, Tensor]:
+        """Lift.
+
+        Returns:
+            volume (B, N, C), zero where no view sees the voxel; visible (B, N) bool.
+        """
+        lifted, seen, logits = [], [], []
+        for view in self.score:
+            scales = sorted(features[view])
+            maps = [features[view][s] for s in scales]
+            pixels, valid = self._project(calibrations[view], image_sizes[view], maps[0].device,
+                                          correction.motion)
+            shifts = None
+            if correction.shifts is not None:
+                shifts = [correction.shifts[view][s] for s in scales]
+            sampled = view_sample(maps, pixels, valid, image_size=image_sizes[view],
+                                  wrap=view in ring_views, shifts=shifts).transpose(2, 3)
+            weights, logit = self.scale_weights(view, sampled)  # sampled (B, S, N, C)
+            weights = weights.to(sampled.dtype).transpose(1, 2)[..., None]  # (B, S, N, 1)
+            lifted.append((sampled * weights).sum(1))
+            seen.append(valid)
+            logits.append(logit)
+        if len(lifted) == 1:
+            return lifted[0], seen[0]
+        return merge_views(torch.stack(lifted, 1), torch.stack(seen, 1), torch.stack(logits))
+
+    @torch.compiler.disable
+    def _project(self, calibrations, image_size, device, motion) -> tuple[Tensor, Tensor]:
+        """Cameras are objects and their answers are remembered: nothing to compile here."""
+        with torch.autocast(device_type=device.type, enabled=False):
+            return self.projection(calibrations, image_size, device, motion)
+
+
+def merge_views(
+        lifted: Tensor,  # (B, V, N, C)
+        seen: Tensor,  # (B, V, N) bool
+        logits: Tensor  # (V, N)
+) -> tuple[Tensor, Tensor]:
+    """Softmax over the views that see a voxel; one view alone has weight one, none gives zero.
+
+    Returns:
+        (B, N, C), visible (B, N) bool.
+    """
+    scores = logits.to(torch.float32).expand(seen.shape).masked_fill(~seen, float('-inf'))
+    visible = seen.any(1)
+    # a row of -inf has no softmax: give it zeros, and mask the answer
+    scores = torch.where(visible[:, None], scores, torch.zeros_like(scores))
+    weights = scores.softmax(1) * seen
+    return (lifted * weights.to(lifted.dtype)[..., None]).sum(1), visible
+
+
+@MODELS.register_module()
+class BiGridViewTransformer(BaseModule):
+    """Lift panoramic features onto a Cartesian and a cylindrical grid (Eq. 5-8).
+
+    Args:
+        grid: of the Cartesian grid: shape, voxel_size (m), origin (m).
+        channels: C of the features and of the volumes.
+        cylinder: of the cylindrical grid: shape (R, PHI, Z), radius_range (m), z_range (m).
+            None derives it: radius to the farthest corner of the Cartesian grid in steps of
+            about its voxel, PHI = 2 X, the same heights.
+        grids: ('cartesian', 'cylindrical'), or ('cartesian',) for single-grid lifting.
+        injection: 'neck' hands the polar volumes of levels 1, 2, 4 to the neck (hierarchical
+            injection); 'volume' folds level 1 into the Cartesian volume here (Eq. 8 at l = 1),
+            for a neck that knows nothing of polar grids.
+        views: views that are lifted; `ring_views` of them are equirectangular.
+        scales: strides of the features.
+        gait: config of GaitDisplacementCompensation, its channels, views and scales filled in
+            from here; None for no compensation.
+    """
+
+    levels = (1, 2, 4)
+
+    def __init__(self, grid: Mapping, channels: int, cylinder: Mapping | None = None,
+                 grids: Sequence[str] = ('cartesian', 'cylindrical'), injection: str = 'neck',
+                 views: Sequence[str] = ('equi', 'raw'), ring_views: Sequence[str] = ('equi',),
+                 scales: Sequence[int] = (1, 4, 8, 16), gait: Mapping | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if tuple(grids) not in (('cartesian',), ('cartesian', 'cylindrical')):
+            raise ValueError("grids must be ('cartesian',) or ('cartesian', 'cylindrical'), "
+                             f'got {tuple(grids)}')
+        if injection not in ('neck', 'volume'):
+            raise ValueError(f"injection must be 'neck' or 'volume', got {injection!r}")
+        self.views, self.scales = tuple(views), tuple(scales)
+        self.ring_views = tuple(view for view in views if view in ring_views)
+        self.grid = CartesianGrid(**grid)
+        self.lift = nn.ModuleDict({'cartesian': self._lifting(self.grid, channels)})
+        self.polar_grid, self.inject = None, None
+        if 'cylindrical' in grids:
+            self.polar_grid = CylindricalGrid(**(cylinder or surrounding_cylinder(self.grid)))
+            self.lift['cylindrical'] = self._lifting(self.polar_grid, channels)
+            levels = self.levels if injection == 'neck' else (1,)
+            self.polar = PolarPyramid(self.polar_grid, self.grid, channels, levels)
+            if injection == 'volume':
+                self.inject = PolarInjection(channels, channels)
+        self.gait = None
+        if gait is not None:
+            compensated = self.ring_views if gait.get('mode') == 'rotation' else self.views
+            self.gait = MODELS.build(dict(
+                dict(channels=channels, views=compensated, scales=self.scales), **gait))
+
+    def _lifting(self, grid, channels: int) -> GridLifting:
+        return GridLifting(grid.centers().reshape(-1, 3), channels, self.views, len(self.scales))
+
+    def init_weights(self) -> None:
+        """Scales and views start with equal weights, whatever a parent's `init_cfg` did."""
+        super().init_weights()
+        for lifting in self.lift.values():
+            lifting.init_zero()
+
+    def forward(self, features: Features, data_samples: Sequence,
+                image_sizes: Mapping[str, tuple[int, int]]) -> dict:
+        """Lift a batch; every sample with its own calibration.
+
+        Args:
+            features: {view: {scale: (B, C, H/s, W/s)}}.
+            data_samples: B samples whose metainfo holds `cameras`
+                {view: {'camera': OmniCamera, 'cam_from_ego': (4, 4)}}.
+            image_sizes: {view: (H, W)} of the images that the features come from.
+
+        Returns:
+            'cartesian' (B, C, X, Y, Z); 'visible' (B, X, Y, Z) bool; with the second grid
+            'cylindrical' (B, C, R, PHI, Z), 'cylindrical_visible' (B, R, PHI, Z) bool and, with
+            injection in the neck, 'polar' {l: (B, C, X/l, Y/l, Z/l)} gathered onto the
+            Cartesian grid.
+        """
+        maps = {view: {s: features[view][s] for s in self.scales} for view in self.views}
+        calibrations = self._calibrations(data_samples)
+        correction = GaitCorrection() if self.gait is None else self.gait(maps)
+
+        def lift(name, grid):
+            volume, visible = self.lift[name](maps, calibrations, image_sizes, self.ring_views,
+                                              correction)
+            # (B, N, C) -> (B, C, X, Y, Z); the memory stays channels-last
+            return (volume.unflatten(1, grid.shape).permute(0, 4, 1, 2, 3),
+                    visible.unflatten(1, grid.shape))
+
+        cartesian, visible = lift('cartesian', self.grid)
+        volumes = dict(cartesian=cartesian, visible=visible)
+        if self.polar_grid is None:
+            return volumes
+        cylindrical, polar_visible = lift('cylindrical', self.polar_grid)
+        polar = self.polar(cylindrical)
+        if self.inject is None:
+            volumes['polar'] = polar
+        else:
+            volumes['cartesian'] = self.inject(cartesian, polar[1])
+        return dict(volumes, cylindrical=cylindrical, cylindrical_visible=polar_visible)
+
+    def _calibrations(self, data_samples: Sequence) -> dict[str, list[Mapping]]:
+        found = {view: [sample_camera(sample, view) for sample in data_samples]
+                 for view in self.views}
+        for view in self.ring_views:
+            for calibration in found[view]:
+                if not calibration['camera'].periodic:
+                    raise ValueError(f'ring view {view!r} must have a periodic camera, got '
+                                     f'{type(calibration["camera"]).__name__}')
+        return found
+
+
+def surrounding_cylinder(grid: CartesianGrid) -> dict:
+    """A cylindrical grid that just holds a Cartesian one, with cells of about its voxel size.
+
+    R reaches the farthest corner, PHI = 2 X (an arc of one voxel at X / pi voxels from the
+    axis), the heights are equal. R is rounded up to a multiple of 4, for levels 2 and 4.
+    """
+    x, y, z = grid.shape
+    size = float(grid.voxel_size)
+    corners = [max(abs(o), abs(o + n * size)) for o, n in zip(grid.origin[:2], (x, y))]
+    radius = (corners[0]**2 + corners[1]**2)**0.5
+    rings = -(-int(radius / size + 1) // 4) * 4
+    low = float(grid.origin[2])
+    return dict(shape=(rings, 2 * x, z), radius_range=(0.0, rings * size),
+                z_range=(low, low + z * size))

@@ -1,0 +1,40 @@
+"""Depthwise-separable 3D convolution, the brick of the lightweight decoder (section 3.6).
+
+Shapes: B batch, C channels, volumes (B, C, X, Y, Z).
+"""
+from __future__ import annotations
+
+import math
+
+import torch.nn as nn
+from torch import Tensor
+
+
+def group_norm(channels: int, num_groups: int) -> nn.GroupNorm:
+    """GroupNorm over at most `num_groups` groups, fewer where they do not divide the channels."""
+    return nn.GroupNorm(math.gcd(channels, num_groups), channels)
+
+
+class DepthwiseSeparable3D(nn.Module):
+    """Depthwise k x k x k, then pointwise 1x1x1; GroupNorm after each, GELU between, residual.
+
+    The residual is added where the shape does not change. Without a norm over the batch, a
+    batch of one trains as well as a batch of four.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, kernel_size: int = 3,
+                 num_groups: int = 8) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv3d(in_channels, in_channels, kernel_size, stride=stride,
+                                   padding=kernel_size // 2, groups=in_channels, bias=False)
+        self.norm_depthwise = group_norm(in_channels, num_groups)
+        self.pointwise = nn.Conv3d(in_channels, out_channels, 1, bias=False)
+        self.norm_pointwise = group_norm(out_channels, num_groups)
+        self.activation = nn.GELU()
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B, in, X, Y, Z) -> (B, out, X / stride, Y / stride, Z / stride)."""
+        out = self.activation(self.norm_depthwise(self.depthwise(volume)))
+        out = self.norm_pointwise(self.pointwise(out))
+        return self.activation(volume + out if self.residual else out)
