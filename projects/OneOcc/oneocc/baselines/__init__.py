@@ -1,4 +1,7 @@
 """Methods of the comparison tables; importing this room registers their parts."""
+from .lmscnet import LMSCNet
 from .monoscene import ContextRelationPrior
+from .point_occupancy import PointOccupancyEncoder
+from .sscnet import SSCNet, SSCNetHead
 
-__all__ = ['ContextRelationPrior']
+__all__ = ['ContextRelationPrior', 'LMSCNet', 'PointOccupancyEncoder', 'SSCNet', 'SSCNetHead']
