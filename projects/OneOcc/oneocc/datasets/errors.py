@@ -1,0 +1,49 @@
+"""What goes wrong with a sample, by name."""
+from __future__ import annotations
+
+import logging
+
+import torch
+from mmengine.logging import print_log
+
+
+class CorruptSampleError(ValueError):
+    """One frame on disk cannot be used; the message names the file, the expected and the actual."""
+
+
+class TooManyCorruptSamplesError(CorruptSampleError):
+    """So many frames of a training set are corrupt that the run must not go on."""
+
+
+class CorruptSampleCount:
+    """The corrupt samples of one training set, counted once each.
+
+    The marks live in shared memory, so that the worker processes of one data loader count
+    together. The ranks of a distributed run do not share it: each stops at the limit by itself.
+
+    Args:
+        length: number of samples in the set.
+        max_share: largest tolerated share of corrupt samples, a fraction of ``length``.
+    """
+
+    def __init__(self, length: int, max_share: float) -> None:
+        if not 0 <= max_share <= 1:
+            raise ValueError(f'max_share must be a fraction in [0, 1], but got {max_share}')
+        self.max_share = max_share
+        self._marks = torch.zeros(length, dtype=torch.uint8).share_memory_()
+
+    def __len__(self) -> int:
+        return int(self._marks.sum())
+
+    def record(self, index: int, error: CorruptSampleError) -> None:
+        """Name and count a corrupt sample; raise once their share exceeds the limit."""
+        total = len(self._marks)
+        if not self._marks[index]:
+            self._marks[index] = 1
+            print_log(
+                f'corrupt sample replaced ({len(self)} of {total} so far): {error}',
+                logger='current', level=logging.WARNING)
+        if len(self) > self.max_share * total:
+            raise TooManyCorruptSamplesError(
+                f'{len(self)} of {total} training samples are corrupt, more than the tolerated '
+                f'{100 * self.max_share:g} %; the last one: {error}') from error

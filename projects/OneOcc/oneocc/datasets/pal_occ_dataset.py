@@ -1,0 +1,203 @@
+"""Panoramic occupancy frames, read from an ``infos_{split}.json``."""
+from __future__ import annotations
+
+import json
+import os
+import os.path as osp
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mmdet3d.registry import DATASETS, TRANSFORMS
+from mmengine.dataset import BaseDataset
+
+from ..geometry import CartesianGrid, OmniCamera, camera_from_dict
+from .errors import CorruptSampleCount, CorruptSampleError
+from .info_schema import read_infos
+
+_PLAIN_KEYS = ('sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'map')
+
+
+@DATASETS.register_module()
+class PALOccDataset(BaseDataset):
+    """Frames of a panoramic annular lens or an equirectangular camera with voxel labels.
+
+    After loading, ``metainfo`` carries plain values only (they travel into checkpoints):
+    ``dataset``, ``split``, ``classes``, ``palette``, ``grid`` (dict of ``shape``, ``voxel_size``,
+    ``origin``), ``class_counts`` (C + 1 integers, empty first) and ``unknown_share``.
+
+    A corrupt frame raises :class:`CorruptSampleError` at once in test mode. In training it is
+    named in the log, counted, and replaced by the next usable frame, always the same one; when
+    more than ``max_corrupt_share`` of the set is corrupt the run stops.
+
+    Args:
+        ann_file: the info file, relative to ``data_root``.
+        data_root: folder of one set; paths inside the info file are relative to it.
+        pipeline: transforms, built from ``mmdet3d.registry.TRANSFORMS``.
+        lighting: keep only frames of this lighting, or of these.
+        weather: keep only frames of this weather, or of these.
+        stride: keep every stride-th frame of each sequence.
+        max_corrupt_share: largest tolerated share of corrupt frames while training.
+
+    Raises:
+        FileNotFoundError: the info file is missing; the message says how to get the set.
+        ValueError: the info file breaks the schema (a pose that is not finite, an empty split,
+            ...), has other classes, or no frame passes the filters.
+    """
+
+    def __init__(self,
+                 ann_file: str,
+                 data_root: str = '',
+                 pipeline: Sequence = (),
+                 lighting: str | Sequence[str] | None = None,
+                 weather: str | Sequence[str] | None = None,
+                 stride: int = 1,
+                 max_corrupt_share: float = 0.01,
+                 **kwargs: Any) -> None:
+        if int(stride) != stride or stride < 1:
+            raise ValueError(f'stride must be a positive integer, but got {stride}')
+        self.stride = int(stride)
+        self.max_corrupt_share = max_corrupt_share
+        self._wanted = {'lighting': _as_set(lighting), 'weather': _as_set(weather)}
+        self._cameras: dict[str, OmniCamera] = {}
+        self.corrupt: CorruptSampleCount | None = None
+        # Built here and not by Compose, so that it works whatever the default scope is.
+        pipeline = [TRANSFORMS.build(t) if isinstance(t, Mapping) else t for t in pipeline]
+        super().__init__(
+            ann_file=ann_file, data_root=data_root, pipeline=pipeline,
+            data_prefix=kwargs.pop('data_prefix', {}), **kwargs)
+
+    def full_init(self) -> None:
+        """Load, filter and check that something is left."""
+        if self._fully_initialized:
+            return
+        indices = self._indices
+        if indices == 0 or (isinstance(indices, Sequence) and not indices):
+            raise ValueError(f'{self.ann_file}: indices={indices} leaves no frame')
+        super().full_init()
+        self.corrupt = CorruptSampleCount(len(self), self.max_corrupt_share)
+
+    def load_data_list(self) -> list[dict]:
+        """Read the info file and merge its metainfo into the dataset's."""
+        if not osp.isfile(self.ann_file):
+            raise FileNotFoundError(_how_to_get(self.ann_file, self.data_root))
+        content = read_infos(self.ann_file)
+        found = dict(content['metainfo'])
+        classes = tuple(found.pop('classes'))
+        expected = self._metainfo.get('classes')
+        if expected is None:
+            self._metainfo['classes'] = classes
+        elif tuple(expected) != classes:
+            raise ValueError(
+                f'{self.ann_file}: expected the classes {tuple(expected)}, but the file has '
+                f'{classes}')
+        for key, value in found.items():
+            self._metainfo.setdefault(key, value)
+        return content['data_list']
+
+    def filter_data(self) -> list[dict]:
+        """Keep the wanted lighting and weather, and every stride-th frame of each sequence."""
+        kept = self.data_list
+        for key, wanted in self._wanted.items():
+            if wanted is None:
+                continue
+            present = sorted({str(info.get(key)) for info in kept})
+            kept = [info for info in kept if info.get(key) in wanted]
+            if not kept:
+                raise ValueError(
+                    f'{self.ann_file}: no frame with {key} in {sorted(wanted)}; the file has '
+                    f'{present}')
+        seen: dict[str, int] = defaultdict(int)
+        strided = []
+        for info in kept:
+            if seen[info['sequence']] % self.stride == 0:
+                strided.append(info)
+            seen[info['sequence']] += 1
+        return strided
+
+    def get_data_info(self, idx: int) -> dict:
+        """One frame as the transforms want it.
+
+        Returns: dict of ``sample_id``, ``cameras`` (view -> ``camera``, ``cam_from_ego``),
+        ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``),
+        ``occupancy_paths`` (grid name -> path), ``world_from_ego``, ``world_from_body``,
+        ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain keys of the info.
+
+        Raises:
+            CorruptSampleError: a calibration that no camera model accepts.
+        """
+        info = super().get_data_info(idx)
+        results: dict[str, Any] = {key: info[key] for key in _PLAIN_KEYS}
+        for key in ('world_from_ego', 'world_from_body'):
+            results[key] = np.asarray(info[key], dtype=np.float64)
+        results['cameras'], results['img_paths'] = {}, {}
+        for view, entry in info['cameras'].items():
+            calibration = {k: v for k, v in entry.items() if k not in ('image', 'cam_from_ego')}
+            results['img_paths'][view] = osp.join(self.data_root, entry['image'])
+            results['cameras'][view] = {
+                'camera': self._camera(calibration, f'sample {info["sample_id"]}, camera {view}'),
+                'cam_from_ego': np.asarray(entry['cam_from_ego'], dtype=np.float64),
+            }
+        results['lidars'] = {
+            name: {
+                'path': osp.join(self.data_root, entry['path']),
+                'lidar_from_ego': np.asarray(entry['lidar_from_ego'], dtype=np.float64),
+            } for name, entry in info['lidars'].items()}
+        results['occupancy_paths'] = {
+            grid: osp.join(self.data_root, path) for grid, path in info['occupancy'].items()}
+        classes = self._metainfo['classes']
+        results.update(
+            sample_idx=info['sample_idx'], grid=self._grid(), classes=classes,
+            num_classes=len(classes))
+        return results
+
+    def __getitem__(self, idx: int) -> Any:
+        """One packed sample; see the class for what happens to corrupt ones."""
+        if not self._fully_initialized:
+            self.full_init()
+        idx = range(len(self))[idx]
+        if self.test_mode:
+            return self.prepare_data(idx)
+        for step in range(len(self)):
+            candidate = (idx + step) % len(self)
+            try:
+                return self.prepare_data(candidate)
+            except CorruptSampleError as error:
+                self.corrupt.record(candidate, error)
+        raise CorruptSampleError(f'{self.ann_file}: every one of the {len(self)} frames is corrupt')
+
+    def _grid(self) -> CartesianGrid:
+        return CartesianGrid.from_dict(self._metainfo['grid'])
+
+    def _camera(self, entry: dict, where: str) -> OmniCamera:
+        # A set has a handful of calibrations and thousands of frames.
+        key = json.dumps(entry, sort_keys=True)
+        if key not in self._cameras:
+            try:
+                self._cameras[key] = camera_from_dict(entry)
+            except (KeyError, TypeError, ValueError) as error:
+                raise CorruptSampleError(f'{self.ann_file}, {where}: {error}') from error
+        return self._cameras[key]
+
+
+def _as_set(wanted: str | Sequence[str] | None) -> set[str] | None:
+    if wanted is None:
+        return None
+    return {wanted} if isinstance(wanted, str) else set(wanted)
+
+
+def _how_to_get(path: str, data_root: str) -> str:
+    """What to tell somebody whose set is not where the config looks."""
+    name = osp.basename(osp.normpath(data_root)) if data_root else 'NAME'
+    root = os.environ.get('ONEOCC_DATA')
+    if name.removesuffix('-mini') in ('quadsim', 'humansim'):
+        mini = ' --mini' if name.endswith('-mini') else ''
+        command = (f'python data_converters/create_data.py {name.removesuffix("-mini")} '
+                   f'--out {data_root} --seed 0{mini}')
+    else:
+        command = f'python data_converters/create_data.py --help, with --out {data_root}'
+    return (
+        f'{path} does not exist. The environment variable ONEOCC_DATA must name the folder that '
+        f'holds the sets (now: {root if root else "unset, so ./data"}). To make this set: '
+        f'{command}')

@@ -1,0 +1,180 @@
+"""The two augmentations that a panorama allows: turning about the vertical, and mirroring.
+
+Both are changes of the ego frame, ``x_new = R x_old`` with R a rotation about z or the mirror
+y -> -y. Points and labels move with R; every camera's ``cam_from_ego`` is composed with the
+inverse, so that a voxel centre keeps landing on the pixel that shows it.
+"""
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from ...geometry import CartesianGrid, EquirectCamera
+
+MIRROR_Y = np.diag([1.0, -1.0, 1.0, 1.0])
+
+
+@TRANSFORMS.register_module()
+class RandomAzimuthRoll(BaseTransform):
+    """Turn the panorama about the vertical axis by a random angle.
+
+    ``labels=False``: equirectangular images are rolled by a whole number of pixels and their
+    calibration turns with them; ego frame, points and labels stay. Other views stay as they are.
+
+    ``labels=True``: the ego frame itself turns by a random multiple of 90 degrees, for images,
+    calibration, poses, points and labels together. Nothing is resampled, so it is exact. An
+    equirectangular image is rolled to stay aligned with the ego frame where its width is
+    divisible by 4; any other view keeps its image and gets the turned calibration.
+
+    Args:
+        prob: share of frames that are turned.
+        labels: which of the two forms.
+
+    Raises:
+        ValueError: ``labels=False`` without an equirectangular view, or ``labels=True`` with a
+            grid that is not square in x, y and centred on the ego origin.
+    """
+
+    def __init__(self, prob: float = 1.0, labels: bool = False) -> None:
+        self.prob, self.labels = _probability(prob), labels
+
+    def transform(self, results: dict) -> dict:
+        if random.random() >= self.prob:
+            return results
+        if self.labels:
+            return turn_world(results, random.randrange(4))
+        return roll_views(results, random.uniform(0, 2 * math.pi))
+
+    def __repr__(self) -> str:
+        return f'RandomAzimuthRoll(prob={self.prob}, labels={self.labels})'
+
+
+@TRANSFORMS.register_module()
+class RandomMirror(BaseTransform):
+    """Swap left and right in images, calibration, poses, points and labels together.
+
+    Args:
+        prob: share of frames that are mirrored.
+
+    Raises:
+        ValueError: a grid that is not centred on the ego origin in y.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        self.prob = _probability(prob)
+
+    def transform(self, results: dict) -> dict:
+        return mirror_world(results) if random.random() < self.prob else results
+
+    def __repr__(self) -> str:
+        return f'RandomMirror(prob={self.prob})'
+
+
+def roll_views(results: dict, angle: float) -> dict:
+    """Roll every equirectangular image to the right by ``angle`` (rad), to the nearest pixel."""
+    rolled = False
+    for view, entry in results['cameras'].items():
+        if not isinstance(entry['camera'], EquirectCamera):
+            continue
+        width = entry['camera'].width
+        shift = round(angle * width / (2 * math.pi)) % width
+        # A direction that moves right by phi has turned clockwise about z.
+        turn = rotation_about_z(-2 * math.pi * shift / width)
+        _replace(results, view, np.roll(results['imgs'][view], shift, axis=1),
+                 entry['camera'], turn @ entry['cam_from_ego'])
+        rolled = True
+    if not rolled:
+        raise ValueError(
+            f'{results["sample_id"]}: rolling needs an equirectangular view, but there are only '
+            f'{sorted(results["cameras"])}; use UnwrapPanorama before, or labels=True')
+    return results
+
+
+def turn_world(results: dict, quarters: int) -> dict:
+    """Turn the ego frame: ``x_new = Rz(90 deg * quarters) x_old``, exactly."""
+    quarters %= 4
+    if quarters == 0:
+        return results
+    turn = quarter_turn(quarters)
+    for view, entry in results['cameras'].items():
+        camera, image = entry['camera'], results['imgs'][view]
+        cam_from_ego = entry['cam_from_ego'] @ turn.T
+        if isinstance(camera, EquirectCamera) and camera.width % 4 == 0:
+            # Counter-clockwise about z is towards smaller phi: the image moves to the left.
+            image = np.roll(image, -quarters * camera.width // 4, axis=1)
+            cam_from_ego = turn @ cam_from_ego
+        _replace(results, view, image, camera, cam_from_ego)
+    if 'gt_occ' in results:
+        _require_centred(results['grid'], square=True)
+        results['gt_occ'] = np.ascontiguousarray(np.rot90(results['gt_occ'], quarters, (0, 1)))
+    return _move_ego(results, turn)
+
+
+def mirror_world(results: dict) -> dict:
+    """Mirror the ego frame: ``y_new = -y_old``."""
+    for view, entry in results['cameras'].items():
+        camera = entry['camera']
+        _replace(results, view, np.ascontiguousarray(results['imgs'][view][:, ::-1]),
+                 camera.mirrored(), camera.mirror @ entry['cam_from_ego'] @ MIRROR_Y)
+    if 'gt_occ' in results:
+        _require_centred(results['grid'], square=False)
+        results['gt_occ'] = np.ascontiguousarray(results['gt_occ'][:, ::-1])
+    return _move_ego(results, MIRROR_Y)
+
+
+def quarter_turn(quarters: int) -> np.ndarray:
+    """Rz(90 deg * quarters) as (4, 4) float64 of exact zeros and ones."""
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarters % 4]
+    turn = np.eye(4)
+    turn[:2, :2] = [[cos, -sin], [sin, cos]]
+    return turn
+
+
+def rotation_about_z(angle: float) -> np.ndarray:
+    """Rz(angle) as (4, 4) float64, counter-clockwise seen from above."""
+    turn = np.eye(4)
+    turn[:2, :2] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    return turn
+
+
+def _move_ego(results: dict, new_from_old: np.ndarray) -> dict:
+    """Points and poses in the new ego frame; the loaders look at the mark left here."""
+    if 'points' in results:
+        points = results['points'].copy()
+        points[:, :3] = points[:, :3] @ new_from_old[:3, :3].T.astype(np.float32)
+        results['points'] = points
+    for key in ('world_from_ego', 'world_from_body'):
+        if key in results:
+            # Both matrices are their own transposed inverse; a mirrored pose is left-handed.
+            results[key] = results[key] @ new_from_old.T
+    before = results.get('ego_from_recorded_ego', np.eye(4))
+    results['ego_from_recorded_ego'] = new_from_old @ before
+    return results
+
+
+def _replace(results: dict, view: str, image: np.ndarray, camera: object,
+             cam_from_ego: np.ndarray) -> None:
+    # A new dict: the old one may be shared with the dataset or with another sample.
+    results['imgs'][view] = image
+    results['cameras'][view] = {'camera': camera, 'cam_from_ego': cam_from_ego}
+
+
+def _require_centred(grid: CartesianGrid, square: bool) -> None:
+    size = float(grid.voxel_size)
+    centre = [float(grid.origin[axis]) + 0.5 * grid.shape[axis] * size for axis in (0, 1)]
+    off = [abs(value) > 1e-6 * size for value in centre]
+    if off[1] or (square and (off[0] or grid.shape[0] != grid.shape[1])):
+        need = 'square in x, y and centred on the ego origin' if square else 'centred in y'
+        raise ValueError(
+            f'this augmentation needs a grid that is {need}, but got the shape '
+            f'{tuple(grid.shape)} with its centre at x, y = {centre} m')
+
+
+def _probability(prob: float) -> float:
+    if not 0 <= prob <= 1:
+        raise ValueError(f'prob must be in [0, 1], but got {prob}')
+    return prob

@@ -1,0 +1,72 @@
+"""Smaller or larger images whose calibration follows."""
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class ResizeView(BaseTransform):
+    """Resample one view to a given size, image and calibration together.
+
+    A triangle filter as wide as the larger of the two pixels, so that shrinking does not alias;
+    the width of an equirectangular view is periodic.
+
+    Args:
+        view: name of the view.
+        height, width: new size in pixels.
+
+    Raises:
+        KeyError: the view has not been loaded.
+    """
+
+    def __init__(self, view: str, height: int, width: int) -> None:
+        if height < 1 or width < 1:
+            raise ValueError(f'height and width must be positive, but got {height} and {width}')
+        self.view, self.height, self.width = view, height, width
+
+    def transform(self, results: dict) -> dict:
+        if self.view not in results.get('imgs', {}):
+            raise KeyError(
+                f'{results.get("sample_id")}: no image {self.view!r} to resize; loaded are '
+                f'{sorted(results.get("imgs", {}))}')
+        entry = results['cameras'][self.view]
+        wrap = entry['camera'].periodic
+        image = results['imgs'][self.view]
+        results['imgs'][self.view] = resize_image(image, self.height, self.width, wrap)
+        results['cameras'][self.view] = {
+            'camera': entry['camera'].resized(self.width, self.height),
+            'cam_from_ego': entry['cam_from_ego'],
+        }
+        return results
+
+    def __repr__(self) -> str:
+        return f'ResizeView(view={self.view!r}, height={self.height}, width={self.width})'
+
+
+def resize_image(image: np.ndarray, height: int, width: int, wrap: bool) -> np.ndarray:
+    """Resample (H, W, 3) uint8 to (height, width, 3) uint8; ``wrap`` makes the width periodic."""
+    rows = filter_matrix(image.shape[0], height, False)
+    columns = filter_matrix(image.shape[1], width, wrap)
+    # (h, H) x (H, W, 3) and then (w, W) x (h, W, 3).
+    squeezed = np.tensordot(rows, image.astype(np.float32), axes=(1, 0))
+    resized = np.matmul(columns, squeezed)
+    return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=16)
+def filter_matrix(old: int, new: int, wrap: bool) -> np.ndarray:
+    """(new, old) float32 weights of a triangle filter with half-pixel centres; rows sum to 1."""
+    scale = old / new
+    reach = max(scale, 1.0)
+    centres = (np.arange(new) + 0.5) * scale
+    first = np.floor(centres - reach).astype(int)
+    taps = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 2)
+    weights = np.clip(1 - np.abs(taps + 0.5 - centres[:, None]) / reach, 0, None)
+    columns = taps % old if wrap else np.clip(taps, 0, old - 1)
+    matrix = np.zeros((new, old))
+    np.add.at(matrix, (np.arange(new)[:, None], columns), weights)
+    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)

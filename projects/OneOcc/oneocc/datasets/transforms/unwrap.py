@@ -1,0 +1,85 @@
+"""The annular image as an equirectangular one (Eq. 1)."""
+from __future__ import annotations
+
+import json
+import math
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from ...geometry import EquirectCamera, OmniCamera, unwrap, unwrap_map
+
+_CACHED_MAPS = 8
+
+
+@TRANSFORMS.register_module()
+class UnwrapPanorama(BaseTransform):
+    """Add an equirectangular view, resampled from another one with bilinear weights.
+
+    The new view is a virtual :class:`EquirectCamera` at the lens centre, aligned with the ego
+    frame: its ``cam_from_ego`` is a pure translation. Directions that the lens does not see are
+    black. The sampling map is made once per calibration.
+
+    Args:
+        height, width: size of the new view in pixels.
+        elevation_min_deg, elevation_max_deg: band of the new view; the full sphere by default.
+        source, target: names of the view that is read and of the one that is added.
+        keep_raw: keep the source view beside the new one.
+
+    Raises:
+        ValueError: the band is empty or leaves the sphere.
+        KeyError: the source view has not been loaded.
+    """
+
+    def __init__(self,
+                 height: int,
+                 width: int,
+                 elevation_min_deg: float = -90.0,
+                 elevation_max_deg: float = 90.0,
+                 source: str = 'raw',
+                 target: str = 'equi',
+                 keep_raw: bool = True) -> None:
+        if not -90 <= elevation_min_deg < elevation_max_deg <= 90:
+            raise ValueError(
+                'the elevation band must lie within [-90, 90] degrees and not be empty, but got '
+                f'[{elevation_min_deg}, {elevation_max_deg}]')
+        self.camera = EquirectCamera(
+            width, height, math.radians(elevation_min_deg), math.radians(elevation_max_deg))
+        self.band_deg = (elevation_min_deg, elevation_max_deg)
+        self.source, self.target, self.keep_raw = source, target, keep_raw
+        self._maps: OrderedDict[tuple, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
+
+    def transform(self, results: dict) -> dict:
+        if self.source not in results.get('imgs', {}):
+            raise KeyError(
+                f'{results.get("sample_id")}: no image {self.source!r} to unwrap; loaded are '
+                f'{sorted(results.get("imgs", {}))}')
+        entry = results['cameras'][self.source]
+        raw, raw_from_ego = entry['camera'], entry['cam_from_ego']
+        rotation = raw_from_ego[:3, :3]
+        image = unwrap(results['imgs'][self.source], self._map(raw, rotation))
+        equi_from_ego = np.eye(4)
+        equi_from_ego[:3, 3] = rotation.T @ raw_from_ego[:3, 3]
+        results['imgs'][self.target] = image
+        results['cameras'][self.target] = {'camera': self.camera, 'cam_from_ego': equi_from_ego}
+        if not self.keep_raw:
+            del results['imgs'][self.source], results['cameras'][self.source]
+        return results
+
+    def _map(self, raw: OmniCamera, raw_from_equi: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Source pixels (H, W, 2) and validity (H, W) of the new view; kept per calibration."""
+        # Rounded, so that the same mounting after four quarter turns is the same key.
+        key = (json.dumps(raw.to_dict(), sort_keys=True), raw_from_equi.round(12).tobytes())
+        if key not in self._maps:
+            self._maps[key] = unwrap_map(self.camera, raw, raw_from_equi)
+            if len(self._maps) > _CACHED_MAPS:
+                self._maps.popitem(last=False)
+        self._maps.move_to_end(key)
+        return self._maps[key]
+
+    def __repr__(self) -> str:
+        return (f'UnwrapPanorama({self.camera.height}x{self.camera.width}, elevation '
+                f'{self.band_deg} deg, {self.source} -> {self.target}, keep_raw={self.keep_raw})')

@@ -1,0 +1,18 @@
+"""Tiny sets on disk for the tests of this room."""
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_dataset import write_tiny_dataset
+
+
+@pytest.fixture
+def quad_root(tmp_path) -> Path:
+    """Three frames (day, dusk, night) with a raw annulus, splits train and val."""
+    return write_tiny_dataset(tmp_path / 'quadsim-mini')
+
+
+@pytest.fixture
+def human_root(tmp_path) -> Path:
+    """Three frames with an equirectangular image, split cross_train."""
+    return write_tiny_dataset(tmp_path / 'humansim-mini', 'human', splits=('cross_train',))
