@@ -17,7 +17,7 @@ MAY_IMPORT_ROOMS = {
     'datasets': {'geometry', 'structures'},
     'evaluation': set(),
     'visualization': {'geometry', 'structures'},
-    'engine': {'structures'},
+    'engine': {'structures', 'visualization'},
 }
 NEVER_MM = {'geometry'}
 OPTIONAL = {'open3d', 'mayavi', 'viser', 'rerun', 'plotly', 'pyvista', 'torchvision', 'spconv', 'kornia'}

@@ -7,9 +7,10 @@ from .compatibility import check_versions
 
 check_versions()
 
-from . import baselines, datasets, evaluation, models, structures  # noqa: E402
+from . import baselines, datasets, engine, evaluation, models, structures  # noqa: E402
 from .version import __version__  # noqa: E402
 
 __all__ = [
-    '__version__', 'baselines', 'check_versions', 'datasets', 'evaluation', 'models', 'structures',
+    '__version__', 'baselines', 'check_versions', 'datasets', 'engine', 'evaluation', 'models',
+    'structures',
 ]

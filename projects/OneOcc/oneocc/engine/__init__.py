@@ -1,0 +1,18 @@
+"""What the runner needs beyond mmengine: safe checkpoints, exact resuming, hooks, mixed precision."""
+from .amp import OneOccAmpOptimWrapper
+from .checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from .checkpoint_hook import OneOccCheckpointHook
+from .loops import ResumableEpochLoop, ResumableIterLoop
+from .runner import OneOccRunner
+from .training_hooks import (
+    ClassCountsHook,
+    NonFiniteLossError,
+    NonFiniteLossHook,
+    ProgressBarHook,
+)
+
+__all__ = [
+    'CheckpointError', 'ClassCountsHook', 'NonFiniteLossError', 'NonFiniteLossHook',
+    'OneOccAmpOptimWrapper', 'OneOccCheckpointHook', 'OneOccRunner', 'ProgressBarHook',
+    'ResumableEpochLoop', 'ResumableIterLoop', 'read_checkpoint', 'write_checkpoint',
+]
