@@ -103,7 +103,10 @@ def _band_edges(
     if isinstance(edges, str):
         if edges == 'uniform':
             low, high = elevation_limits(camera, matrix)
-            return torch.linspace(low - 1e-6, high + 1e-6, bands + 1, dtype=torch.float64)
+            limits = torch.linspace(low, high, bands + 1, dtype=torch.float64)
+            # Visibility is the camera's word; a rounded elevation must not fall off the last band.
+            limits[0], limits[-1] = low - 1e-2, high + 1e-2
+            return limits
         if edges != 'quantile':
             raise ValueError(f"edges: expected 'uniform', 'quantile' or a list, got {edges!r}")
         if theta.numel() < bands:
