@@ -7,8 +7,7 @@ from torch import nn
 from projects.OneOcc.oneocc.baselines.monoscene import ContextRelationPrior
 from projects.OneOcc.oneocc.baselines.monoscene_weights import convert_state_dict
 from projects.OneOcc.oneocc.models.aspp3d import ASPP3D, ASPPHead3D
-from projects.OneOcc.oneocc.models.unet3d import (DDRBottleneck, Downsample3D, Process3D, UNet3D,
-                                                  Upsample3D)
+from projects.OneOcc.oneocc.models.unet3d import DDRBottleneck, Downsample3D, Process3D, UNet3D, Upsample3D
 from tests.goldens.frame import Golden, family
 
 BLOCKS = {

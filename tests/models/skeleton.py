@@ -1,4 +1,4 @@
-"""A small MonoScene skeleton on the tiny rig of `rig.py`, for tests of the whole model."""
+"""A small MonoScene skeleton on the tiny rig of `two_view_rig.py`, for tests of the whole model."""
 from __future__ import annotations
 
 from mmdet3d.registry import MODELS
@@ -7,7 +7,7 @@ from torch import nn
 
 import projects.OneOcc.oneocc  # noqa: F401  registers the parts
 from projects.OneOcc.oneocc.structures import OccDataSample
-from tests.models import rig
+from tests.models import two_view_rig as rig
 
 NUM_CLASSES = 3
 BACKBONE = dict(type='mmdet.ResNet', depth=18, base_channels=8, stem_channels=8, out_indices=(0, 1, 2, 3),

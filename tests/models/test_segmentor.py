@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from tests.models import rig
+from tests.models import two_view_rig as rig
 from tests.models.skeleton import NUM_CLASSES, batch, build, skeleton, skeleton_config
 
 SHAPE = rig.GRID['shape']
