@@ -1,0 +1,161 @@
+"""The semantic branch (on voxels that hold points) and the completion branch (dense) of OccRWKV.
+
+Shapes: B batch, V active voxels, volumes (B, C, X, Y, Z), maps (B, C, X, Y).
+"""
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from .bi_wkv import MapRWKV
+from .points import ActiveVoxels, scatter_mean
+
+CONTEXT_SCALES = (2, 4, 6, 8)
+
+
+class ActiveBatchNorm(nn.BatchNorm1d):
+    """Batch norm over the active voxels alone; fewer than two of them are normalised by the running statistics."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if self.training and len(rows) < 2:
+            return F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, False, 0, self.eps)
+        return super().forward(rows)
+
+
+class SubmanifoldConv(nn.Module):
+    """Sparse convolution that keeps its active set, as a dense one on zero-filled inactive voxels."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(channels, channels, kernel, padding=kernel // 2, bias=False)
+
+    def forward(self, voxels: ActiveVoxels, rows: Tensor) -> Tensor:
+        """(V, C) -> (V, C)."""
+        return voxels.rows(self.conv(voxels.dense(rows)))
+
+
+class SparseFeatureEncoder(nn.Module):
+    """Residual pair of submanifold convolutions with a 1x1x1 shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shortcut, self.shortcut_norm = SubmanifoldConv(channels, 1), ActiveBatchNorm(channels)
+        self.first, self.first_norm = SubmanifoldConv(channels, 3), ActiveBatchNorm(channels)
+        self.second, self.second_norm = SubmanifoldConv(channels, 3), ActiveBatchNorm(channels)
+
+    def forward(self, voxels: ActiveVoxels) -> Tensor:
+        shortcut = self.shortcut_norm(self.shortcut(voxels, voxels.feats))
+        rows = F.leaky_relu(self.first_norm(self.first(voxels, voxels.feats)), 0.1)
+        return F.leaky_relu(shortcut + self.second_norm(self.second(voxels, rows)), 0.1)
+
+
+class GeometryContext(nn.Module):
+    """Means over cells of 2, 4, 6 and 8 voxels, gated per scale and added back: width R in, 2R out."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        half = channels // 2
+        self.reduce = nn.Linear(channels, channels)
+        self.context = nn.ModuleList(nn.Linear(channels, half) for _ in CONTEXT_SCALES)
+        self.squeeze = nn.Linear(half, half, bias=False)
+        self.gates = nn.ModuleList(nn.Linear(half, half) for _ in CONTEXT_SCALES)
+        self.expand = nn.Linear(half, channels, bias=False)
+        self.fuse = nn.Linear(2 * channels, channels, bias=False)
+        self.out = nn.Linear(channels, 2 * channels)
+
+    def forward(self, voxels: ActiveVoxels, rows: Tensor) -> Tensor:
+        reduced = torch.relu(self.reduce(rows))
+        maps = []
+        for scale, linear in zip(CONTEXT_SCALES, self.context):
+            cells = torch.cat([voxels.coords[:, :1], voxels.coords[:, 1:] // scale], 1)
+            unique, owner = torch.unique(cells, dim=0, return_inverse=True)
+            maps.append(torch.relu(linear(scatter_mean(reduced, owner, len(unique))))[owner])
+        squeezed = torch.relu(self.squeeze(sum(maps)))
+        gated = sum(torch.sigmoid(gate(squeezed)) * context for gate, context in zip(self.gates, maps))
+        return self.out(torch.relu(self.fuse(torch.cat([reduced, self.expand(gated)], 1))))
+
+
+class SemanticBranch(nn.Module):
+    """Three sparse stages; each ends on the next coarser grid, its BEV map refined by RWKV.
+
+    Args:
+        width: channels of the point features; the stages give 2, 4 and 8 times as many.
+        num_classes: C, without empty; the training heads predict the class of occupied voxels.
+    """
+
+    def __init__(self, width: int, num_classes: int) -> None:
+        super().__init__()
+        widths = [width, 2 * width, 4 * width]
+        self.encoders = nn.ModuleList(SparseFeatureEncoder(w) for w in widths)
+        self.contexts = nn.ModuleList(GeometryContext(w) for w in widths)
+        self.blocks = nn.ModuleList(MapRWKV(2 * w) for w in widths)
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(2 * w, 64, bias=False), ActiveBatchNorm(64), nn.LeakyReLU(0.1),
+                          nn.Linear(64, num_classes)) for w in widths)
+
+    def forward(self, voxels: ActiveVoxels) -> tuple[list[Tensor], list[ActiveVoxels]]:
+        """BEV maps at 1/2, 1/4, 1/8 and the coarse voxels, whose features the heads classify."""
+        maps, levels = [], []
+        for encode, context, block in zip(self.encoders, self.contexts, self.blocks):
+            voxels = voxels.merged(context(voxels, encode(voxels)))
+            maps.append(block(self.top_view(voxels)))
+            levels.append(voxels)
+        return maps, levels
+
+    @staticmethod
+    def top_view(voxels: ActiveVoxels) -> Tensor:
+        """Maximum over z of the active voxels, 0 where a column holds none: (B, C, X, Y)."""
+        flat = ActiveVoxels(voxels.coords[:, :3], voxels.feats, voxels.shape[:2], voxels.batch)
+        unique, owner = torch.unique(flat.coords, dim=0, return_inverse=True)
+        top = voxels.feats.new_full((len(unique), voxels.feats.shape[1]), float('-inf'))
+        top = top.scatter_reduce(0, owner[:, None].expand_as(voxels.feats), voxels.feats, 'amax')
+        canvas = voxels.feats.new_zeros(voxels.batch, *voxels.shape[:2], voxels.feats.shape[1])
+        canvas[tuple(unique.unbind(1))] = top
+        return canvas.permute(0, 3, 1, 2)
+
+
+class ResidualUnit3D(nn.Module):
+    """SSCNet's pair: the skip is the output of the first convolution before ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
+        self.second = nn.Conv3d(out_channels, out_channels, 3, padding=dilation, dilation=dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = self.first(x)
+        return torch.relu(skip + self.second(torch.relu(skip)))
+
+
+class CompletionBranch(nn.Module):
+    """Dense 3D convolutions on the occupancy at 1/2, 1/4, 1/8, heights folded into channels, RWKV on each.
+
+    Args:
+        height: voxels along z, a multiple of 8.
+        widths: channels of the three maps.
+    """
+
+    def __init__(self, height: int, widths: tuple[int, int, int] = (64, 128, 256)) -> None:
+        super().__init__()
+        self.stem = nn.Conv3d(1, 16, 7, stride=2, padding=3)
+        self.units = nn.ModuleList([ResidualUnit3D(16, 16), ResidualUnit3D(16, 32), ResidualUnit3D(32, 64, 2)])
+        folded = [16 * height // 2, 32 * height // 4, 64 * height // 8]
+        self.reduce = nn.ModuleList([
+            nn.Sequential(nn.Conv2d(folded[0], 128, 1), nn.ReLU(), nn.Conv2d(128, widths[0], 1), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(folded[1], widths[1], 1), nn.ReLU()),
+            nn.Identity() if folded[2] == widths[2] else nn.Sequential(nn.Conv2d(folded[2], widths[2], 1), nn.ReLU())])
+        self.blocks = nn.ModuleList(MapRWKV(w) for w in widths)
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Conv3d(w, m, 1), nn.ReLU(), nn.Conv3d(m, 2, 1)) for w, m in ((16, 16), (32, 32), (64, 32)))
+
+    def forward(self, occupancy: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Occupancy (B, 1, X, Y, Z) -> BEV maps and volumes, both at 1/2, 1/4, 1/8."""
+        volume, maps, volumes = torch.relu(self.stem(occupancy)), [], []
+        for level, unit in enumerate(self.units):
+            volume = unit(F.max_pool3d(volume, 2) if level else volume)
+            folded = volume.permute(0, 1, 4, 2, 3).flatten(1, 2)  # (B, C * Z, X, Y)
+            maps.append(self.blocks[level](self.reduce[level](folded)))
+            volumes.append(volume)
+        return maps, volumes

@@ -1,0 +1,188 @@
+"""OccRWKV (Wang et al., 2024) for grids of any height: semantic, completion and BEV branches with RWKV blocks.
+
+Built from the published description alone. Adapted to 64x64x8: the width of the point features is not tied to
+the height, folded heights are brought to the fusion widths by 1x1 convolutions, sparse convolutions are dense
+ones on masked voxels, and the four blocks that are never called are not built.
+
+Shapes: B batch, C classes without empty, volumes (B, C, X, Y, Z), maps (B, C, X, Y).
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from ...models.losses import class_weights_from_counts, lovasz_softmax, majority_pool, voxel_cross_entropy
+from .bi_wkv import MapRWKV
+from .branches import CompletionBranch, SemanticBranch
+from .points import PointFeatures
+
+UNKNOWN = 255
+STRIDES = (2, 4, 8)
+DECODED = 128  # channels of the BEV decoder's result
+
+
+def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for source in (in_channels, out_channels):
+        layers += [nn.Conv2d(source, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.LeakyReLU(0.01)]
+    return nn.Sequential(*layers)
+
+
+class ChannelGate(nn.Module):
+    """Scale a map by a sigmoid of its global average."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.conv(x.mean(dim=(2, 3), keepdim=True)))
+
+
+class BEVFusion(nn.Module):
+    """Sum of the BEV map and the two branches, each gated; the branches are widened from C/2 to C first."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.adapt = nn.ModuleList(nn.Conv2d(channels // 2, channels, 1) for _ in range(2))
+        self.gates = nn.ModuleList(ChannelGate(channels) for _ in range(3))
+
+    def forward(self, bev: Tensor, semantic: Tensor, completion: Tensor) -> Tensor:
+        streams = [bev, *(adapt(x) for adapt, x in zip(self.adapt, (semantic, completion)))]
+        return sum(gate(x) for gate, x in zip(self.gates, streams))
+
+
+@MODELS.register_module()
+class OccRWKV(BaseModule):
+    """The trunk of OccRWKV as a neck.
+
+    Args:
+        grid: `shape`, `voxel_size`, `origin`; X and Y multiples of 16, Z a multiple of 8.
+        num_classes: C, without empty.
+        point_width: channels of the point features.
+    """
+
+    def __init__(self, grid: Mapping, num_classes: int, point_width: int = 32, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.shape = tuple(grid['shape'])
+        x, y, height = self.shape
+        if x % 16 or y % 16 or height % 8:
+            raise ValueError(f'OccRWKV needs X and Y multiples of 16 and Z a multiple of 8, but got {self.shape}')
+        self.point_features = PointFeatures(point_width, grid['voxel_size'], tuple(grid['origin']))
+        self.semantic = SemanticBranch(point_width, num_classes)
+        self.completion = CompletionBranch(height)
+        self.norm = nn.BatchNorm2d(height + point_width)
+        self.stem = _double_conv(height + point_width, 64)
+        self.down = nn.ModuleList(_double_conv(a, b) for a, b in ((64, 128), (128, 256), (256, 512), (512, 512)))
+        self.blocks = nn.ModuleList(MapRWKV(width) for width in (128, 256, 512, 512))
+        self.fusions = nn.ModuleList(BEVFusion(width) for width in (128, 256, 512))
+        self.up = nn.ModuleList(
+            _double_conv(a, b) for a, b in ((1024, 512), (768, 256), (384, 128), (192, DECODED)))
+
+    def forward(self, volumes: Mapping) -> dict[int | str, Tensor | list]:
+        """Fuse the three branches.
+
+        Args:
+            volumes: 'cartesian' occupancy (B, 1, X, Y, Z) and 'points', a list of (N_i, 4) inside the grid.
+
+        Returns:
+            'bev' (B, 128, X, Y); 'semantic' the coarse active voxels with their logits, 'completion' logits
+            (B, 2, X/s, Y/s, Z/s), both for s = 2, 4, 8 and only in training; 'points'.
+        """
+        occupancy = volumes['cartesian']
+        voxels = self.point_features(volumes['points'], self.shape)
+        semantic, levels = self.semantic(voxels)
+        completion, coarse = self.completion(occupancy)
+        columns = occupancy.squeeze(1).permute(0, 3, 1, 2)  # (B, Z, X, Y)
+        level = self.stem(self.norm(torch.cat([columns, SemanticBranch.top_view(voxels)], dim=1)))
+        skips = [level]
+        for index, (down, block) in enumerate(zip(self.down, self.blocks)):
+            level = block(down(F.max_pool2d(level, 2)))
+            if index < len(self.fusions):
+                level = self.fusions[index](level, semantic[index], completion[index])
+            skips.append(level)
+        level = skips.pop()
+        for up in self.up:
+            level = F.interpolate(level, scale_factor=2, mode='bilinear', align_corners=True)
+            level = up(torch.cat([skips.pop(), level], dim=1))
+        feats: dict[int | str, Tensor | list] = {'bev': level, 'points': volumes['points']}
+        if self.training:
+            feats['semantic'] = [(v, head(v.feats)) for v, head in zip(levels, self.semantic.heads)]
+            feats['completion'] = [head(v) for v, head in zip(coarse, self.completion.heads)]
+        return feats
+
+
+@MODELS.register_module()
+class OccRWKVHead(BaseModule):
+    """Class-major 1x1 head on the BEV map, and the losses of all three branches.
+
+    3 (CE + Lovasz) of the full grid, CE + Lovasz of the classes of occupied coarse voxels, and CE + Lovasz of
+    their occupancy, at 1/2, 1/4, 1/8. A point takes the label of its voxel; a coarse voxel the majority of its
+    points' labels.
+
+    Args:
+        num_classes: C, without empty.
+        grid: as the neck's.
+    """
+
+    def __init__(self, num_classes: int, grid: Mapping, dropout: float = 0.5, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.num_classes, self.grid = num_classes, dict(grid)
+        self.height = grid['shape'][2]
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Conv2d(DECODED, (num_classes + 1) * self.height, 1)
+        self.register_buffer('class_weights', None, persistent=False)
+
+    def set_class_counts(self, counts: Sequence[int]) -> None:
+        """Weights 1 / ln(count), empty first."""
+        if len(counts) != self.num_classes + 1:
+            raise ValueError(f'class counts must hold {self.num_classes + 1} numbers, but got {len(counts)}')
+        self.class_weights = torch.as_tensor(class_weights_from_counts(counts), dtype=torch.float32,
+                                             device=self.classify.weight.device)
+
+    def forward(self, feats: Mapping) -> dict[int, Tensor]:
+        """{'bev': (B, 128, X, Y)} -> {1: logits (B, C + 1, X, Y, Z)}."""
+        columns = self.classify(self.dropout(feats['bev']))
+        return {1: columns.unflatten(1, (self.num_classes + 1, self.height)).permute(0, 1, 3, 4, 2)}
+
+    def predict(self, feats: Mapping, data_samples: Sequence) -> list[Tensor]:
+        """Per sample the most likely label, (X, Y, Z) uint8."""
+        return list(self(feats)[1].argmax(dim=1).to(torch.uint8))
+
+    def loss(self, feats: Mapping, data_samples: Sequence, visible: Tensor | None = None) -> dict[str, Tensor]:
+        """All terms; `visible` is not used (every labelled voxel is supervised)."""
+        labels = torch.stack([sample.gt_occ for sample in data_samples]).to(feats['bev'].device).long()
+        logits = self(feats)[1]
+        losses = {'loss_ce': 3 * voxel_cross_entropy(logits, labels, self.class_weights),
+                  'loss_lovasz': 3 * lovasz_softmax(logits, labels)}
+        semantic_weights = None if self.class_weights is None else self.class_weights[1:]
+        for stride, (voxels, scores), dense in zip(STRIDES, feats['semantic'], feats['completion']):
+            target = self._majority_of_points(feats['points'], labels, voxels, stride)[None]
+            scores = scores.T[None]  # (1, C, V)
+            losses[f'loss_semantic_ce_{stride}'] = voxel_cross_entropy(scores, target, semantic_weights)
+            losses[f'loss_semantic_lovasz_{stride}'] = lovasz_softmax(scores, target)
+            pooled = majority_pool(labels, stride)
+            occupied = torch.where(pooled == UNKNOWN, pooled, (pooled > 0).long())
+            losses[f'loss_completion_ce_{stride}'] = voxel_cross_entropy(dense, occupied)
+            losses[f'loss_completion_lovasz_{stride}'] = lovasz_softmax(dense, occupied)
+        return losses
+
+    def _majority_of_points(self, points: Sequence[Tensor], labels: Tensor, voxels, stride: int) -> Tensor:
+        """Class 0..C-1 of each active coarse voxel (V,), 255 where its points are mostly unlabelled."""
+        origin = torch.tensor(self.grid['origin'], device=labels.device)
+        number = voxels.feats.new_zeros(voxels.batch, *voxels.shape, self.num_classes + 1)
+        for index, cloud in enumerate(points):
+            cells = torch.floor((cloud[:, :3] - origin) / self.grid['voxel_size']).long()
+            cells = torch.minimum(cells.clamp(min=0), cells.new_tensor(self.grid['shape']) - 1)
+            label = labels[index][tuple(cells.unbind(1))]
+            label = torch.where(label == UNKNOWN, 0, label)
+            votes = (*(cells // stride).unbind(1), label)
+            number[index].index_put_(votes, torch.ones_like(label, dtype=number.dtype), accumulate=True)
+        winner = number[tuple(voxels.coords.unbind(1))].argmax(dim=1)
+        return torch.where(winner == 0, UNKNOWN, winner - 1)
