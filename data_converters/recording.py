@@ -4,8 +4,8 @@ A recording is a folder with `recording.json` and the sensor files beside it:
 
     recording.json   format 'oneocc-recording', version, name, classes, rig, dense, meta, frames
     <camera>/<id>.png     uint8 RGB image of that camera
-    lidar/<id>.npz        points float32 (N, 3) in the lidar frame, intensity float32 (N,) in [0, 1],
-                          label uint8 (N,) (1..C, 255 = unlabelled), dynamic bool (N,)
+    <lidar>/<id>.npz      points float32 (N, 3) in the lidar frame, metres; intensity float32 (N,)
+                          in [0, 1]; label uint8 (N,), 1..C, 255 = unlabelled; dynamic bool (N,)
     depth/<id>.png        uint16 radial range in units of `dense.depth_unit_m` (2 mm), 0 = no return
     semantic/<id>.png     uint8 label 1..C, 0 = sky or nothing, 255 = unlabelled
     dynamic/<id>.png      uint8, 1 where the pixel lies on a moving object (optional)
@@ -100,7 +100,8 @@ class Recording:
             cameras[name] = dict(camera, cam_from_body=_matrix(
                 camera['cam_from_body'], f'{path}: rig: {name}: cam_from_body'))
         for name, lidar in content['rig'].get('lidars', {}).items():
-            lidars[name] = _matrix(lidar['lidar_from_body'], f'{path}: rig: {name}: lidar_from_body')
+            lidars[name] = _matrix(lidar['lidar_from_body'],
+                                   f'{path}: rig: {name}: lidar_from_body')
         frames = []
         for index, frame in enumerate(content['frames']):
             at = f'{path}: frames[{index}]'
@@ -128,7 +129,7 @@ class Recording:
                          world_from_body=f.world_from_body, files=f.files) for f in self.frames]))
 
     def validate(self) -> None:
-        """Refuse what no converter could use: bad poses, bad times, unknown sensors, stray paths."""
+        """Refuse what no converter could use: bad poses or times, unknown sensors, stray paths."""
         path = self.root / 'recording.json'
         if not self.frames:
             raise RecordingError(f'{path}: frames: expected at least one, got none')
@@ -167,7 +168,7 @@ class Recording:
         write_png(self.root / frame.files[name], image)
 
     def write_depth(self, frame: Frame, range_m: np.ndarray) -> None:
-        """Write radial range (H, W) in metres; inf, NaN and what exceeds uint16 become no return."""
+        """Write radial range (H, W) in metres; inf, NaN and what exceeds uint16: no return."""
         units = np.nan_to_num(range_m / self.depth_unit_m, nan=0, posinf=0)
         units = np.where(units < 65535.5, np.rint(units), 0).astype(np.uint16)
         self.write_image(frame, 'depth', units)

@@ -1,16 +1,17 @@
-"""How a legged body moves: a smooth gravity-aligned path, and the gait that shakes the sensor on it.
+"""How a legged body moves: a smooth gravity-aligned path, and the gait that shakes the sensor.
 
-Two poses exist at every instant. `world_from_ego` follows the path: yaw and position only, so that its z axis is
-up (the frame of the labels). `world_from_body` is the true frame of the sensor mount: ego moved and turned by
-the gait. The gait is a strictly periodic function of the stride phase with zero mean, so ego is its average on
-level ground; on a slope the body also leans with the ground, which ego does not.
+Two poses exist at every instant. `world_from_ego` follows the path: yaw and position only, so that
+its z axis is up (the frame of the labels). `world_from_body` is the true frame of the sensor mount:
+ego moved and turned by the gait. The gait is a strictly periodic function of the stride phase with
+zero mean, so ego is its average on level ground; on a slope the body also leans with the ground,
+which ego does not.
 
-Default amplitudes (peak, about the ego pose), within the ranges published for robots and people of this size:
+Default amplitudes (peak, about the ego pose), plausible for robots and people of this size:
 
-| style | stride Hz | heave | sway | surge | roll | pitch | yaw | foot strike |
-|---|---|---|---|---|---|---|---|---|
-| TROT (mount 0.60 m) | 2.0 | 25 mm | 15 mm | 8 mm | 3.0 deg | 2.5 deg | 1.5 deg | 6 mm, 0.8 deg, 14 Hz |
-| WALK (head 1.65 m) | 0.95 | 22 mm | 25 mm | 10 mm | 1.5 deg | 2.0 deg | 2.5 deg | 3 mm, 0.4 deg, 10 Hz |
+| style            | stride Hz | heave | sway  | surge | roll | pitch | yaw  | foot strike         |
+|------------------|-----------|-------|-------|-------|------|-------|------|---------------------|
+| TROT, at 0.60 m  | 2.0       | 25 mm | 15 mm |  8 mm | 3.0° | 2.5°  | 1.5° | 6 mm, 0.8°, 14 Hz   |
+| WALK, at 1.65 m  | 0.95      | 22 mm | 25 mm | 10 mm | 1.5° | 2.0°  | 2.5° | 3 mm, 0.4°, 10 Hz   |
 """
 from __future__ import annotations
 
@@ -26,13 +27,13 @@ _STRIKE_DAMPING_S = 0.045
 class GaitStyle:
     """Amplitudes (peak) of one gait; metres, degrees, hertz.
 
-    Two feet (walk) or two diagonal pairs (trot) strike once a stride each, so heave, surge and pitch swing at
-    twice the stride frequency; sway, roll and yaw swing with the stride.
+    Two feet (walk) or two diagonal pairs (trot) strike once a stride each, so heave, surge and
+    pitch swing at twice the stride frequency; sway, roll and yaw swing with the stride.
 
     Attributes:
         mount_height_m: Height of the sensor mount above the ground.
-        slope_follow: Share of the ground's slope that the body takes over (0 upright, 1 parallel).
-        strike_m, strike_deg: Vertical and pitch amplitude of the damped ringing after each foot strike.
+        slope_follow: Share of the ground's slope that the body takes over (1 = parallel to it).
+        strike_m, strike_deg: Vertical and pitch amplitude of the ringing after each foot strike.
     """
     name: str
     mount_height_m: float
@@ -59,7 +60,8 @@ class GaitStyle:
         """Displacement of the body from ego at stride phases (N,), one stride per unit.
 
         Returns:
-            (N, 6): surge x, sway y, heave z in metres, then roll, pitch, yaw in radians. Zero mean over a stride.
+            (N, 6): surge x, sway y, heave z in metres, roll, pitch, yaw in radians; the mean over
+            a stride is zero.
         """
         phase = np.asarray(phase, dtype=np.float64)
         stride = 2 * np.pi * phase
@@ -99,7 +101,8 @@ class GaitTrajectory:
     """A gait riding along a ground path: ego and body pose at any time in [0, duration].
 
     Args:
-        path_xy: (N, 2+) points of the walkable centre line, metres, world frame; further columns are ignored.
+        path_xy: (N, 2+) points of the walkable centre line, metres, world frame; only x and y
+            are used.
         ground_height: Height of the ground (M,) at points (M, 2).
         style: Gait and mount height.
         phase: Stride phase at time 0, in strides.
@@ -146,9 +149,10 @@ class GaitTrajectory:
         return poses
 
     def body_poses(self, times: np.ndarray) -> np.ndarray:
-        """True `world_from_body` (T, 4, 4) at times (T,): the ego pose, the ground's slope, the gait."""
+        """True `world_from_body` (T, 4, 4) at times (T,): ego, the ground's slope and the gait."""
         arc = self._arc_at(times)
-        jitter = self.style.jitter(self.phase + np.asarray(times, np.float64) * self.style.stride_hz)
+        strides = np.asarray(times, dtype=np.float64) * self.style.stride_hz
+        jitter = self.style.jitter(self.phase + strides)
         follow = self.style.slope_follow
         # going uphill lifts the nose, a negative turn about the y axis that points left
         pitch = jitter[:, 4] - follow * np.interp(arc, self._arc, self._slope)
@@ -182,7 +186,8 @@ def _resample(xy: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
     steps = np.hypot(*np.diff(xy, axis=0).T)
     arc = np.concatenate([[0.0], np.cumsum(steps)])
     if arc[-1] < 2 * spacing:
-        raise ValueError(f'path_xy: expected a path longer than {2 * spacing} m, got {arc[-1]:.3f} m')
+        raise ValueError(f'path_xy: expected a path longer than {2 * spacing} m, '
+                         f'got {arc[-1]:.3f} m')
     even = np.arange(int(arc[-1] / spacing) + 1) * spacing
     return even, np.stack([np.interp(even, arc, xy[:, k]) for k in range(2)], axis=1)
 

@@ -1,0 +1,165 @@
+"""Aggregation in a room whose occupancy is known in closed form: a floor, a box, a moving box."""
+import numpy as np
+import pytest
+
+from data_converters.voxelize import (
+    Scan,
+    SequenceMap,
+    VoxelizeSettings,
+    count_labels,
+    read_occupancy,
+    write_occupancy,
+)
+from projects.OneOcc.oneocc.geometry import CartesianGrid
+
+FLOOR, BOX, MOVER = 1, 2, 3
+GRID = CartesianGrid((32, 32, 8), 0.4, (-6.4, -6.4, -1.3))
+HEIGHT = 0.75
+BOX_BOUNDS = np.array([[2.0, -1.5, 0.0], [4.0, 1.7, 1.1]])
+
+
+def hit_box(origin, rays, bounds):
+    with np.errstate(divide='ignore', invalid='ignore'):
+        times = (bounds[:, None] - origin) / rays
+    near, far = np.nanmax(times.min(axis=0), axis=1), np.nanmin(times.max(axis=0), axis=1)
+    return np.where((near <= far) & (near > 0), near, np.inf)
+
+
+def scan_room(origin, mover=None, count=6000, no_return_label=0):
+    """Even rays over the sphere from `origin`; a ray without return becomes a far free one."""
+    n = np.arange(count) + 0.5
+    z = 1 - 2 * n / count
+    phi = n * np.pi * (1 + 5 ** 0.5)
+    rays = np.stack([np.sqrt(1 - z * z) * np.cos(phi), np.sqrt(1 - z * z) * np.sin(phi), z], 1)
+    times = [np.where(rays[:, 2] < 0, -origin[2] / np.minimum(rays[:, 2], -1e-9), np.inf),
+             hit_box(origin, rays, BOX_BOUNDS)]
+    times.append(np.full(count, np.inf) if mover is None else hit_box(origin, rays, mover))
+    times = np.stack(times)
+    nearest, reach = times.argmin(axis=0), times.min(axis=0)
+    labels = np.where(np.isfinite(reach), nearest + 1, no_return_label).astype(np.uint8)
+    ends = origin + rays * np.where(np.isfinite(reach), reach, 50)[:, None]
+    return Scan(np.asarray(origin), ends, labels, labels == MOVER)
+
+
+def pose_at(x, y, yaw=0.0):
+    pose = np.eye(4)
+    pose[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    pose[:3, 3] = [x, y, HEIGHT]
+    return pose
+
+
+def truth(pose, samples=8):
+    """Share of each voxel that is solid, and the label of its larger solid part."""
+    steps = (np.arange(samples) + 0.5) / samples * GRID.voxel_size
+    offsets = np.stack(np.meshgrid(steps, steps, steps, indexing='ij'), -1).reshape(-1, 3)
+    corners = GRID.centers().numpy() - GRID.voxel_size / 2
+    points = (corners[..., None, :] + offsets) @ pose[:3, :3].T + pose[:3, 3]
+    box = ((points >= BOX_BOUNDS[0]) & (points <= BOX_BOUNDS[1])).all(-1)
+    floor = points[..., 2] < 0
+    share_box, share_floor = box.mean(-1), floor.mean(-1)
+    label = np.where(share_box > share_floor, BOX, FLOOR)
+    return np.where(share_box + share_floor > 0, label, 0), share_box + share_floor
+
+
+@pytest.fixture(scope='module')
+def ride():
+    origins = [np.array([x, y, HEIGHT]) for x in np.linspace(-3, 6.5, 10) for y in (-3.2, 3.1)]
+    scans = [scan_room(origin) for origin in origins]
+    return SequenceMap(scans, np.array([[-2.0, -2, HEIGHT], [2, 2, HEIGHT]]), [GRID], 3)
+
+
+@pytest.mark.parametrize('yaw', [0.0, 0.6, -2.0])
+def test_labels_agree_with_the_exact_room(ride, yaw):
+    pose = pose_at(0.33, -0.21, yaw)
+    labels = ride.labels(pose, GRID)
+    expected, share = truth(pose)
+    seen = labels != 255
+    right = labels == expected
+    assert seen.mean() > 0.6
+    assert right[seen].mean() > 0.98
+    # what is wrong are voxels that the surface barely enters or where two classes share the voxel
+    assert (share[seen & ~right] < 0.99).all()
+
+
+def test_the_inside_of_solids_stays_unknown(ride):
+    pose = pose_at(0.0, 0.0)
+    labels = ride.labels(pose, GRID)
+    _, share = truth(pose)
+    buried = np.zeros(GRID.shape, bool)
+    full = share > 0.999
+    buried[1:-1, 1:-1, 1:-1] = np.logical_and.reduce([
+        np.roll(full, shift, axis)[1:-1, 1:-1, 1:-1] for axis in range(3) for shift in (-1, 0, 1)])
+    assert buried.sum() > 20
+    assert (labels[buried] == 255).all()
+
+
+def test_nothing_scanned_is_all_unknown():
+    empty = SequenceMap([], np.zeros((1, 3)), [GRID], 3)
+    assert (empty.labels(pose_at(0, 0), GRID) == 255).all()
+
+
+def test_moving_things_come_from_their_own_instant_only():
+    movers = [np.array([[-3.0, y, 0.0], [-1.8, y + 1.2, 1.6]]) for y in (-4.0, 0.0, 4.0)]
+    origin = np.array([0.0, -3.0, HEIGHT])
+    scans = [scan_room(origin + [0.1 * i, 0, 0], mover, 20000) for i, mover in enumerate(movers)]
+    ride = SequenceMap(scans, np.zeros((1, 3)) + [0, 0, HEIGHT], [GRID], 3)
+    pose = pose_at(0, 0)
+    static_only = ride.labels(pose, GRID)
+    assert not (static_only == MOVER).any()
+    for own, mover in zip(scans, movers):
+        labels = ride.labels(pose, GRID, [own])
+        centers = GRID.centers().numpy() + pose[:3, 3]
+        marked = centers[labels == MOVER]
+        assert len(marked) > 3
+        assert (marked > mover[0] - 0.4).all() and (marked < mover[1] + 0.4).all()
+        # its inside was seen empty at other instants, yet is not claimed to be empty now
+        inside = ((centers > mover[0] + 0.2) & (centers < mover[1] - 0.2)).all(-1)
+        assert inside.any() and not (labels[inside] == 0).any()
+
+
+def test_unlabelled_returns_stop_rays_but_claim_no_class():
+    scan = scan_room(np.array([0.0, 0, HEIGHT]), count=20000)
+    unlabelled = Scan(scan.origin, scan.ends, np.where(scan.labels == BOX, 255, scan.labels)
+                      .astype(np.uint8), scan.dynamic)
+    positions = np.array([[0.0, 0, HEIGHT]])
+    with_class = SequenceMap([scan], positions, [GRID], 3).labels(pose_at(0, 0), GRID)
+    without = SequenceMap([unlabelled], positions, [GRID], 3).labels(pose_at(0, 0), GRID)
+    assert (with_class == BOX).any() and not (without == BOX).any()
+    assert (without[with_class == BOX] == 255).mean() > 0.9
+
+
+def test_order_of_scans_does_not_matter():
+    scans = [scan_room(np.array([x, 0.0, HEIGHT]), count=3000) for x in (-1.0, 0.0, 1.0)]
+    positions = np.array([[0.0, 0, HEIGHT]])
+    first = SequenceMap(scans, positions, [GRID], 3).labels(pose_at(0, 0), GRID)
+    second = SequenceMap(scans[::-1], positions, [GRID], 3).labels(pose_at(0, 0), GRID)
+    assert (first != second).mean() < 1e-3
+
+
+def test_two_resolutions_of_one_map_agree():
+    fine = CartesianGrid((64, 64, 16), 0.2, GRID.origin)
+    scans = [scan_room(np.array([x, 2.5, HEIGHT]), count=60000) for x in (-2.0, 1.0)]
+    ride = SequenceMap(scans, np.array([[0.0, 0, HEIGHT]]), [GRID, fine], 3,
+                       VoxelizeSettings())
+    coarse_labels = ride.labels(pose_at(0, 0), GRID)
+    fine_labels = ride.labels(pose_at(0, 0), fine)
+    blocks = fine_labels.reshape(32, 2, 32, 2, 8, 2).transpose(0, 2, 4, 1, 3, 5).reshape(
+        *GRID.shape, 8)
+    near = np.hypot(*GRID.centers().numpy()[..., :2].transpose(3, 0, 1, 2)) < 5
+    occupied = near & (coarse_labels > 0) & (coarse_labels < 255)
+    assert ((blocks > 0) & (blocks < 255)).any(-1)[occupied].mean() > 0.9
+    assert (blocks == 0).any(-1)[coarse_labels == 0].mean() > 0.99
+
+
+def test_occupancy_files_round_trip_and_name_what_is_wrong(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 4, GRID.shape).astype(np.uint8)
+    path = tmp_path / 'a.npz'
+    write_occupancy(path, labels, GRID, ['floor', 'box', 'mover'])
+    back, grid, classes = read_occupancy(path)
+    np.testing.assert_array_equal(back, labels)
+    assert grid == GRID and classes == ('floor', 'box', 'mover')
+    counts, unknown = count_labels(labels, 3)
+    assert counts.sum() + unknown == labels.size and len(counts) == 4
+    np.savez(path, labels=labels)
+    with pytest.raises(ValueError, match='a.npz: expected the arrays'):
+        read_occupancy(path)
