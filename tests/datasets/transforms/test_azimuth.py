@@ -190,6 +190,17 @@ def test_augmenting_before_or_after_unwrapping_is_the_same(change):
     assert (difference > 1).mean() < 0.005
 
 
+@pytest.mark.parametrize('change', [lambda results: turn_world(results, 1), mirror_world])
+def test_points_and_labels_change_without_any_image(change):
+    full, bare = frame(), frame()
+    del bare['imgs']
+    full, bare = change(full), change(bare)
+    for key in ('gt_occ', 'points', 'world_from_ego'):
+        np.testing.assert_array_equal(bare[key], full[key])
+    np.testing.assert_array_equal(
+        bare['cameras']['raw']['cam_from_ego'], full['cameras']['raw']['cam_from_ego'])
+
+
 def test_inputs_are_left_as_they_were():
     before, reference = frame(), frame()
     for change in (mirror_world, lambda r: turn_world(r, 1), lambda r: roll_views(r, 1.0)):

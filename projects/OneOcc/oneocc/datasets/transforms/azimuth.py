@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ...geometry import CartesianGrid, EquirectCamera
+from ...geometry import CartesianGrid, EquirectCamera, OmniCamera
 
 MIRROR_Y = np.diag([1.0, -1.0, 1.0, 1.0])
 
@@ -84,8 +86,8 @@ def roll_views(results: dict, angle: float) -> dict:
         shift = round(angle * width / (2 * math.pi)) % width
         # A direction that moves right by phi has turned clockwise about z.
         turn = rotation_about_z(-2 * math.pi * shift / width)
-        _replace(results, view, np.roll(results['imgs'][view], shift, axis=1),
-                 entry['camera'], turn @ entry['cam_from_ego'])
+        _replace(results, view, entry['camera'], turn @ entry['cam_from_ego'],
+                 partial(np.roll, shift=shift, axis=1))
         rolled = True
     if not rolled:
         raise ValueError(
@@ -101,13 +103,13 @@ def turn_world(results: dict, quarters: int) -> dict:
         return results
     turn = quarter_turn(quarters)
     for view, entry in results['cameras'].items():
-        camera, image = entry['camera'], results['imgs'][view]
-        cam_from_ego = entry['cam_from_ego'] @ turn.T
+        camera, cam_from_ego = entry['camera'], entry['cam_from_ego'] @ turn.T
+        shift = 0
         if isinstance(camera, EquirectCamera) and camera.width % 4 == 0:
             # Counter-clockwise about z is towards smaller phi: the image moves to the left.
-            image = np.roll(image, -quarters * camera.width // 4, axis=1)
+            shift = -quarters * camera.width // 4
             cam_from_ego = turn @ cam_from_ego
-        _replace(results, view, image, camera, cam_from_ego)
+        _replace(results, view, camera, cam_from_ego, partial(np.roll, shift=shift, axis=1))
     if 'gt_occ' in results:
         _require_centred(results['grid'], square=True)
         results['gt_occ'] = np.ascontiguousarray(np.rot90(results['gt_occ'], quarters, (0, 1)))
@@ -118,8 +120,8 @@ def mirror_world(results: dict) -> dict:
     """Mirror the ego frame: ``y_new = -y_old``."""
     for view, entry in results['cameras'].items():
         camera = entry['camera']
-        _replace(results, view, np.ascontiguousarray(results['imgs'][view][:, ::-1]),
-                 camera.mirrored(), camera.mirror @ entry['cam_from_ego'] @ MIRROR_Y)
+        _replace(results, view, camera.mirrored(),
+                 camera.mirror @ entry['cam_from_ego'] @ MIRROR_Y, partial(np.flip, axis=1))
     if 'gt_occ' in results:
         _require_centred(results['grid'], square=False)
         results['gt_occ'] = np.ascontiguousarray(results['gt_occ'][:, ::-1])
@@ -156,11 +158,12 @@ def _move_ego(results: dict, new_from_old: np.ndarray) -> dict:
     return results
 
 
-def _replace(results: dict, view: str, image: np.ndarray, camera: object,
-             cam_from_ego: np.ndarray) -> None:
-    # A new dict: the old one may be shared with the dataset or with another sample.
-    results['imgs'][view] = image
+def _replace(results: dict, view: str, camera: OmniCamera, cam_from_ego: np.ndarray,
+             change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """New calibration, and the changed image where one is loaded; never in place."""
     results['cameras'][view] = {'camera': camera, 'cam_from_ego': cam_from_ego}
+    if view in results.get('imgs', {}):
+        results['imgs'][view] = np.ascontiguousarray(change(results['imgs'][view]))
 
 
 def _require_centred(grid: CartesianGrid, square: bool) -> None:
