@@ -42,10 +42,12 @@ class SSCHead(BaseModule):
         in_channels: channels of the levels, one per stride (or one number for all).
         strides: supervised strides of the label grid; the finest, 1, is what is predicted.
         head: 'linear' (1x1x1 convolution) or 'aspp' (the head of LMSCNet and MonoScene).
+        head_channels: channels inside the 'aspp' head; by default those of its level.
         supervise: 'visible' supervises labelled voxels inside the field of view (the paper), 'known' all
             labelled voxels (MonoScene).
         frustum: view, sectors, bands, edges of the panoramic frustums; None switches the term off.
-        loss_weights: factor by term: 'ce', 'sem_scal', 'geo_scal', 'frustum', 'relation'; default 1.
+        loss_weights: factor by term: 'ce', 'sem_scal', 'geo_scal', 'frustum', 'relation'; default 1, 0 leaves
+            the term out.
         stride_weights: factor by stride in the order of strides; default 1.
         class_counts: voxels per class of the training set, empty first; weights are 1 / ln(count).
             None weighs all classes alike.
@@ -55,7 +57,8 @@ class SSCHead(BaseModule):
                  strides: Sequence[int] = (1, 2, 4), head: str = 'linear', supervise: str = 'visible',
                  frustum: Mapping | None = None, loss_weights: Mapping[str, float] | None = None,
                  stride_weights: Sequence[float] | None = None,
-                 class_counts: Sequence[int] | None = None, init_cfg: dict | None = None) -> None:
+                 class_counts: Sequence[int] | None = None, head_channels: int | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if supervise not in ('visible', 'known'):
             raise ValueError(f"supervise must be 'visible' or 'known', but got {supervise!r}")
@@ -71,7 +74,7 @@ class SSCHead(BaseModule):
         if not len(widths) == len(self.stride_weights) == len(self.strides):
             raise ValueError(f'in_channels {widths} and stride_weights {self.stride_weights} must hold one '
                              f'number for each of the strides {self.strides}')
-        self.classifiers = nn.ModuleDict({str(stride): self._classifier(head, width)
+        self.classifiers = nn.ModuleDict({str(stride): self._classifier(head, width, head_channels or width)
                                           for stride, width in zip(self.strides, widths)})
         self.supervise = supervise
         self.frustum = None if frustum is None else dict(
@@ -82,11 +85,11 @@ class SSCHead(BaseModule):
             self.set_class_counts(class_counts)
         self._frustum_cache = CalibrationCache()
 
-    def _classifier(self, head: str, width: int) -> nn.Module:
+    def _classifier(self, head: str, width: int, inner: int) -> nn.Module:
         if head == 'linear':
             return nn.Conv3d(width, self.num_classes + 1, 1)
         if head == 'aspp':
-            return ASPPHead3D(width, width, self.num_classes + 1)
+            return ASPPHead3D(width, inner, self.num_classes + 1)
         raise ValueError(f"head must be 'linear' or 'aspp', but got {head!r}")
 
     def set_class_counts(self, counts: Sequence[int]) -> None:
@@ -156,10 +159,14 @@ class SSCHead(BaseModule):
     def _terms(self, logits: Tensor, labels: Tensor,
                data_samples: Sequence[BaseDataElement] | None) -> dict[str, Tensor]:
         """The terms of one stride; the frustum proportion only where samples are given."""
-        terms = dict(ce=voxel_cross_entropy(logits, labels, self.class_weights),
-                     sem_scal=semantic_scal(logits, labels),
-                     geo_scal=geometric_scal(logits, labels))
-        if self.frustum is not None and data_samples is not None:
+        terms = {}
+        if self.loss_weights['ce']:
+            terms['ce'] = voxel_cross_entropy(logits, labels, self.class_weights)
+        if self.loss_weights['sem_scal']:
+            terms['sem_scal'] = semantic_scal(logits, labels)
+        if self.loss_weights['geo_scal']:
+            terms['geo_scal'] = geometric_scal(logits, labels)
+        if self.frustum is not None and self.loss_weights['frustum'] and data_samples is not None:
             ids = torch.stack([self._frustum_ids(sample, labels.device) for sample in data_samples])
             number = self.frustum['sectors'] * self.frustum['bands']
             terms['frustum'] = frustum_proportion(logits, labels, ids, number)
