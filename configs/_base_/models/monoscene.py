@@ -1,0 +1,31 @@
+# MonoScene on one panorama = the skeleton of OneOcc with every module off (row Q0 of Table 4).
+# Image 608x1216, layout for NYU (volumes of 64x64x8, 32x32x4, 16x16x2), 64 features.
+# 134 M parameters: encoder 63.8 M, decoder 68.9 M, 3D network 2.1 M.
+model = dict(
+    type='OccupancySegmentor',
+    data_preprocessor=dict(type='OccDataPreprocessor', size_divisor=32),
+    backbone=dict(
+        type='PanoramaEncoder',
+        view='equi',
+        # outputs at strides 2, 4, 8, 16, 32 with 32, 48, 80, 224, 2560 channels. ImageNet weights:
+        # backbone.init_cfg=dict(type='Pretrained', checkpoint='path/to/efficientnet_b7.pth')
+        backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 6)),
+        bottleneck_channels=2560,
+        decoder_channels=(1280, 640, 320, 160, 80),
+        out_channels=64,
+        scales=(1, 2, 4, 8),
+        ring=True),
+    view_transformer=dict(
+        type='FLoSP',
+        view='equi',
+        scales=(1, 2, 4, 8),
+        grid=dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2))),
+    neck=dict(type='UNet3D', channels=64),
+    decode_head=dict(
+        type='SSCHead',
+        num_classes=6,
+        in_channels=64,
+        strides=(1,),
+        head='aspp',
+        supervise='known',
+        frustum=dict(view='equi', sectors=8, bands=8, edges='uniform')))
