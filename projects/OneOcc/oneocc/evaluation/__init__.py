@@ -1,8 +1,8 @@
 """Counting, scoring and reporting semantic scene completion."""
 from .report import build_report, text_table, write_json
-from .ssc_counts import confusion_matrix, scores
+from .ssc_counts import confusion_matrix, percent, scores
 from .ssc_metric import SSCMetric
 from .yardsticks import majority_label, yardstick_scores
 
-__all__ = ['SSCMetric', 'build_report', 'confusion_matrix', 'majority_label', 'scores',
+__all__ = ['SSCMetric', 'build_report', 'confusion_matrix', 'majority_label', 'percent', 'scores',
            'text_table', 'write_json', 'yardstick_scores']

@@ -1,0 +1,97 @@
+"""From nothing to pictures: make a small synthetic set, train the tiny model, evaluate it, draw it.
+
+Leaves in work_dirs/demo: pictures/, metrics.json (with the scores of two yardsticks on the same frames),
+predictions/, the checkpoints, and prints a table. A run that was cut is continued.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--config', default='configs/tiny/oneocc-tiny_quadsim-mini.py')
+    parser.add_argument('--set', default='quadsim', choices=['quadsim', 'humansim'])
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument('--seed', type=int, default=0, help='of the synthetic set and of the training')
+    parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to train.py and test.py')
+    return parser.parse_args(argv)
+
+
+def step(title: str, *command: str) -> None:
+    """Run one command of the README, showing its output; stop the demo where it fails."""
+    print(f'\n== {title}\n   {" ".join(("python", *command))}', flush=True)
+    started = time.time()
+    done = subprocess.run([sys.executable, *command], cwd=ROOT)
+    if done.returncode:
+        sys.exit(f'demo: "{title}" failed with exit code {done.returncode}')
+    print(f'   done in {time.time() - started:.0f} s', flush=True)
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """The checkpoint that the training ended with."""
+    return folder / (folder / 'last_checkpoint').read_text().strip()
+
+
+def add_yardsticks(dataset: Path, metrics_file: Path) -> dict:
+    """Score "majority" and "empty" on the frames that the model was scored on; store them beside it."""
+    from projects.OneOcc.oneocc.evaluation import percent, write_json, yardstick_scores
+    metrics = json.loads(metrics_file.read_text())
+    infos = {split: json.loads((dataset / f'infos_{split}.json').read_text()) for split in ('train', 'val')}
+    num_classes = len(infos['train']['metainfo']['classes'])
+    found = yardstick_scores(*(labels_of(dataset, infos[split]) for split in ('train', 'val')), num_classes)
+    metrics['yardsticks'] = {name: {key: percent(scores[key]) for key in ('miou', 'iou')}
+                             for name, scores in found.items()}
+    write_json(metrics_file, metrics)
+    return metrics
+
+
+def labels_of(dataset: Path, infos: dict):
+    """Label grids (X, Y, Z) of a split, one after the other."""
+    import numpy as np
+    for entry in infos['data_list']:
+        with np.load(dataset / next(iter(entry['occupancy'].values()))) as archive:
+            yield archive['labels']
+
+
+def table(metrics: dict) -> str:
+    """The one-screen table: the model beside the yardsticks, then its classes."""
+    rows = [('every voxel its most frequent training label', metrics['yardsticks']['majority']),
+            ('everything visible is empty', metrics['yardsticks']['empty']), ('the trained model', metrics)]
+    lines = [f'{"":<46}{"IoU":>8}{"mIoU":>8}']
+    lines += [f'{name:<46}{scores["iou"]:>8.2f}{scores["miou"]:>8.2f}' for name, scores in rows]
+    lines.append('')
+    lines += [f'{"IoU of " + name:<46}{value:>16.2f}' for name, value in metrics['class_iou'].items()]
+    lines += [f'{"mIoU at " + name:<46}{subset["miou"]:>16.2f}' for name, subset in metrics['subsets'].items()]
+    return '\n'.join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    started = time.time()
+    data = Path(os.environ.setdefault('ONEOCC_DATA', str(ROOT / 'data'))) / f'{args.set}-mini'
+    work_dir = (ROOT / args.work_dir).resolve()
+    step('a small synthetic world', 'data_converters/create_data.py', args.set, '--mini', '--out', str(data),
+         '--seed', str(args.seed))
+    options = ['--cfg-options', f'randomness.seed={args.seed}', *args.cfg_options]
+    step('training', 'tools/train.py', args.config, '--work-dir', str(work_dir / 'train'), '--resume', *options)
+    step('evaluation and pictures', 'tools/test.py', args.config, str(newest_checkpoint(work_dir / 'train')),
+         '--work-dir', str(work_dir), '--out', str(work_dir / 'predictions'),
+         '--show-dir', str(work_dir / 'pictures'), *options)
+    metrics = add_yardsticks(data, work_dir / 'metrics.json')
+    print(f'\n{metrics["frames"]} validation frames, voxels that count: {metrics["mask_policy"]}\n\n{table(metrics)}')
+    print(f'\npictures: {work_dir / "pictures"}\nnumbers:  {work_dir / "metrics.json"}\n'
+          f'total:    {time.time() - started:.0f} s')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
