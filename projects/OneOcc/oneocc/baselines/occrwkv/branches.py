@@ -134,21 +134,24 @@ class CompletionBranch(nn.Module):
 
     Args:
         height: voxels along z, a multiple of 8.
-        widths: channels of the three maps.
+        width: F, channels of the point features; the maps get 2, 4 and 8 times as many.
     """
 
-    def __init__(self, height: int, widths: tuple[int, int, int] = (64, 128, 256)) -> None:
+    def __init__(self, height: int, width: int) -> None:
         super().__init__()
-        self.stem = nn.Conv3d(1, 16, 7, stride=2, padding=3)
-        self.units = nn.ModuleList([ResidualUnit3D(16, 16), ResidualUnit3D(16, 32), ResidualUnit3D(32, 64, 2)])
-        folded = [16 * height // 2, 32 * height // 4, 64 * height // 8]
+        half, double, quadruple, octuple = width // 2, 2 * width, 4 * width, 8 * width
+        self.stem = nn.Conv3d(1, half, 7, stride=2, padding=3)
+        self.units = nn.ModuleList(
+            [ResidualUnit3D(half, half), ResidualUnit3D(half, width), ResidualUnit3D(width, double, 2)])
+        folded = [half * height // 2, width * height // 4, double * height // 8]
         self.reduce = nn.ModuleList([
-            nn.Sequential(nn.Conv2d(folded[0], 128, 1), nn.ReLU(), nn.Conv2d(128, widths[0], 1), nn.ReLU()),
-            nn.Sequential(nn.Conv2d(folded[1], widths[1], 1), nn.ReLU()),
-            nn.Identity() if folded[2] == widths[2] else nn.Sequential(nn.Conv2d(folded[2], widths[2], 1), nn.ReLU())])
-        self.blocks = nn.ModuleList(MapRWKV(w) for w in widths)
+            nn.Sequential(nn.Conv2d(folded[0], quadruple, 1), nn.ReLU(), nn.Conv2d(quadruple, double, 1), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(folded[1], quadruple, 1), nn.ReLU()),
+            nn.Identity() if folded[2] == octuple else nn.Sequential(nn.Conv2d(folded[2], octuple, 1), nn.ReLU())])
+        self.blocks = nn.ModuleList(MapRWKV(w) for w in (double, quadruple, octuple))
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Conv3d(w, m, 1), nn.ReLU(), nn.Conv3d(m, 2, 1)) for w, m in ((16, 16), (32, 32), (64, 32)))
+            nn.Sequential(nn.Conv3d(w, m, 1), nn.ReLU(), nn.Conv3d(m, 2, 1))
+            for w, m in ((half, half), (width, width), (double, width)))
 
     def forward(self, occupancy: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Occupancy (B, 1, X, Y, Z) -> BEV maps and volumes, both at 1/2, 1/4, 1/8."""

@@ -24,7 +24,6 @@ from .points import PointFeatures
 
 UNKNOWN = 255
 STRIDES = (2, 4, 8)
-DECODED = 128  # channels of the BEV decoder's result
 
 
 def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -65,25 +64,28 @@ class OccRWKV(BaseModule):
     Args:
         grid: `shape`, `voxel_size`, `origin`; X and Y multiples of 16, Z a multiple of 8.
         num_classes: C, without empty.
-        point_width: channels of the point features.
+        width: F, channels of the point features; all other widths are multiples of it (32 as published).
     """
 
-    def __init__(self, grid: Mapping, num_classes: int, point_width: int = 32, init_cfg: dict | None = None) -> None:
+    def __init__(self, grid: Mapping, num_classes: int, width: int = 32, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.shape = tuple(grid['shape'])
         x, y, height = self.shape
         if x % 16 or y % 16 or height % 8:
             raise ValueError(f'OccRWKV needs X and Y multiples of 16 and Z a multiple of 8, but got {self.shape}')
-        self.point_features = PointFeatures(point_width, grid['voxel_size'], tuple(grid['origin']))
-        self.semantic = SemanticBranch(point_width, num_classes)
-        self.completion = CompletionBranch(height)
-        self.norm = nn.BatchNorm2d(height + point_width)
-        self.stem = _double_conv(height + point_width, 64)
-        self.down = nn.ModuleList(_double_conv(a, b) for a, b in ((64, 128), (128, 256), (256, 512), (512, 512)))
-        self.blocks = nn.ModuleList(MapRWKV(width) for width in (128, 256, 512, 512))
-        self.fusions = nn.ModuleList(BEVFusion(width) for width in (128, 256, 512))
+        self.point_features = PointFeatures(width, grid['voxel_size'], tuple(grid['origin']))
+        self.semantic = SemanticBranch(width, num_classes)
+        self.completion = CompletionBranch(height, width)
+        widths = [2 * width, 4 * width, 8 * width, 16 * width, 16 * width]
+        self.norm = nn.BatchNorm2d(height + width)
+        self.stem = _double_conv(height + width, widths[0])
+        self.down = nn.ModuleList(_double_conv(a, b) for a, b in zip(widths, widths[1:]))
+        self.blocks = nn.ModuleList(MapRWKV(w) for w in widths[1:])
+        self.fusions = nn.ModuleList(BEVFusion(w) for w in widths[1:4])
+        decoded = [widths[3], widths[2], widths[1], widths[1]]
+        below = [widths[4], *decoded]
         self.up = nn.ModuleList(
-            _double_conv(a, b) for a, b in ((1024, 512), (768, 256), (384, 128), (192, DECODED)))
+            _double_conv(skip + deep, out) for skip, deep, out in zip(widths[3::-1], below, decoded))
 
     def forward(self, volumes: Mapping) -> dict[int | str, Tensor | list]:
         """Fuse the three branches.
@@ -92,7 +94,7 @@ class OccRWKV(BaseModule):
             volumes: 'cartesian' occupancy (B, 1, X, Y, Z) and 'points', a list of (N_i, 4) inside the grid.
 
         Returns:
-            'bev' (B, 128, X, Y); 'semantic' the coarse active voxels with their logits, 'completion' logits
+            'bev' (B, 4 F, X, Y); 'semantic' the coarse active voxels with their logits, 'completion' logits
             (B, 2, X/s, Y/s, Z/s), both for s = 2, 4, 8 and only in training; 'points'.
         """
         occupancy = volumes['cartesian']
@@ -129,14 +131,16 @@ class OccRWKVHead(BaseModule):
     Args:
         num_classes: C, without empty.
         grid: as the neck's.
+        width: F, as the neck's.
     """
 
-    def __init__(self, num_classes: int, grid: Mapping, dropout: float = 0.5, init_cfg: dict | None = None) -> None:
+    def __init__(self, num_classes: int, grid: Mapping, width: int = 32, dropout: float = 0.5,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.num_classes, self.grid = num_classes, dict(grid)
         self.height = grid['shape'][2]
         self.dropout = nn.Dropout(dropout)
-        self.classify = nn.Conv2d(DECODED, (num_classes + 1) * self.height, 1)
+        self.classify = nn.Conv2d(4 * width, (num_classes + 1) * self.height, 1)
         self.register_buffer('class_weights', None, persistent=False)
 
     def set_class_counts(self, counts: Sequence[int]) -> None:
@@ -147,7 +151,7 @@ class OccRWKVHead(BaseModule):
                                              device=self.classify.weight.device)
 
     def forward(self, feats: Mapping) -> dict[int, Tensor]:
-        """{'bev': (B, 128, X, Y)} -> {1: logits (B, C + 1, X, Y, Z)}."""
+        """{'bev': (B, 4 F, X, Y)} -> {1: logits (B, C + 1, X, Y, Z)}."""
         columns = self.classify(self.dropout(feats['bev']))
         return {1: columns.unflatten(1, (self.num_classes + 1, self.height)).permute(0, 1, 3, 4, 2)}
 

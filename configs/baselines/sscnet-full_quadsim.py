@@ -1,0 +1,2 @@
+_base_ = './sscnet_quadsim.py'
+model = dict(decode_head=dict(full=True))

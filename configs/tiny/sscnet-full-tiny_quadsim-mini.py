@@ -1,0 +1,2 @@
+_base_ = './sscnet-tiny_quadsim-mini.py'
+model = dict(decode_head=dict(full=True))
