@@ -15,6 +15,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement
 
 from projects.OneOcc.oneocc.evaluation import SSCMetric
+from projects.OneOcc.oneocc.geometry import CartesianGrid, EquirectCamera
+from projects.OneOcc.oneocc.structures import OccDataSample
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ('road', 'car', 'tree')
@@ -112,9 +114,11 @@ def test_two_processes_give_what_one_gives(tmp_path):
     assert (tmp_path / 'double.json').read_bytes() == (tmp_path / 'single.json').read_bytes()
 
 
-def test_data_elements_and_dicts_are_taken_alike():
-    elements = [BaseDataElement(metainfo={k: s[k] for k in ('sample_id', 'lighting')},
-                                pred_occ=s['pred_occ'], gt_occ=s['gt_occ']) for s in samples()]
+@pytest.mark.parametrize('kind', [BaseDataElement, OccDataSample])
+def test_data_elements_and_dicts_are_taken_alike(kind):
+    elements = [kind(metainfo={k: s[k] for k in ('sample_id', 'lighting')}) for s in samples()]
+    for element, sample in zip(elements, samples(), strict=True):
+        element.pred_occ, element.gt_occ = sample['pred_occ'], sample['gt_occ']
     assert evaluate(elements) == evaluate(samples())
     evaluator = Evaluator([SSCMetric()])
     evaluator.dataset_meta = dict(classes=CLASSES)
@@ -127,16 +131,30 @@ def test_subsets_are_those_asked_for():
     assert 'ssc/clear/miou' in evaluate(samples(), subset_keys=('lighting', 'weather'))
 
 
-def test_visible_policy_counts_visible_voxels_only():
-    data = samples()
-    for sample in data:
-        sample['visible'] = torch.zeros(GRID['shape'], dtype=torch.bool)
-        sample['visible'][:2] = True
-    cropped = [dict(sample, pred_occ=sample['pred_occ'][:2], gt_occ=sample['gt_occ'][:2])
-               for sample in data]
-    assert evaluate(data, mask_policy='visible') == evaluate(cropped)
-    with pytest.raises(ValueError, match="holds no 'visible'"):
+def rig():
+    """A sphere that sees all, and a band that sees what lies below the horizon."""
+    raised = np.eye(4)
+    raised[2, 3] = -0.1
+    below = EquirectCamera(16, 8, elevation_min=-np.pi / 2, elevation_max=0.0)
+    return {'equi': dict(camera=EquirectCamera(16, 8), cam_from_ego=np.eye(4)),
+            'low': dict(camera=below, cam_from_ego=raised)}
+
+
+@pytest.mark.parametrize('view, lowest', [(None, 1), ('low', 1), ('equi', 2)])
+def test_visible_policy_counts_what_the_camera_can_see(view, lowest):
+    """The grid has two layers of voxel centres, 0.2 m below and above the origin."""
+    data = [dict(sample, grid=CartesianGrid(**GRID), cameras=rig()) for sample in samples()]
+    cropped = [dict(sample, pred_occ=sample['pred_occ'][..., :lowest], gt_occ=sample['gt_occ'][..., :lowest])
+               for sample in samples()]
+    assert evaluate(data, mask_policy='visible', view=view) == evaluate(cropped)
+
+
+def test_visible_policy_without_calibration_is_refused():
+    with pytest.raises(ValueError, match="needs 'cameras' in the metainfo"):
         evaluate(samples(), mask_policy='visible')
+    data = [dict(sample, grid=CartesianGrid(**GRID), cameras=rig()) for sample in samples(1)]
+    with pytest.raises(ValueError, match="view 'raw' .* views \\['equi', 'low'\\]"):
+        evaluate(data, mask_policy='visible', view='raw')
 
 
 def test_predictions_are_saved_in_the_format_of_the_labels(tmp_path):

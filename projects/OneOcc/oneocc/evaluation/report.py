@@ -17,7 +17,7 @@ from .ssc_counts import percent, scores
 
 MASK_POLICIES = {
     'known': 'every voxel with a known label (label != 255)',
-    'visible': 'known voxels that the camera can see',
+    'visible': 'known voxels whose centre projects into the image',
 }
 # order of the columns of Table 5; other subsets follow alphabetically
 SUBSET_ORDER = ('day', 'dusk', 'night')

@@ -13,6 +13,7 @@ from mmengine.structures import BaseDataElement
 from .predictions import prediction_path, save_prediction
 from .report import MASK_POLICIES, build_report, text_table, write_json
 from .ssc_counts import confusion_matrix
+from .visibility import visible_voxels
 
 
 @METRICS.register_module()
@@ -25,8 +26,10 @@ class SSCMetric(BaseMetric):
     holds `pred_occ` and `gt_occ`, both (X, Y, Z).
 
     Args:
-        mask_policy: which voxels count: 'known' = label != 255; 'visible' = known and set in the
-            data sample's `visible` (X, Y, Z) bool. Printed and stored with the numbers.
+        mask_policy: which voxels count: 'known' = label != 255; 'visible' = known, and the centre
+            projects into the image (`visible_voxels`; needs `cameras` and `grid` in the metainfo).
+            Printed and stored with the numbers.
+        view: the view that decides on 'visible'; by default all of a sample's views together.
         subset_keys: metainfo keys whose values name the subsets that are scored separately.
         out_file: where to write metrics.json; None = nowhere.
         prediction_dir: folder for the predictions as npz, one a sample; None = not saved.
@@ -36,7 +39,7 @@ class SSCMetric(BaseMetric):
 
     default_prefix = 'ssc'
 
-    def __init__(self, mask_policy: str = 'known', subset_keys: Sequence[str] = ('lighting',),
+    def __init__(self, mask_policy: str = 'known', view: str | None = None, subset_keys: Sequence[str] = ('lighting',),
                  out_file: str | None = None, prediction_dir: str | None = None,
                  config: str | None = None, commit: str | None = None,
                  collect_device: str = 'cpu', prefix: str | None = None,
@@ -46,6 +49,7 @@ class SSCMetric(BaseMetric):
             raise ValueError(f'mask_policy must be one of {sorted(MASK_POLICIES)}, '
                              f'got {mask_policy!r}')
         self.mask_policy = mask_policy
+        self.view = view
         self.subset_keys = tuple(subset_keys)
         self.out_file = out_file
         self.prediction_dir = prediction_dir
@@ -84,9 +88,8 @@ class SSCMetric(BaseMetric):
         """Confusion matrix and subsets of one sample; saves its prediction if asked to."""
         sample_id = fields.get('sample_id', '(sample without id)')
         pred, label = self._volume(fields, 'pred_occ'), self._volume(fields, 'gt_occ')
-        visible = self._volume(fields, 'visible') if self.mask_policy == 'visible' else None
         try:
-            confusion = confusion_matrix(pred, label, len(self.classes), visible)
+            confusion = confusion_matrix(pred, label, len(self.classes), self._mask(fields))
         except (TypeError, ValueError) as error:
             raise type(error)(f'{sample_id}: {error}') from error
         if self.prediction_dir is not None:
@@ -94,10 +97,20 @@ class SSCMetric(BaseMetric):
         subsets = [str(fields[key]) for key in self.subset_keys if fields.get(key) is not None]
         return dict(confusion=confusion, subsets=subsets)
 
+    def _mask(self, fields: Mapping) -> np.ndarray | None:
+        """Voxels that count, apart from the unknown ones; None = all."""
+        if self.mask_policy == 'known':
+            return None
+        for key in ('cameras', 'grid'):
+            if fields.get(key) is None:
+                raise ValueError(f"mask_policy 'visible' needs {key!r} in the metainfo, "
+                                 f'got the keys {sorted(fields)}')
+        return visible_voxels(fields['cameras'], fields['grid'], self.view)
+
     def _volume(self, fields: Mapping, key: str) -> np.ndarray:
         if fields.get(key) is None:
-            raise ValueError(f'{fields.get("sample_id", "a data sample")} holds no {key!r}, which '
-                             f'SSCMetric with mask_policy {self.mask_policy!r} needs')
+            raise ValueError(f'{fields.get("sample_id", "a data sample")} holds no {key!r}, '
+                             'which SSCMetric needs')
         volume = fields[key]
         return volume.detach().cpu().numpy() if hasattr(volume, 'detach') else np.asarray(volume)
 
