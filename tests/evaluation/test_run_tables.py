@@ -1,9 +1,5 @@
 """Tables over runs: grouping, refusals, the block in a markdown file, the command."""
 import copy
-import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +14,8 @@ from projects.OneOcc.oneocc.evaluation.run_tables import (
     replace_block,
     spread,
 )
+from tests.scripts import load_script
 
-ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ('road', 'car')
 
 
@@ -130,22 +126,25 @@ def test_spread_of_one_two_and_equal_values():
     assert spread([5.0, 5.0, 5.0]) == '5.00 ± 0.00'
 
 
-def test_command_writes_the_file_and_the_block(runs, tmp_path):
+def test_command_writes_the_file_and_the_block(runs, tmp_path, capsys):
+    main = load_script('tools/analysis_tools/table.py').main
     readme = tmp_path / 'README.md'
     readme.write_text('# title\n<!-- table:main -->\n<!-- /table -->\n')
-    command = [sys.executable, 'tools/analysis_tools/table.py', '--runs', f'{runs}/*/seed*', '--rows',
-               'a_net=MonoScene']
-    done = subprocess.run([*command, '--out', str(tmp_path / 'table.md'), '--update', str(readme),
-                           '--table', 'main'], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    options = ['--runs', f'{runs}/*/seed*', '--rows', 'a_net=MonoScene']
+    assert main([*options, '--out', str(tmp_path / 'table.md'), '--update', str(readme), '--table', 'main']) == 0
     table = (tmp_path / 'table.md').read_text()
+    assert table == capsys.readouterr().out
     assert 'MonoScene' in table and f'{run(2)["miou"]:.2f}' in table
     assert readme.read_text() == f'# title\n<!-- table:main -->\n{table}<!-- /table -->\n'
 
-    broken = runs / 'a_net' / 'seed0' / 'metrics.json'
-    broken.write_text(json.dumps(run(frames=1)))
+    write_json(runs / 'a_net' / 'seed0' / 'metrics.json', run(frames=1))
     before = readme.read_text()
-    failed = subprocess.run([*command, '--update', str(readme), '--table', 'main'], cwd=ROOT,
-                            capture_output=True, text=True)
-    assert failed.returncode == 1 and 'number of frames' in failed.stderr
-    assert 'Traceback' not in failed.stderr and readme.read_text() == before
+    assert main([*options, '--update', str(readme), '--table', 'main']) == 1
+    assert 'number of frames' in capsys.readouterr().err and readme.read_text() == before
+
+
+@pytest.mark.parametrize('options', [['--update', 'README.md'], ['--table', 'main'], ['--rows', 'no-label']])
+def test_command_refuses_half_an_order(options, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        load_script('tools/analysis_tools/table.py').main(['--runs', '*', *options])
+    assert 'error:' in capsys.readouterr().err
