@@ -1,8 +1,8 @@
 """One compiler setting for every kernel of the synthetic world.
 
 numba keys its on-disk cache by the time stamp of the file that defines the entry kernel, so an edit to a
-function that the kernel calls from another file would go unnoticed. Here the stamp covers all files
-of this folder: whoever changes one of them recompiles, nobody runs yesterday's code.
+function that the kernel calls from another file would go unnoticed. Here the stamp covers all files of this folder that hold
+kernels or the constants that they read: whoever changes one recompiles, nobody runs yesterday's code.
 """
 import hashlib
 from collections.abc import Callable
@@ -13,11 +13,12 @@ from numba import njit
 
 
 def sources_stamp() -> str:
-    """Digest of all Python files of this folder."""
+    """Digest of the files of this folder that define kernels, and of `solids`, whose constants they read."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob('*.py')):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+        text = path.read_bytes()
+        if b'@kernel' in text or path.name == 'solids.py':
+            digest.update(path.name.encode() + text)
     return digest.hexdigest()
 
 

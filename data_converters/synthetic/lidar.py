@@ -24,8 +24,8 @@ class SpinningLidar:
     """
     rings: int = 32
     elevation_low_deg: float = -52.0
-    elevation_high_deg: float = 12.0
-    azimuth_steps: int = 1024
+    elevation_high_deg: float = 22.0
+    columns: int = 1024
     min_range_m: float = 0.4
     max_range_m: float = 60.0
     noise_m: float = 0.015
@@ -37,8 +37,8 @@ class SpinningLidar:
         return np.radians(np.linspace(self.elevation_low_deg, self.elevation_high_deg, self.rings))
 
     def directions(self) -> np.ndarray:
-        """Unit rays (rings * azimuth_steps, 3), ring by ring; azimuth from straight behind, turning right."""
-        phi = (np.arange(self.azimuth_steps) + 0.5) / self.azimuth_steps * 2 * np.pi - np.pi
+        """Unit rays (rings * columns, 3), ring by ring; azimuth from straight behind, turning right."""
+        phi = (np.arange(self.columns) + 0.5) / self.columns * 2 * np.pi - np.pi
         theta = self.elevations()[:, None]
         return np.stack([np.cos(theta) * np.cos(phi), -np.cos(theta) * np.sin(phi),
                          np.sin(theta) * np.ones_like(phi)], -1).reshape(-1, 3)
@@ -72,7 +72,7 @@ def scan_lidar(scene: Scene, world_from_lidar: np.ndarray, lidar: SpinningLidar,
     seen = np.isfinite(distance) & (distance >= lidar.min_range_m) & (dice < chance)
     # weak echoes are timed less well
     measured = distance[seen] + noise[seen] * lidar.noise_m * (1 + 0.5 * np.sqrt(floor / (echo[seen] + floor)))
-    ring = np.repeat(np.arange(lidar.rings), lidar.azimuth_steps)
+    ring = np.repeat(np.arange(lidar.rings), lidar.columns)
     return dict(points=(local[seen] * measured[:, None]).astype(np.float32),
                 intensity=np.clip(reflectance * cosine, 0, 1)[seen].astype(np.float32), label=hit['label'][seen],
                 dynamic=hit['instance'][seen] > 0, ring=ring[seen].astype(np.uint8))
