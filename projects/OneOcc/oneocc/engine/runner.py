@@ -299,7 +299,9 @@ def _described(metainfo: dict) -> dict:
 def _scheduler_states(schedulers: list | dict) -> list | dict:
     if isinstance(schedulers, dict):
         return {name: _scheduler_states(group) for name, group in schedulers.items()}
-    return [scheduler.state_dict() for scheduler in schedulers]
+    # OneCycleLR counts its annealing function among its state; a fresh scheduler brings its own
+    return [{key: value for key, value in scheduler.state_dict().items() if not callable(value)}
+            for scheduler in schedulers]
 
 
 def _load_schedulers(schedulers: list | dict, states: list | dict) -> None:
