@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import mmengine
@@ -159,7 +160,7 @@ class OneOccRunner(Runner):
         checkpoint = {
             'meta': {
                 **position, **(meta or {}),
-                'cfg': self.cfg.pretty_text,
+                'cfg': self._config_text,
                 'seed': self.seed,
                 'experiment_name': self.experiment_name,
                 'time': time.strftime('%Y%m%d_%H%M%S'),
@@ -179,6 +180,10 @@ class OneOccRunner(Runner):
             checkpoint['param_schedulers'] = _scheduler_states(self.param_schedulers)
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         write_checkpoint(checkpoint, os.path.join(out_dir, filename))
+
+    @cached_property
+    def _config_text(self) -> str:
+        return self.cfg.pretty_text  # a formatter's work of seconds, once instead of every save
 
     def load_checkpoint(self, filename: str, map_location='cpu', strict: bool | None = None,
                         revise_keys=None) -> dict:
