@@ -1,0 +1,20 @@
+# OneOcc for two CPU cores and the mini sets: every part of the full model, narrow.
+_base_ = './oneocc.py'
+
+model = dict(
+    backbone=dict(
+        out_channels=32,
+        equi=dict(
+            backbone=dict(
+                _delete_=True, type='mmdet.ResNet', depth=18, base_channels=16,
+                stem_channels=16, out_indices=(0, 1, 2, 3)),  # strides 4, 8, 16, 32
+            decoder_channels=(64, 48, 32, 16, 16)),
+        raw=dict(
+            backbone=dict(
+                _delete_=True, type='mmdet.ResNet', depth=18, base_channels=16,
+                stem_channels=16, out_indices=(0, 1, 2, 3)),
+            decoder_channels=(64, 48, 32, 16, 16))),
+    view_transformer=dict(channels=32),
+    neck=dict(
+        in_channels=32, polar_channels=32, channels=(32, 64, 128), depths=(1, 1, 1)),
+    decode_head=dict(in_channels=(32, 64, 128)))

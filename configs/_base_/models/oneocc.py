@@ -1,0 +1,42 @@
+# OneOcc at full size (section 4.5): two views, two grids, gait compensation, AMoE-3D.
+# Classes, grid and views are QuadOcc's; a child changes them for other data.
+model = dict(
+    type='OccupancySegmentor',
+    data_preprocessor=dict(type='OccDataPreprocessor', size_divisor=32),
+    backbone=dict(
+        type='DualProjectionBackbone',
+        out_channels=64,
+        scales=(1, 4, 8, 16),
+        equi=dict(
+            type='PanoramaEncoder',
+            backbone=dict(
+                type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5)),
+            decoder_channels=(256, 128, 64, 32, 16)),
+        raw=dict(
+            type='PanoramaEncoder',
+            backbone=dict(
+                type='mmdet.EfficientNet', arch='b3', out_indices=(1, 2, 3, 4, 5)),
+            decoder_channels=(192, 96, 64, 32, 16))),
+    view_transformer=dict(
+        type='BiGridViewTransformer',
+        grid=dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2)),
+        channels=64,
+        views=('equi', 'raw'),
+        scales=(1, 4, 8, 16),
+        grids=('cartesian', 'cylindrical'),
+        injection='neck',
+        gait=dict(type='GaitDisplacementCompensation', mode='shift')),
+    neck=dict(
+        type='AMoE3DNeck',
+        in_channels=64,
+        polar_channels=64,
+        channels=(64, 128, 256),
+        depths=(2, 3, 3),
+        num_experts=4),
+    decode_head=dict(
+        type='SSCHead',
+        num_classes=6,
+        in_channels=(64, 128, 256),
+        strides=(1, 2, 4),
+        supervise='visible',
+        frustum=dict(view='equi', sectors=8, bands=8)))

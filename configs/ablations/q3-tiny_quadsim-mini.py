@@ -1,0 +1,4 @@
+# Q3 = Q2 + BGV: the cylindrical grid, folded into the Cartesian volume at level 1.
+_base_ = './q2-tiny_quadsim-mini.py'
+
+model = dict(view_transformer=dict(grids=('cartesian', 'cylindrical'), injection='volume'))

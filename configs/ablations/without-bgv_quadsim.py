@@ -1,0 +1,5 @@
+# Q4 without the cylindrical grid.
+_base_ = './q4_quadsim.py'
+
+model = dict(
+    view_transformer=dict(grids=('cartesian', )), neck=dict(polar_channels=None))
