@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from mmdet3d.registry import MODELS
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
 from .depthwise3d import group_norm
@@ -39,7 +39,8 @@ class DualProjectionBackbone(BaseModule):
         super().__init__(init_cfg=init_cfg)
         self.scales, self.out_channels = tuple(scales), out_channels
         self.channels_last = channels_last
-        self.encoders = nn.ModuleDict()
+        # mmengine's dict, because init_weights does not walk through torch's
+        self.encoders = ModuleDict()
         for view, config in (('equi', equi), ('raw', raw)):
             if config is None:
                 continue

@@ -1,0 +1,100 @@
+"""The OneOcc configs: Table 4 is a chain of switches, sizes keep their promises."""
+from pathlib import Path
+
+import pytest
+from mmdet3d.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+ROOT = Path(__file__).parents[2] / 'configs'
+OURS = sorted(path.relative_to(ROOT).as_posix() for folder in ('oneocc', 'ablations', 'tiny')
+              for path in (ROOT / folder).glob('*.py'))
+
+
+def model_of(name: str) -> dict:
+    return Config.fromfile(ROOT / name).model
+
+
+def build(model: dict):
+    init_default_scope('mmdet3d')
+    return MODELS.build(model)
+
+
+def millions(module) -> float:
+    return sum(p.numel() for p in module.parameters()) / 1e6
+
+
+def switches(child, parent, path=''):
+    """Keys that differ between two model dicts, deepest level named."""
+    keys = set(child) | set(parent)
+    for key in sorted(keys):
+        a, b = child.get(key), parent.get(key)
+        if isinstance(a, dict) and isinstance(b, dict) and a.get('type') == b.get('type'):
+            yield from switches(a, b, f'{path}{key}.')
+        elif a != b:
+            yield f'{path}{key}'
+
+
+@pytest.mark.parametrize('name', OURS)
+def test_every_config_names_a_dataset_and_a_schedule(name):
+    config = Config.fromfile(ROOT / name)
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper',
+                'train_cfg', 'val_evaluator'):
+        assert key in config, key
+    views = set(config.model.view_transformer.get('views', ('equi', )))
+    encoded = {view for view in ('equi', 'raw') if config.model.backbone.get(view)}
+    assert encoded == views
+
+
+@pytest.mark.parametrize('size', ['_quadsim', '-tiny_quadsim-mini'])
+def test_table_4_is_a_chain_of_switches(size):
+    q = [model_of(f'ablations/q{i}{size}.py') for i in range(5)]
+    assert list(switches(q[1], q[0])) == ['view_transformer']
+    assert list(switches(q[2], q[1])) == ['backbone.raw', 'view_transformer.views']
+    assert list(switches(q[3], q[2])) == ['view_transformer.grids', 'view_transformer.injection']
+    assert list(switches(q[4], q[3])) == ['neck', 'view_transformer.injection']
+    whole = ('oneocc/oneocc_quadsim.py' if size == '_quadsim'
+             else 'tiny/oneocc-tiny_quadsim-mini.py')
+    assert list(switches(q[4], model_of(whole))) == []
+
+
+@pytest.mark.parametrize('size', ['_quadsim', '-tiny_quadsim-mini'])
+@pytest.mark.parametrize('name, changed', [
+    ('rotation', ['view_transformer.gait.mode']),
+    ('without-ring', ['backbone.ring', 'view_transformer.ring_views']),
+    ('without-gdc', ['view_transformer.gait']),
+    ('without-dper', ['backbone.raw', 'view_transformer.views']),
+    ('without-bgv', ['neck.polar_channels', 'view_transformer.grids']),
+    ('without-amoe', ['neck.amoe'])])
+def test_further_rows_change_one_thing(name, changed, size):
+    full = model_of(f'ablations/q4{size}.py')
+    assert list(switches(model_of(f'ablations/{name}{size}.py'), full)) == changed
+
+
+def test_full_size_keeps_the_parameter_budget():
+    """Section 4.5: 101.76 M parameters with both encoders."""
+    model = build(model_of('oneocc/oneocc_quadocc.py'))
+    assert millions(model) <= 101.76
+    assert model.backbone.views == ('equi', 'raw')
+
+
+def test_light_keeps_its_budget():
+    assert millions(build(model_of('oneocc/oneocc-light_quadocc.py'))) <= 20
+
+
+def test_banded_panorama_keeps_the_angular_resolution():
+    for name, rows in (('oneocc/oneocc_quadsim.py', 608), ('oneocc/oneocc-band_quadsim.py', 288)):
+        config = Config.fromfile(ROOT / name)
+        unwrap = next(step for step in config.test_pipeline if step.type == 'UnwrapPanorama')
+        low, high = unwrap.get('elevation_min_deg', -90), unwrap.get('elevation_max_deg', 90)
+        assert unwrap.height == rows
+        assert unwrap.height / (high - low) == pytest.approx(608 / 180, rel=1e-4)
+        assert low <= -51 and high >= 27  # what the lens sees
+
+
+def test_missing_pretrained_weights_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv('ONEOCC_WEIGHTS', str(tmp_path))
+    model = model_of('oneocc/oneocc_quadocc-pretrained.py')
+    model.backbone.equi.backbone.arch = 'b0'
+    with pytest.raises(FileNotFoundError, match='efficientnet-b7.pth'):
+        build(model).init_weights()
