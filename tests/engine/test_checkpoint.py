@@ -17,13 +17,11 @@ from projects.OneOcc.oneocc.engine import CheckpointError, read_checkpoint, writ
 from projects.OneOcc.oneocc.engine.checkpoint import (
     check_state_dict,
     latest_checkpoint,
-    live_message_hub,
-    plain_message_hub,
     remove_partial_files,
-    to_plain,
     verify_checkpoint,
     write_pointer,
 )
+from projects.OneOcc.oneocc.engine.plain_state import live_message_hub, plain_message_hub, to_plain
 from tests.engine.runs import make_runner, same, train
 from tests.engine.toy import toy_config
 

@@ -2,8 +2,7 @@
 import torch
 from mmengine.optim import OneCycleLR, OptimWrapper
 
-from projects.OneOcc.oneocc.engine.checkpoint import to_plain
-from projects.OneOcc.oneocc.engine.runner import _load_schedulers, _scheduler_states
+from projects.OneOcc.oneocc.engine.plain_state import load_schedulers, scheduler_states, to_plain
 
 
 def one_cycle(optimizer=None):
@@ -23,11 +22,11 @@ def advance(scheduler, optimizer, steps):
 def test_one_cycle_continues():
     straight, optimizer = one_cycle()
     advance(straight, optimizer, 4)
-    states = _scheduler_states([straight])
+    states = scheduler_states([straight])
     to_plain(states, 'param_schedulers')
     optimizer_state = optimizer.state_dict()
     expected = advance(straight, optimizer, 5)
     fresh, other = one_cycle()
     other.load_state_dict(optimizer_state)
-    _load_schedulers([fresh], states)
+    load_schedulers([fresh], states)
     assert advance(fresh, other, 5) == expected

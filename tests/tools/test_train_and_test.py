@@ -132,6 +132,13 @@ class TestOptions:
         with pytest.raises(ValueError, match='outside'):
             launch.explain_errors('train.py', bug)
 
+    def test_interruption_needs_no_traceback(self, capfd):
+        def interrupted():
+            raise KeyboardInterrupt
+
+        assert launch.explain_errors('train.py', interrupted) == 130
+        assert capfd.readouterr().err == 'train.py: error: interrupted\n'
+
     def test_amp_needs_the_plain_wrapper(self):
         cfg = Config(dict(optim_wrapper=dict(type='Other')))
         with pytest.raises(launch.UsageError, match="--amp: expected .* got 'Other'"):

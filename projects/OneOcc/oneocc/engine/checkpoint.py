@@ -10,91 +10,21 @@ import os
 import pickle
 import re
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from torch import nn
+
+from .plain_state import to_plain
 
 POINTER_NAME = 'last_checkpoint'
 PARTIAL_SUFFIX = '.partial'
 _SHOWN_DIFFERENCES = 5
-_PLAIN_SCALARS = (bool, int, float, complex, str, bytes)
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint is missing, broken, unsafe or made for something else; the text names the file."""
-
-
-def to_plain(value, where: str = 'checkpoint'):
-    """The same value made of dict, list, tuple, set, str, number, None and CPU tensors only.
-
-    Numpy scalars become Python numbers, arrays become tensors, paths become strings, loss histories
-    become dicts, objects with `to_dict()` are described by it.
-
-    Raises:
-        TypeError: for anything else; the text says under which key it lay.
-    """
-    if value is None or type(value) in _PLAIN_SCALARS or isinstance(value, torch.dtype):
-        return value
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu()
-    if isinstance(value, OrderedDict):
-        plain = OrderedDict((key, to_plain(item, f'{where}.{key}')) for key, item in value.items())
-        if hasattr(value, '_metadata'):  # version numbers of the modules of a state dict
-            plain._metadata = value._metadata
-        return plain
-    if isinstance(value, Mapping):
-        return {key: to_plain(item, f'{where}.{key}') for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        kind = tuple if isinstance(value, tuple) else type(value)
-        return kind(to_plain(item, f'{where}[{i}]') for i, item in enumerate(value))
-    if isinstance(value, np.generic):  # np.float64 is also a float: asked before it
-        return to_plain(value.item(), where)
-    for kind in _PLAIN_SCALARS:  # subclasses, such as enumerations, are code to a reader
-        if isinstance(value, kind):
-            return kind(value)
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return torch.from_numpy(np.ascontiguousarray(value))
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, HistoryBuffer):
-        values, counts = value.data
-        return {'values': torch.from_numpy(np.asarray(values, np.float64)),
-                'counts': torch.from_numpy(np.asarray(counts, np.float64)),
-                'max_length': value.max_length}
-    if callable(getattr(value, 'to_dict', None)):
-        return to_plain(value.to_dict(), where)
-    raise TypeError(f'{where}: expected tensors and plain containers, got {type(value)}')
-
-
-def plain_message_hub(state: Mapping) -> dict:
-    """A message hub's state without the run-time notes that only live objects can express."""
-    notes = {}
-    for key, value in state['runtime_info'].items():
-        try:
-            notes[key] = to_plain(value, key)
-        except TypeError:
-            continue
-    kept = set(notes) | set(state['log_scalars'])
-    return {'log_scalars': {key: to_plain(h, key) for key, h in state['log_scalars'].items()},
-            'runtime_info': notes,
-            'resumed_keys': {key: flag for key, flag in state['resumed_keys'].items()
-                             if key in kept}}
-
-
-def live_message_hub(state: Mapping) -> dict:
-    """Inverse of `plain_message_hub`: loss histories are `HistoryBuffer` objects again."""
-    histories = {}
-    for key, history in state['log_scalars'].items():
-        buffer = HistoryBuffer(max_length=history['max_length'])
-        buffer._log_history = history['values'].numpy().copy()
-        buffer._count_history = history['counts'].numpy().copy()
-        histories[key] = buffer
-    return {**state, 'log_scalars': histories}
 
 
 def write_atomically(path: Path, write: Callable, check: Callable | None = None) -> None:

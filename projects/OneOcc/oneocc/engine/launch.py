@@ -114,10 +114,13 @@ def explain_errors(program: str, action: Callable[[], None]) -> int:
     """Runs the action; what a user can mend ends in one sentence on stderr.
 
     Returns:
-        0; 1 after bad data, files or numbers; 2 after bad usage. Bugs keep their traceback.
+        0; 1 after bad data, files or numbers; 2 after bad usage; 130 after Ctrl-C. Bugs keep their
+        traceback.
     """
     try:
         action()
+    except KeyboardInterrupt:
+        return _tell(program, 'interrupted', 130)
     except UsageError as error:
         return _tell(program, error, 2)
     except (CheckpointError, NonFiniteLossError, OSError, ImportError) as error:
@@ -129,7 +132,7 @@ def explain_errors(program: str, action: Callable[[], None]) -> int:
     return 0
 
 
-def _tell(program: str, error: Exception, code: int) -> int:
+def _tell(program: str, error: Exception | str, code: int) -> int:
     # an error of a data worker arrives with that process's traceback as its text
     text = str(error)
     if 'Original Traceback' in text:

@@ -21,11 +21,15 @@ from .checkpoint import (
     CheckpointError,
     check_state_dict,
     latest_checkpoint,
-    live_message_hub,
-    plain_message_hub,
     read_checkpoint,
-    to_plain,
     write_checkpoint,
+)
+from .plain_state import (
+    live_message_hub,
+    load_schedulers,
+    plain_message_hub,
+    plain_metainfo,
+    scheduler_states,
 )
 from .random_state import capture_random_state, restore_random_state
 
@@ -45,7 +49,8 @@ class OneOccRunner(Runner):
 
     def __init__(self, *args, work_dir: str, load_from: str | None = None, resume: bool = False,
                  **kwargs) -> None:
-        self._resume_source = (Path(work_dir), load_from) if resume else None
+        self._resume_request = (Path(work_dir), load_from) if resume else None
+        self._resume_path: Path | None = None
         self._resume_complaints: list[str] = []
         self._pending_random_state: dict | None = None
         self._kept_random_state: dict | None = None
@@ -69,11 +74,10 @@ class OneOccRunner(Runner):
         `deterministic` warns about operators that have no deterministic implementation (several 3D
         resampling gradients on CUDA) instead of ending the run.
         """
-        if self._resume_source is not None:
-            self._find_resume_checkpoint()
-            if seed is None and self._resume_source is not None:
-                meta = read_checkpoint(self._resume_source, mmap=True)['meta']
-                seed = meta.get('seed')
+        if self._resume_request is not None:
+            self._find_resume_checkpoint(*self._resume_request)
+        if seed is None and self._resume_path is not None:
+            seed = read_checkpoint(self._resume_path, mmap=True)['meta'].get('seed')
         super().set_randomness(seed, diff_rank_seed)
         self._deterministic = deterministic
         if deterministic:
@@ -81,21 +85,21 @@ class OneOccRunner(Runner):
             torch.backends.cudnn.benchmark = False
             torch.use_deterministic_algorithms(True, warn_only=True)
 
-    def _find_resume_checkpoint(self) -> None:
-        """Replaces (work_dir, load_from) by the file to resume from; rank 0 decides for all."""
-        work_dir, load_from = self._resume_source
-        decision = [None, None, None]
-        if is_main_process():
+    def _find_resume_checkpoint(self, work_dir: Path, load_from: str | None) -> None:
+        """Sets the file to resume from; rank 0 decides for all."""
+        path, complaints, error = None, [], None
+        if load_from is not None:
+            path = Path(load_from)
+        elif is_main_process():
             try:
-                path, complaints = (Path(load_from), []) if load_from is not None \
-                    else latest_checkpoint(work_dir)
-                decision = [path, complaints, None]
-            except CheckpointError as error:
-                decision = [None, None, str(error)]
+                path, complaints = latest_checkpoint(work_dir)
+            except CheckpointError as broken:
+                error = str(broken)
+        decision = [path, complaints, error]
         broadcast_object_list(decision)
-        if decision[2] is not None:
-            raise CheckpointError(decision[2])
-        self._resume_source, self._resume_complaints = decision[:2]
+        self._resume_path, self._resume_complaints, error = decision
+        if error is not None:
+            raise CheckpointError(error)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As in `Runner`, with data parallelism on the CPU as well."""
@@ -165,7 +169,7 @@ class OneOccRunner(Runner):
                 'experiment_name': self.experiment_name,
                 'time': time.strftime('%Y%m%d_%H%M%S'),
                 'mmengine_version': mmengine.__version__,
-                'dataset_meta': _described(getattr(self.train_dataloader.dataset, 'metainfo', {})),
+                'dataset_meta': plain_metainfo(getattr(self.train_dataloader.dataset, 'metainfo', {})),
                 'format': FORMAT_VERSION,
                 'world_size': self.world_size,
                 'batches_per_epoch': len(self.train_dataloader),
@@ -177,7 +181,7 @@ class OneOccRunner(Runner):
         if save_optimizer:
             checkpoint['optimizer'] = self.optim_wrapper.state_dict()
         if save_param_scheduler and self.param_schedulers is not None:
-            checkpoint['param_schedulers'] = _scheduler_states(self.param_schedulers)
+            checkpoint['param_schedulers'] = scheduler_states(self.param_schedulers)
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         write_checkpoint(checkpoint, os.path.join(out_dir, filename))
 
@@ -230,8 +234,8 @@ class OneOccRunner(Runner):
             return
         for complaint in self._resume_complaints:
             self.logger.warning(f'passed over: {complaint}')
-        if self._resume_source is not None:
-            self.resume(str(self._resume_source))
+        if self._resume_path is not None:
+            self.resume(str(self._resume_path))
         elif self._resume:
             self.logger.info(f'{self.work_dir} holds no checkpoint yet: training from the start')
         elif self._load_from is not None:
@@ -259,7 +263,7 @@ class OneOccRunner(Runner):
                 self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
             if resume_param_scheduler and self.param_schedulers is not None:
                 self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-                _load_schedulers(self.param_schedulers, checkpoint['param_schedulers'])
+                load_schedulers(self.param_schedulers, checkpoint['param_schedulers'])
         except (KeyError, ValueError) as error:
             raise CheckpointError(f'{filename}: its optimizer or schedule is of another config '
                                   f'({error})') from error
@@ -288,33 +292,3 @@ class OneOccRunner(Runner):
             self.logger.warning(f'{filename} had {before} batches an epoch, this run has {now}')
             iteration = epoch * now
         self.train_loop._epoch, self.train_loop._iter = epoch, iteration
-
-
-def _described(metainfo: dict) -> dict:
-    """What of a dataset's metainfo plain containers can hold."""
-    described = {}
-    for key, value in metainfo.items():
-        try:
-            described[key] = to_plain(value, key)
-        except TypeError:
-            described[key] = str(value)
-    return described
-
-
-def _scheduler_states(schedulers: list | dict) -> list | dict:
-    if isinstance(schedulers, dict):
-        return {name: _scheduler_states(group) for name, group in schedulers.items()}
-    # OneCycleLR counts its annealing function among its state; a fresh scheduler brings its own
-    return [{key: value for key, value in scheduler.state_dict().items() if not callable(value)}
-            for scheduler in schedulers]
-
-
-def _load_schedulers(schedulers: list | dict, states: list | dict) -> None:
-    if len(schedulers) != len(states):
-        raise ValueError(f'expected {len(schedulers)} parameter schedulers, got {len(states)}')
-    if isinstance(schedulers, dict):
-        for name, group in schedulers.items():
-            _load_schedulers(group, states[name])
-        return
-    for scheduler, state in zip(schedulers, states):
-        scheduler.load_state_dict(state)
