@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TRAIN_FRAMES, VAL_FRAMES = 4, 3  # an odd number, so that two processes have to share unevenly
 
 _TEXT = """
-_base_ = ['{base}/default_runtime.py', '{base}/schedules/tiny.py']
+_base_ = ['{base}/tiny_runtime.py', '{base}/schedules/tiny.py']
 
 data_root = '{{{{$ONEOCC_DATA:data}}}}/humansim-mini'
 num_classes = 10

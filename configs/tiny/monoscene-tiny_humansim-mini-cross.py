@@ -1,7 +1,7 @@
 # Tiny MonoScene on the mini HumanSim, cross-map split.
 _base_ = [
     '../_base_/models/monoscene-tiny.py', '../_base_/datasets/humansim-mini-cross.py',
-    '../_base_/schedules/tiny.py', '../_base_/default_runtime.py']
+    '../_base_/schedules/tiny.py', '../_base_/tiny_runtime.py']
 
 model = dict(
     view_transformer=dict(grid={{_base_.label_grid}}),

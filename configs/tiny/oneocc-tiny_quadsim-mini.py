@@ -1,5 +1,5 @@
 # The tiny OneOcc on the small QuadSim: minutes on two CPU cores.
 _base_ = [
     '../_base_/models/oneocc-tiny.py', '../_base_/datasets/quadsim-mini.py',
-    '../_base_/schedules/tiny.py', '../_base_/default_runtime.py',
+    '../_base_/schedules/tiny.py', '../_base_/tiny_runtime.py',
 ]

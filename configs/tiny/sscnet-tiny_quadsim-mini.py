@@ -1,2 +1,2 @@
 _base_ = ['../_base_/models/sscnet.py', '../_base_/datasets/quadsim-mini-lidar.py', '../_base_/schedules/tiny.py',
-          '../_base_/default_runtime.py']
+          '../_base_/tiny_runtime.py']

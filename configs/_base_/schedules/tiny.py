@@ -1,4 +1,4 @@
-# For the tiny models on a laptop's CPU: a minute or two, with a progress bar.
+# For the tiny models on a laptop's CPU: a minute or two.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-2),
