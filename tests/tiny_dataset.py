@@ -29,6 +29,7 @@ def write_tiny_dataset(root: str | Path,
                        splits: tuple[str, ...] = ('train', 'val'),
                        image_size: tuple[int, int] = (64, 32),
                        grid: dict | None = None,
+                       fine_grid: dict | None = None,
                        seed: int = 0) -> Path:
     """Write a set; returns ``root``.
 
@@ -39,27 +40,33 @@ def write_tiny_dataset(root: str | Path,
         frames: frames of each split, one sequence a split, lightings in turn.
         image_size: (width, height).
         grid: ``shape``, ``voxel_size``, ``origin``; 16x16x4 of 0.8 m by default.
+        fine_grid: a second grid for which labels are written too.
     """
-    root, grid = Path(root), grid or GRID
+    root = Path(root)
+    grids = {'x'.join(map(str, g['shape'])): g for g in (grid or GRID, fine_grid) if g}
     rng = np.random.default_rng(seed)
     classes = {'quad': QUAD_CLASSES, 'human': HUMAN_CLASSES}[kind]
-    key = 'x'.join(map(str, grid['shape']))
     for number, split in enumerate(splits):
         sequence = f'seq{number:02d}'
-        entries, counts = [], np.zeros(256, dtype=np.int64)
+        entries = []
+        counts = {key: np.zeros(256, dtype=np.int64) for key in grids}
         for index in range(frames):
-            frame = f'{index:06d}'
-            entry = _entry(kind, sequence, frame, index, image_size, key)
-            labels = _labels(rng, grid['shape'], len(classes))
-            counts += np.bincount(labels.ravel(), minlength=256)
-            _write_files(root, entry, rng, labels, grid, classes, image_size)
+            entry = _entry(kind, sequence, f'{index:06d}', index, image_size, grids)
+            for key, one_grid in grids.items():
+                labels = _labels(rng, one_grid['shape'], len(classes))
+                counts[key] += np.bincount(labels.ravel(), minlength=256)
+                _write_labels(root / entry['occupancy'][key], labels, one_grid, classes)
+            _write_sensors(root, entry, rng, len(classes), image_size)
             entries.append(entry)
+        by_grid = {key: count[:len(classes) + 1].tolist() for key, count in counts.items()}
+        unknown = {key: float(count[255] / count.sum()) for key, count in counts.items()}
+        default = next(iter(grids))
         metainfo = {
             'format': 'oneocc-infos', 'version': 1,
             'dataset': {'quad': 'quadsim', 'human': 'humansim'}[kind], 'split': split,
-            'classes': list(classes), 'grid': grid,
-            'class_counts': counts[:len(classes) + 1].tolist(),
-            'unknown_share': float(counts[255] / counts.sum())}
+            'classes': list(classes), 'grid': grids[default], 'grids': grids,
+            'class_counts': by_grid[default], 'class_counts_by_grid': by_grid,
+            'unknown_share': unknown[default], 'unknown_share_by_grid': unknown}
         infos = {'metainfo': metainfo, 'data_list': entries}
         (root / f'infos_{split}.json').write_text(json.dumps(infos), encoding='utf-8')
     return root
@@ -83,7 +90,7 @@ def camera_entry(kind: str, image_size: tuple[int, int]) -> tuple[str, dict, lis
 
 
 def _entry(kind: str, sequence: str, frame: str, index: int, image_size: tuple[int, int],
-           grid_key: str) -> dict:
+           grids: dict[str, dict]) -> dict:
     view, camera, cam_from_ego = camera_entry(kind, image_size)
     folder = f'recordings/{sequence}'
     pose = np.eye(4)
@@ -97,7 +104,9 @@ def _entry(kind: str, sequence: str, frame: str, index: int, image_size: tuple[i
         },
         'lidars': {
             'lidar': {'lidar_from_ego': LIDAR_FROM_EGO, 'path': f'{folder}/lidar/{frame}.npz'}},
-        'occupancy': {grid_key: f'occupancy/{sequence}/{frame}.npz'},
+        'occupancy': {
+            key: f'occupancy{"" if index == 0 else "_" + key}/{sequence}/{frame}.npz'
+            for index, key in enumerate(grids)},
     }
 
 
@@ -112,12 +121,18 @@ def _labels(rng: np.random.Generator, shape: list[int], num_classes: int) -> np.
     return labels
 
 
-def _write_files(root: Path, entry: dict, rng: np.random.Generator, labels: np.ndarray, grid: dict,
-                 classes: tuple[str, ...], image_size: tuple[int, int]) -> None:
-    (view, camera), = entry['cameras'].items()
+def _write_labels(path: Path, labels: np.ndarray, grid: dict, classes: tuple[str, ...]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path, labels=labels, voxel_size_m=np.float64(grid['voxel_size']),
+        origin_m=np.asarray(grid['origin'], dtype=np.float64), classes=np.asarray(classes))
+
+
+def _write_sensors(root: Path, entry: dict, rng: np.random.Generator, num_classes: int,
+                   image_size: tuple[int, int]) -> None:
+    (_, camera), = entry['cameras'].items()
     lidar = entry['lidars']['lidar']['path']
-    occupancy, = entry['occupancy'].values()
-    for path in (camera['image'], lidar, occupancy):
+    for path in (camera['image'], lidar):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
     width, height = image_size
     v, u = np.mgrid[:height, :width]
@@ -129,7 +144,4 @@ def _write_files(root: Path, entry: dict, rng: np.random.Generator, labels: np.n
     points = rng.uniform((-5, -5, -1), (5, 5, 1.5), (200, 3)).astype(np.float32)
     np.savez_compressed(
         root / lidar, points=points, intensity=rng.random(200).astype(np.float32),
-        label=rng.integers(1, len(classes) + 1, 200).astype(np.uint8), dynamic=rng.random(200) < 0.1)
-    np.savez_compressed(
-        root / occupancy, labels=labels, voxel_size_m=np.float64(grid['voxel_size']),
-        origin_m=np.asarray(grid['origin'], dtype=np.float64), classes=np.asarray(classes))
+        label=rng.integers(1, num_classes + 1, 200).astype(np.uint8), dynamic=rng.random(200) < 0.1)

@@ -38,7 +38,8 @@ def test_config_reads_its_set(name, tmp_path, monkeypatch):
     kind, folder, splits, image_size, grid, sizes = expectations(name)
     write_tiny_dataset(
         tmp_path / folder, kind, frames=1, splits=tuple(splits.split()), image_size=image_size,
-        grid=grid)
+        grid=HUMAN_GRID if grid is FINE_GRID else grid,
+        fine_grid=FINE_GRID if grid is FINE_GRID else None)
     monkeypatch.setenv('ONEOCC_DATA', str(tmp_path))
     cfg = Config.fromfile(FOLDER / f'{name}.py')
     for part in ('train', 'val', 'test'):

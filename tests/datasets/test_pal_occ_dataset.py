@@ -84,6 +84,21 @@ def test_stride_counts_within_each_sequence(tmp_path):
     assert ids == ['seq00/000000', 'seq00/000003', 'seq01/000000', 'seq01/000003']
 
 
+def test_one_of_several_grids_can_be_chosen(tmp_path):
+    fine = {'shape': [32, 32, 8], 'voxel_size': 0.4, 'origin': [-6.4, -6.4, -1.2]}
+    root = write_tiny_dataset(tmp_path, fine_grid=fine)
+    default = QuadOccDataset('infos_train.json', str(root), pipeline=PIPELINE)
+    chosen = QuadOccDataset('infos_train.json', str(root), pipeline=PIPELINE, grid='32x32x8')
+    assert default[0]['data_samples'].gt_occ.shape == (16, 16, 4)
+    assert chosen[0]['data_samples'].gt_occ.shape == (32, 32, 8)
+    assert chosen.metainfo['grid'] == fine
+    labels = [chosen[index]['data_samples'].gt_occ for index in range(3)]
+    assert chosen.metainfo['class_counts'] == [
+        sum(int((volume == label).sum()) for volume in labels) for label in range(7)]
+    with pytest.raises(ValueError, match=r"'8x8x8'.*16x16x4.*32x32x8"):
+        QuadOccDataset('infos_train.json', str(root), grid='8x8x8')
+
+
 def test_workers_load_what_the_main_process_loads(quad_root):
     dataset = QuadOccDataset('infos_train.json', str(quad_root), pipeline=PIPELINE)
     loader = DataLoader(
@@ -96,12 +111,18 @@ def test_workers_load_what_the_main_process_loads(quad_root):
             'raw']['camera']
 
 
-def test_missing_set_names_the_variable_and_the_command(tmp_path, monkeypatch):
+@pytest.mark.parametrize('folder, command', [
+    ('quadsim-mini', 'create_data.py quadsim --mini --out {}/quadsim-mini --seed 0'),
+    ('humansim', 'create_data.py humansim --out {}/humansim --seed 0'),
+    ('quadocc', 'twin comes from: python data_converters/create_data.py quadsim --out {}/quadsim'),
+    ('elsewhere', 'create_data.py makes the synthetic sets quadsim and humansim'),
+])
+def test_missing_set_names_the_variable_and_the_command(tmp_path, monkeypatch, folder, command):
     monkeypatch.setenv('ONEOCC_DATA', str(tmp_path))
     with pytest.raises(FileNotFoundError) as raised:
-        QuadOccDataset('infos_train.json', str(tmp_path / 'quadsim-mini'))
-    for words in ('ONEOCC_DATA', str(tmp_path), '--mini',
-                  'python data_converters/create_data.py quadsim --out'):
+        PALOccDataset('infos_train.json', str(tmp_path / folder))
+    for words in ('ONEOCC_DATA', str(tmp_path / folder / 'infos_train.json'),
+                  command.format(tmp_path)):
         assert words in str(raised.value)
 
 

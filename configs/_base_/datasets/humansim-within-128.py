@@ -15,6 +15,6 @@ test_pipeline = [
     dict(type='LoadOccupancy', grid=label_grid),
     dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
 ]
-train_dataloader = dict(dataset=dict(metainfo=dict(grid=label_grid), pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(metainfo=dict(grid=label_grid), pipeline=test_pipeline))
+train_dataloader = dict(dataset=dict(grid='128x128x16', pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(grid='128x128x16', pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from projects.OneOcc.oneocc.datasets import ResizeView, UnwrapPanorama
-from projects.OneOcc.oneocc.datasets.transforms.resize import filter_matrix, resize_image
+from projects.OneOcc.oneocc.datasets.transforms.resize import filter_taps, resize_image
 from projects.OneOcc.oneocc.geometry import (
     EquirectCamera,
     bilinear_sample,
@@ -99,12 +99,19 @@ def test_resizing_a_panorama_commutes_with_rolling_it():
 
 @pytest.mark.parametrize('old, new', [(7, 7), (16, 4), (16, 5), (5, 16), (3, 1)])
 @pytest.mark.parametrize('wrap', [False, True])
-def test_filter_weights_are_an_average(old, new, wrap):
-    weights = filter_matrix(old, new, wrap)
+def test_filter_weights_are_an_average_around_the_centre(old, new, wrap):
+    indices, weights = filter_taps(old, new, wrap)
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
-    assert (weights >= 0).all()
+    assert (weights >= 0).all() and indices.min() >= 0 and indices.max() < old
     if old == new:
-        np.testing.assert_allclose(weights, np.eye(old), atol=1e-7)
+        np.testing.assert_array_equal(indices[weights == 1], np.arange(old))
+    line = np.arange(old) + 0.5
+    if new < old and not wrap:
+        # Away from the border an average of positions is the position of the average.
+        inner = slice(1, new - 1)
+        np.testing.assert_allclose(
+            (line[indices] * weights).sum(axis=1)[inner],
+            ((np.arange(new) + 0.5) * old / new)[inner], rtol=0.02)
 
 
 def test_enlarging_is_bilinear():

@@ -14,9 +14,12 @@ from mmengine.dataset import BaseDataset
 
 from ..geometry import CartesianGrid, OmniCamera, camera_from_dict
 from .errors import CorruptSampleCount, CorruptSampleError
-from .info_schema import read_infos
+from .info_schema import grid_key, read_infos
 
 _PLAIN_KEYS = ('sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'map')
+
+_SYNTHETIC_TWIN = {'quadsim': 'quadsim', 'humansim': 'humansim', 'quadocc': 'quadsim',
+                   'human360occ': 'humansim'}
 
 
 @DATASETS.register_module()
@@ -38,6 +41,8 @@ class PALOccDataset(BaseDataset):
         lighting: keep only frames of this lighting, or of these.
         weather: keep only frames of this weather, or of these.
         stride: keep every stride-th frame of each sequence.
+        grid: name of the label grid, e.g. '128x128x16', where a set has several; its default one
+            otherwise. ``grid``, ``class_counts`` and ``unknown_share`` of the metainfo follow.
         max_corrupt_share: largest tolerated share of corrupt frames while training.
 
     Raises:
@@ -53,11 +58,13 @@ class PALOccDataset(BaseDataset):
                  lighting: str | Sequence[str] | None = None,
                  weather: str | Sequence[str] | None = None,
                  stride: int = 1,
+                 grid: str | None = None,
                  max_corrupt_share: float = 0.01,
                  **kwargs: Any) -> None:
         if int(stride) != stride or stride < 1:
             raise ValueError(f'stride must be a positive integer, but got {stride}')
         self.stride = int(stride)
+        self.grid = grid
         self.max_corrupt_share = max_corrupt_share
         self._wanted = {'lighting': _as_set(lighting), 'weather': _as_set(weather)}
         self._cameras: dict[str, OmniCamera] = {}
@@ -92,6 +99,8 @@ class PALOccDataset(BaseDataset):
             raise ValueError(
                 f'{self.ann_file}: expected the classes {tuple(expected)}, but the file has '
                 f'{classes}')
+        if self.grid is not None:
+            self._choose_grid(found)
         for key, value in found.items():
             self._metainfo.setdefault(key, value)
         return content['data_list']
@@ -167,6 +176,14 @@ class PALOccDataset(BaseDataset):
                 self.corrupt.record(candidate, error)
         raise CorruptSampleError(f'{self.ann_file}: every one of the {len(self)} frames is corrupt')
 
+    def _choose_grid(self, found: dict) -> None:
+        grids = found.get('grids', {grid_key(found['grid']['shape']): found['grid']})
+        if self.grid not in grids:
+            raise ValueError(f'{self.ann_file}: no grid {self.grid!r}; it has {sorted(grids)}')
+        found['grid'] = grids[self.grid]
+        for key in ('class_counts', 'unknown_share'):
+            found[key] = found.get(f'{key}_by_grid', {self.grid: found[key]})[self.grid]
+
     def _grid(self) -> CartesianGrid:
         return CartesianGrid.from_dict(self._metainfo['grid'])
 
@@ -189,15 +206,19 @@ def _as_set(wanted: str | Sequence[str] | None) -> set[str] | None:
 
 def _how_to_get(path: str, data_root: str) -> str:
     """What to tell somebody whose set is not where the config looks."""
-    name = osp.basename(osp.normpath(data_root)) if data_root else 'NAME'
+    name = osp.basename(osp.normpath(data_root)) if data_root else ''
     root = os.environ.get('ONEOCC_DATA')
-    if name.removesuffix('-mini') in ('quadsim', 'humansim'):
+    twin = _SYNTHETIC_TWIN.get(name.removesuffix('-mini'))
+    command = 'python data_converters/create_data.py'
+    if twin is None:
+        cure = f'{command} makes the synthetic sets quadsim and humansim, see its --help'
+    elif name.startswith(twin):
         mini = ' --mini' if name.endswith('-mini') else ''
-        command = (f'python data_converters/create_data.py {name.removesuffix("-mini")} '
-                   f'--out {data_root} --seed 0{mini}')
+        cure = f'to make this set: {command} {twin}{mini} --out {data_root} --seed 0'
     else:
-        command = f'python data_converters/create_data.py --help, with --out {data_root}'
+        out = osp.join(osp.dirname(osp.normpath(data_root)), twin)
+        cure = (f'{name} is recorded, not made; its synthetic twin comes from: {command} {twin} '
+                f'--out {out} --seed 0')
     return (
         f'{path} does not exist. The environment variable ONEOCC_DATA must name the folder that '
-        f'holds the sets (now: {root if root else "unset, so ./data"}). To make this set: '
-        f'{command}')
+        f'holds the sets (now: {root or "unset, hence ./data"}); {cure}')

@@ -49,24 +49,31 @@ class ResizeView(BaseTransform):
 
 def resize_image(image: np.ndarray, height: int, width: int, wrap: bool) -> np.ndarray:
     """Resample (H, W, 3) uint8 to (height, width, 3) uint8; ``wrap`` makes the width periodic."""
-    rows = filter_matrix(image.shape[0], height, False)
-    columns = filter_matrix(image.shape[1], width, wrap)
-    # (h, H) x (H, W, 3) and then (w, W) x (h, W, 3).
-    squeezed = np.tensordot(rows, image.astype(np.float32), axes=(1, 0))
-    resized = np.matmul(columns, squeezed)
+    squeezed = _resample(image.astype(np.float32), 0, *filter_taps(image.shape[0], height, False))
+    resized = _resample(squeezed, 1, *filter_taps(image.shape[1], width, wrap))
     return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=16)
-def filter_matrix(old: int, new: int, wrap: bool) -> np.ndarray:
-    """(new, old) float32 weights of a triangle filter with half-pixel centres; rows sum to 1."""
+def filter_taps(old: int, new: int, wrap: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A triangle filter with half-pixel centres: indices (new, K) into ``old`` pixels and float32
+    weights (new, K) that sum to 1 over K."""
     scale = old / new
     reach = max(scale, 1.0)
     centres = (np.arange(new) + 0.5) * scale
     first = np.floor(centres - reach).astype(int)
-    taps = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 2)
+    taps = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 1)
     weights = np.clip(1 - np.abs(taps + 0.5 - centres[:, None]) / reach, 0, None)
-    columns = taps % old if wrap else np.clip(taps, 0, old - 1)
-    matrix = np.zeros((new, old))
-    np.add.at(matrix, (np.arange(new)[:, None], columns), weights)
-    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights /= weights.sum(axis=1, keepdims=True)
+    indices = taps % old if wrap else np.clip(taps, 0, old - 1)
+    return indices, weights.astype(np.float32)
+
+
+def _resample(image: np.ndarray, axis: int, indices: np.ndarray,
+              weights: np.ndarray) -> np.ndarray:
+    """(H, W, 3) float32 with one axis replaced by weighted sums of its pixels."""
+    shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+    result = np.take(image, indices[:, 0], axis=axis) * weights[:, 0].reshape(shape)
+    for tap in range(1, indices.shape[1]):
+        result += np.take(image, indices[:, tap], axis=axis) * weights[:, tap].reshape(shape)
+    return result
