@@ -147,6 +147,8 @@ class PanoramaEncoder(BaseModule):
         if height % self.divisor or width % self.divisor:
             raise ValueError(f'view {self.view!r}: height and width must be multiples of {self.divisor} '
                              f'(the coarsest stride), but got {height} x {width}')
+        # 2D convolutions are faster in this memory order, and lifting then reads whole feature vectors
+        image = image.contiguous(memory_format=torch.channels_last)
         maps = dict(zip(self.strides, self.backbone(image)))
         maps[1] = image
         features = maps[self.divisor]
