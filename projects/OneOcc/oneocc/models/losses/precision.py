@@ -1,4 +1,4 @@
-"""Keep losses in float32 (or float64) under autocast, and their zeros connected to the graph."""
+"""Keep losses in float32 (or float64) under autocast, and their quotients and logarithms finite."""
 from __future__ import annotations
 
 import functools
@@ -25,11 +25,6 @@ def full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
             return loss(logits, *args, **kwargs)
 
     return wrapped
-
-
-def connected_zero(logits: Tensor) -> Tensor:
-    """Scalar 0 whose gradient with respect to `logits` exists and is 0, whatever they hold."""
-    return logits.flatten()[:0].sum()
 
 
 def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
