@@ -142,16 +142,19 @@ def test_a_set_of_nothing_but_corrupt_samples_says_so(tmp_path):
         dataset[0]
 
 
-def test_workers_count_together(six_frames):
+def test_workers_count_together(tmp_path):
+    root = write_tiny_dataset(tmp_path, frames=6, splits=('train',))
+    for frame in ('000001', '000004'):
+        truncate(root / LABELS.format(frame))
     dataset = QuadOccDataset(
-        'infos_train.json', str(six_frames), pipeline=PIPELINE, max_corrupt_share=0.2)
+        'infos_train.json', str(root), pipeline=PIPELINE, max_corrupt_share=0.2)
     # One corrupt frame in a worker, one here; only their sum is above the limit.
-    worker = multiprocessing.get_context('fork').Process(target=dataset.__getitem__, args=(2,))
+    worker = multiprocessing.get_context('fork').Process(target=dataset.__getitem__, args=(1,))
     worker.start()
     worker.join()
     assert worker.exitcode == 0 and len(dataset.corrupt) == 1
     with pytest.raises(TooManyCorruptSamplesError, match='2 of 6'):
-        dataset[3]
+        dataset[4]
 
 
 def test_errors_of_the_program_are_not_taken_for_corrupt_samples(quad_root):
