@@ -22,9 +22,9 @@ def check_lovasz(golden: Golden) -> None:
                          float(loss.detach()) == 0 and bool((gradient == 0).all()))
             continue
         golden.relative(f'{variant}/lovasz_f32', loss, data[f'{variant}/lovasz_f32'], 2e-5)
-        # float32 cumulative sums over 65k sorted values: the gradient is a difference of neighbours
+        # float32 cumulative sums over 65k sorted values, and a norm summed in float32 over 460k entries
         norm = float(data[f'{variant}/gradnorm_f32'])
-        golden.relative(f'{variant}/gradnorm_f32', gradient.double().norm(), norm, 1e-4)
+        golden.relative(f'{variant}/gradnorm_f32', gradient.double().norm(), norm, 5e-4)
         sample = data[f'{variant}/grad_sub']
         if sample.size:
             golden.close(f'{variant}/grad_sub', gradient.flatten()[::389], sample, 1e-4,
