@@ -15,5 +15,6 @@ from .training_hooks import (
 __all__ = [
     'CheckpointError', 'ClassCountsHook', 'NonFiniteLossError', 'NonFiniteLossHook',
     'OneOccAmpOptimWrapper', 'OneOccCheckpointHook', 'OneOccRunner', 'ProgressBarHook',
-    'ResumableEpochLoop', 'ResumableIterLoop', 'SyncNormStatisticsHook', 'read_checkpoint', 'write_checkpoint',
+    'ResumableEpochLoop', 'ResumableIterLoop', 'SyncNormStatisticsHook', 'read_checkpoint',
+    'write_checkpoint',
 ]

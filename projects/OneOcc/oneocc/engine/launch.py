@@ -107,7 +107,7 @@ def use_outputs(cfg: Config, config_path: str, predictions: str | None,
         metric.commit = get_git_hash(fallback='unknown')
     if pictures is not None:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []),
-                            {'type': 'OccPictureHook', 'out_dir': pictures}]
+                            {'type': 'OccVisualizationHook', 'out_dir': pictures}]
 
 
 def explain_errors(program: str, action: Callable[[], None]) -> int:

@@ -122,6 +122,23 @@ class OneOccRunner(Runner):
                 loop, default_args={'runner': self, 'dataloader': self._train_dataloader})
         return super().build_train_loop(loop)
 
+    @contextmanager
+    def _telling_hooks_of_errors(self) -> Iterator[None]:
+        """Hooks that have `on_error(runner)` may tidy up when a run ends before its time."""
+        try:
+            yield
+        except BaseException:
+            self.call_hook('on_error')
+            raise
+
+    def train(self) -> nn.Module:
+        with self._telling_hooks_of_errors():
+            return super().train()
+
+    def test(self) -> dict:
+        with self._telling_hooks_of_errors():
+            return super().test()
+
     # ---- random states ------------------------------------------------------------------------
 
     @contextmanager

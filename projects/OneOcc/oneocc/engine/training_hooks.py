@@ -115,6 +115,9 @@ class ProgressBarHook(Hook):
             self._bar.close()
             self._bar = None
 
+    def on_error(self, runner) -> None:
+        self._close()  # so that what is said next stands on a line of its own
+
     def before_train(self, runner) -> None:
         self._open(runner.max_iters, runner.iter, 'train')
 
