@@ -68,6 +68,19 @@ def test_forward_lies_in_the_middle_and_behind_wraps():
     assert (behind == 0).all()
 
 
+def test_annulus_is_seen_by_its_lens_only():
+    module = lifting(view='raw', scales=(1, 4))
+    features = rig.features(1, 3, views=('raw',))
+    volumes = module(features, [rig.sample()], rig.image_sizes())
+    centers = module.grid.centers()
+    elevation = torch.rad2deg(torch.atan2(centers[..., 2], centers[..., :2].norm(dim=-1)))
+    # the lens looks down: 51 degrees below the horizon, 27 above
+    clear = ((elevation > -50) & (elevation < 26)) | (elevation < -52) | (elevation > 28)
+    inside = (elevation > -51) & (elevation < 27)
+    assert torch.equal(volumes['visible'][0][clear], inside[clear])
+    assert (volumes['cartesian'][0][:, ~volumes['visible'][0]] == 0).all()
+
+
 def test_project_scale_lifts_the_coarser_grid():
     volumes = lifting(project_scale=2)(maps(), [rig.sample()] * 2, rig.image_sizes())
     assert volumes['cartesian'].shape == (2, 3, 8, 8, 2)

@@ -166,6 +166,8 @@ def test_wrong_inputs_are_named():
         model(dict(points=[]), samples)
     with pytest.raises(ValueError, match='data_samples'):
         model(inputs, None)
+    with pytest.raises(ValueError, match="mode='predict' needs data_samples"):
+        model(inputs, [], mode='predict')
     with pytest.raises(ValueError, match='multiples of 32'):
         model(dict(imgs=dict(equi=torch.zeros(1, 3, 64, 120))), samples)
     with pytest.raises(ValueError, match='seq00/000000.*image of 32 x 64.*is 64 x 128'):

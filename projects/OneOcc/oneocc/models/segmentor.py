@@ -65,13 +65,13 @@ class OccupancySegmentor(BaseModel):
             mode: 'loss' (dict of losses), 'predict' (the samples with `pred_occ`, uint8 (X, Y, Z)) or
                 'tensor' ({stride: logits (B, C + 1, X / stride, ...)}).
         """
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
+        if mode not in ('loss', 'predict', 'tensor'):
+            raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', but got {mode!r}")
         if mode == 'tensor':
             return self.decode_head(self.extract_feat(inputs, data_samples)[0])
-        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', but got {mode!r}")
+        if not data_samples:
+            raise ValueError(f'mode={mode!r} needs data_samples, but got {data_samples!r}')
+        return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
     def lift(self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None) -> dict:
         """The volumes that the neck works on, from images or from points."""
