@@ -27,7 +27,10 @@ setup(
     python_requires='>=3.10,<3.13',
     packages=find_namespace_packages(
         include=['projects.OneOcc', 'projects.OneOcc.oneocc*', 'data_converters*']),
-    package_data={'data_converters.synthetic': ['*.txt', '*.json']},
+    package_data={
+        'data_converters.synthetic': ['*.txt', '*.json'],
+        'projects.OneOcc.oneocc.visualization': ['*.html'],
+    },
     install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),
     extras_require={'tests': requirements('tests.txt'), 'optional': requirements('optional.txt')},
 )

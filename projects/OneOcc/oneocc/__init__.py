@@ -7,10 +7,18 @@ from .compatibility import check_versions
 
 check_versions()
 
-from . import baselines, datasets, engine, evaluation, models, structures  # noqa: E402
+from . import (  # noqa: E402
+    baselines,
+    datasets,
+    engine,
+    evaluation,
+    models,
+    structures,
+    visualization,
+)
 from .version import __version__  # noqa: E402
 
 __all__ = [
     '__version__', 'baselines', 'check_versions', 'datasets', 'engine', 'evaluation', 'models',
-    'structures',
+    'structures', 'visualization',
 ]

@@ -1,0 +1,97 @@
+"""Pictures of the first samples while a model is validated or tested."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet3d.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from .html import write_html
+from .sheet import comparison_sheet, write_picture
+
+
+@HOOKS.register_module()
+class OccVisualizationHook(Hook):
+    """Saves a comparison sheet (PNG) and a viewer page (HTML) for the first samples.
+
+    The files are called after the sample, ``/`` replaced by ``_``. In distributed runs the first
+    process shows its own first samples.
+
+    Args:
+        out_dir: folder for the test's pictures; ``<work_dir>/pictures`` by default. Validation
+            writes to ``<work_dir>/pictures/val_epoch_<n>``.
+        num_samples: how many samples.
+        val: also draw while validating during training.
+        html: also write the page.
+        unknown: 'hide', 'empty' or 'show' unknown voxels.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, out_dir: str | None = None, num_samples: int = 8, val: bool = False,
+                 html: bool = True, unknown: str = 'hide') -> None:
+        if num_samples < 1:
+            raise ValueError(f'num_samples: expected at least 1, got {num_samples}')
+        self.out_dir = out_dir
+        self.num_samples = num_samples
+        self.val = val
+        self.html = html
+        self.unknown = unknown
+        self._left = 0
+
+    def before_test_epoch(self, runner) -> None:
+        self._left = self.num_samples
+
+    def before_val_epoch(self, runner) -> None:
+        self._left = self.num_samples if self.val else 0
+
+    def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        folder = Path(self.out_dir or Path(runner.work_dir) / 'pictures')
+        self._draw(folder, runner.test_dataloader.dataset.metainfo, data_batch, outputs)
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        folder = Path(runner.work_dir) / f'pictures/val_epoch_{runner.epoch}'
+        self._draw(folder, runner.val_dataloader.dataset.metainfo, data_batch, outputs)
+
+    def _draw(self, folder: Path, metainfo: Mapping, data_batch, outputs: Sequence) -> None:
+        if not is_main_process():
+            return
+        batch_images = data_batch['inputs'].get('imgs', {})
+        for index, sample in enumerate(outputs[:self._left]):
+            images = {view: image_of(batch[index]) for view, batch in batch_images.items()}
+            draw_sample(folder, sample, images, metainfo, self.html, self.unknown)
+            self._left -= 1
+
+
+def draw_sample(folder: Path, sample, images: Mapping[str, np.ndarray], metainfo: Mapping,
+                html: bool = True, unknown: str = 'hide') -> Path:
+    """Write the sheet, and the page if wanted, of an ``OccDataSample``. Returns the sheet's path.
+
+    Args:
+        folder: where to write.
+        sample: with ``gt_occ``, ``pred_occ`` or both, and ``sample_id``, ``cameras``, ``grid`` in
+            its metainfo.
+        images: view -> (H, W, 3) uint8 RGB.
+        metainfo: of the dataset: ``classes`` and ``palette``.
+    """
+    volumes = {name: getattr(sample, field) for name, field in
+               (('ground truth', 'gt_occ'), ('prediction', 'pred_occ')) if field in sample}
+    grid, classes, palette = sample.grid, metainfo['classes'], metainfo['palette']
+    words = [sample.get(key) for key in ('lighting', 'weather')]
+    title = '   '.join([sample.sample_id, ', '.join(w for w in words if w)])
+    sheet = comparison_sheet(
+        images, sample.cameras, volumes.get('ground truth'), volumes.get('prediction'), grid,
+        palette, classes, title, unknown)
+    stem = sample.sample_id.replace('/', '_')
+    if html:
+        write_html(folder / f'{stem}.html', volumes, grid, palette, classes, title, unknown)
+    return write_picture(folder / f'{stem}.png', sheet)
+
+
+def image_of(tensor: torch.Tensor) -> np.ndarray:
+    """(3, H, W) uint8 as packed by the pipeline to an (H, W, 3) array."""
+    return np.ascontiguousarray(tensor.permute(1, 2, 0).cpu().numpy())

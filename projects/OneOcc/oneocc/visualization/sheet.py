@@ -1,0 +1,170 @@
+"""One picture of one sample: panorama, truth, prediction, error, from above and in perspective."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..geometry import CartesianGrid
+from .overlay import overlay_labels
+from .palette import (
+    ERROR_CLASSES,
+    ERROR_PALETTE,
+    INK,
+    PAPER,
+    UNKNOWN_COLOUR,
+    as_labels,
+    error_labels,
+)
+from .perspective import View, render_perspective
+from .topdown import render_error_topdown, render_topdown
+
+WIDTH, GAP, BANNER = 1536, 16, 34
+
+
+def comparison_sheet(
+    images: Mapping[str, np.ndarray], cameras: Mapping[str, Mapping], truth, prediction,
+    grid: CartesianGrid, palette: Sequence[Sequence[int]], classes: Sequence[str],
+    title: str = '', unknown: str = 'hide', view: View | None = None,
+) -> np.ndarray:
+    """Everything about one sample on one sheet.
+
+    Args:
+        images: view -> (H, W, 3) uint8 RGB.
+        cameras: view -> dict of ``camera`` and ``cam_from_ego`` (4, 4).
+        truth, prediction: (X, Y, Z) uint8 labels; either may be None, and then its column and the
+            error's are left out.
+        grid, palette, classes: of the labels; ``palette`` and ``classes`` do not hold empty.
+        title: printed at the top.
+        unknown: see ``render_topdown``.
+        view: of the perspective pictures.
+
+    Returns:
+        (H, 1536, 3) uint8 RGB.
+    """
+    if truth is None and prediction is None:
+        raise ValueError('comparison_sheet: expected a truth or a prediction, got neither')
+    volumes = {name: as_labels(name, labels) for name, labels in
+               (('ground truth', truth), ('prediction', prediction)) if labels is not None}
+    labels = next(iter(volumes.values()))
+    strips = [_text_strip(title, 26)] if title else []
+    for name, image in images.items():
+        entry = cameras[name]
+        painted = overlay_labels(image, labels, grid, palette, entry['camera'],
+                                 entry['cam_from_ego'], unknown=unknown)
+        strips.extend(_image_strips(name, image, painted, next(iter(volumes))))
+    both = len(volumes) == 2
+    columns = len(volumes) + both
+    size = (WIDTH - GAP * (columns + 1)) // columns
+    above = [_fit(render_topdown(v, palette, size, unknown, grid), size) for v in volumes.values()]
+    oblique = [render_perspective(v, grid, palette, view, size, size * 5 // 8, unknown)
+               for v in volumes.values()]
+    if both:
+        above.append(_fit(render_error_topdown(prediction, truth, size, grid), size))
+        oblique.append(render_perspective(
+            error_labels(volumes['prediction'], volumes['ground truth']), grid, ERROR_PALETTE,
+            view, size, size * 5 // 8))
+    names = [*volumes, *(['error'] if both else [])]
+    strips.append(_row([_captioned(p, f'{n}, from above') for n, p in zip(names, above)]))
+    strips.append(_row([_captioned(p, n) for n, p in zip(names, oblique)]))
+    strips.append(legend(classes, palette, WIDTH, unknown == 'show'))
+    if both:
+        strips.append(legend(ERROR_CLASSES, ERROR_PALETTE, WIDTH))
+    return np.concatenate(strips)
+
+
+def legend(
+    classes: Sequence[str], palette: Sequence[Sequence[int]], width: int,
+    with_unknown: bool = False,
+) -> np.ndarray:
+    """(H, width, 3): a chip of colour and a name for every class, in as many rows as needed."""
+    if len(classes) != len(palette):
+        raise ValueError(f'expected as many colours as classes, got {len(palette)} for '
+                         f'{len(classes)}: {tuple(classes)}')
+    entries = [(name.replace('_', ' '), tuple(int(c) for c in colour))
+               for name, colour in zip(classes, palette)]
+    if with_unknown:
+        entries.append(('unknown', UNKNOWN_COLOUR))
+    font = ImageFont.load_default(18)
+    x, row, places = GAP, 0, []
+    for name, _ in entries:
+        needed = 26 + int(font.getlength(name)) + 26
+        if x + needed > width and x > GAP:
+            x, row = GAP, row + 1
+        places.append((x, row))
+        x += needed
+    image = Image.new('RGB', (width, 32 * (row + 1) + 6), PAPER)
+    draw = ImageDraw.Draw(image)
+    for (name, colour), (x, row) in zip(entries, places):
+        draw.rounded_rectangle((x, 32 * row + 8, x + 18, 32 * row + 26), 4, fill=colour)
+        draw.text((x + 26, 32 * row + 17), name, fill=INK, font=font, anchor='lm')
+    return np.asarray(image)
+
+
+def write_picture(path: str | Path, image: np.ndarray) -> Path:
+    """Write (H, W, 3) uint8 RGB as an image file; makes the folder. Returns the path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return path
+
+
+def _image_strips(
+    name: str, image: np.ndarray, painted: np.ndarray, source: str
+) -> list[np.ndarray]:
+    """A narrow band takes the whole width twice; a frame stands beside its labelled twin."""
+    captions = (f'{name} image', f'{name} image with {source}')
+    height, width = image.shape[:2]
+    if width >= 3 * height:
+        full = WIDTH - 2 * GAP
+        pictures = [cv2.resize(p, (full, round(full * height / width)),
+                               interpolation=_resampling(width, full)) for p in (image, painted)]
+        return [_row([_captioned(p, c)]) for p, c in zip(pictures, captions)]
+    half = (WIDTH - 3 * GAP) // 2
+    tall = min(round(half * height / width), 560)
+    wide = round(tall * width / height)
+    pictures = [cv2.resize(p, (wide, tall), interpolation=_resampling(width, wide))
+                for p in (image, painted)]
+    return [_row([_captioned(_fit(p, half, tall), c) for p, c in zip(pictures, captions)])]
+
+
+def _resampling(source: int, target: int) -> int:
+    return cv2.INTER_AREA if target < source else cv2.INTER_CUBIC
+
+
+def _captioned(image: np.ndarray, caption: str) -> np.ndarray:
+    return np.concatenate((_text_strip(caption, 18, image.shape[1], indent=0), image))
+
+
+def _text_strip(text: str, size: int, width: int = WIDTH, indent: int = GAP) -> np.ndarray:
+    image = Image.new('RGB', (width, BANNER if size < 24 else BANNER + 14), PAPER)
+    ImageDraw.Draw(image).text((indent, image.height / 2), text, fill=INK,
+                               font=ImageFont.load_default(size), anchor='lm')
+    return np.asarray(image)
+
+
+def _fit(image: np.ndarray, width: int, height: int | None = None) -> np.ndarray:
+    """Centre a picture on paper of the given size (square by default), shrunk if it is larger."""
+    height = height or width
+    scale = min(width / image.shape[1], height / image.shape[0], 1.0)
+    if scale < 1:
+        size = round(image.shape[1] * scale), round(image.shape[0] * scale)
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    page = np.full((height, width, 3), PAPER, dtype=np.uint8)
+    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+    page[top:top + image.shape[0], left:left + image.shape[1]] = image
+    return page
+
+
+def _row(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of one height side by side on the sheet's width, gaps around them."""
+    height = pictures[0].shape[0]
+    strip = np.full((height + GAP // 2, WIDTH, 3), PAPER, dtype=np.uint8)
+    x = GAP
+    for picture in pictures:
+        strip[:height, x:x + picture.shape[1]] = picture
+        x += picture.shape[1] + GAP
+    return strip
