@@ -140,7 +140,7 @@ def _write_sensors(root: Path, entry: dict, rng: np.random.Generator, num_classe
         128 + 100 * np.sin(2 * np.pi * u / width), 255 * v / height,
         128 + 100 * np.cos(2 * np.pi * u / width)], axis=-1)
     image = np.clip(smooth + rng.normal(0, 10, smooth.shape), 0, 255).astype(np.uint8)
-    Image.fromarray(image).save(root / camera['image'])
+    Image.fromarray(image).save(root / camera['image'], compress_level=1)
     points = rng.uniform((-5, -5, -1), (5, 5, 1.5), (200, 3)).astype(np.float32)
     np.savez_compressed(
         root / lidar, points=points, intensity=rng.random(200).astype(np.float32),

@@ -8,8 +8,8 @@ from tests.tiny_dataset import write_tiny_dataset
 
 @pytest.fixture
 def quad_root(tmp_path) -> Path:
-    """Three frames (day, dusk, night) with a raw annulus, splits train and val."""
-    return write_tiny_dataset(tmp_path / 'quadsim-mini')
+    """Three frames (day, dusk, night) with a raw annulus, split train."""
+    return write_tiny_dataset(tmp_path / 'quadsim-mini', splits=('train',))
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 """Every dataset config reads a set from the folder that ONEOCC_DATA names, through to a batch."""
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,18 +34,28 @@ def expectations(name):
     return 'human', folder, f'{split}_train {split}_val', size[::-1], grid, {'equi': size}
 
 
+@pytest.fixture(scope='module')
+def sets(tmp_path_factory):
+    """Writes each set once; several configs read the same one."""
+    @cache
+    def write(kind, splits, image_size, fine):
+        grid = QUAD_GRID if kind == 'quad' else HUMAN_GRID
+        return write_tiny_dataset(
+            tmp_path_factory.mktemp(kind), kind, frames=1, splits=tuple(splits.split()),
+            image_size=image_size, grid=grid, fine_grid=FINE_GRID if fine else None)
+    return write
+
+
 @pytest.mark.parametrize('name', NAMES)
-def test_config_reads_its_set(name, tmp_path, monkeypatch):
+def test_config_reads_its_set(name, sets, tmp_path, monkeypatch):
     kind, folder, splits, image_size, grid, sizes = expectations(name)
-    write_tiny_dataset(
-        tmp_path / folder, kind, frames=1, splits=tuple(splits.split()), image_size=image_size,
-        grid=HUMAN_GRID if grid is FINE_GRID else grid,
-        fine_grid=FINE_GRID if grid is FINE_GRID else None)
+    (tmp_path / folder).symlink_to(sets(kind, splits, image_size, grid is FINE_GRID))
     monkeypatch.setenv('ONEOCC_DATA', str(tmp_path))
     cfg = Config.fromfile(FOLDER / f'{name}.py')
-    for part in ('train', 'val', 'test'):
+    for part, split in zip(('train', 'val'), splits.split()):
         loader = cfg[f'{part}_dataloader']
         assert loader.dataset.data_root == str(tmp_path / folder)
+        assert loader.dataset.ann_file == f'infos_{split}.json'
         assert loader.dataset.get('test_mode', False) == (part != 'train')
         loader.update(num_workers=0, persistent_workers=False)
         with DefaultScope.overwrite_default_scope('mmdet3d'):
@@ -57,8 +68,7 @@ def test_config_reads_its_set(name, tmp_path, monkeypatch):
         sample = batch['data_samples'][0]
         assert list(sample.gt_occ.shape) == grid['shape'] == list(sample.grid.shape)
         assert np.isclose(sample.grid.voxel_size, grid['voxel_size'])
-    assert set(splits.split()) == {
-        cfg.train_dataloader.dataset.ann_file[6:-5], cfg.val_dataloader.dataset.ann_file[6:-5]}
+    assert cfg.test_dataloader.dataset == cfg.val_dataloader.dataset
     METRICS.build(cfg.val_evaluator)
     METRICS.build(cfg.test_evaluator)
 
