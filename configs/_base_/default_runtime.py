@@ -16,7 +16,6 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='ClassCountsHook'),  # class weights of the loss from the training set
     dict(type='NonFiniteLossHook'),
-    dict(type='SyncNormStatisticsHook'),  # the same batch norm statistics on every rank
 ]
 
 env_cfg = dict(

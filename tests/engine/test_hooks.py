@@ -1,6 +1,7 @@
 """Hooks around the iteration: class counts, losses that are no numbers, the order of deletions."""
 import pytest
 import torch
+from mmengine.runner import Runner
 
 from projects.OneOcc.oneocc.engine import NonFiniteLossError, checkpoint_hook, read_checkpoint
 from tests.engine import runs
@@ -30,6 +31,12 @@ def test_non_finite_loss_ends_the_run_and_names_the_samples(tmp_path):
     for path in tmp_path.glob('*.pth'):
         weights = read_checkpoint(path)['state_dict'].values()
         assert all(torch.isfinite(w.float()).all() for w in weights)
+
+
+def test_checkpoint_hook_wants_its_runner(tmp_path):
+    cfg = toy_config(tmp_path, experiment_name='stock', **{'train_cfg.type': 'EpochBasedTrainLoop'})
+    with pytest.raises(TypeError, match="got Runner; set runner_type = 'mmdet3d.OneOccRunner'"):
+        Runner.from_cfg(cfg).train()
 
 
 def test_old_checkpoint_goes_last(tmp_path, monkeypatch):

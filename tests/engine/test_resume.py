@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from projects.OneOcc.oneocc.engine import CheckpointError
+from tests.engine.programs import report_of
 from tests.engine.runs import Interrupted, make_runner, same, state_of, train
 from tests.engine.toy import toy_config
 
@@ -136,3 +137,8 @@ def test_weights_alone_cannot_be_resumed(tmp_path):
     cfg.update(resume=True, load_from=str(tmp_path / 'epoch_4.pth'))
     with pytest.raises(CheckpointError, match='no optimizer'):
         train(cfg)
+
+
+def test_two_ranks_resume_exactly(tmp_path):
+    report = report_of('two_ranks', tmp_path)
+    assert len(report) == 3 and all(report.values()), report

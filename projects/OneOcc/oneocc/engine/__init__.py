@@ -9,12 +9,10 @@ from .training_hooks import (
     NonFiniteLossError,
     NonFiniteLossHook,
     ProgressBarHook,
-    SyncNormStatisticsHook,
 )
 
 __all__ = [
     'CheckpointError', 'ClassCountsHook', 'NonFiniteLossError', 'NonFiniteLossHook',
     'OneOccAmpOptimWrapper', 'OneOccCheckpointHook', 'OneOccRunner', 'ProgressBarHook',
-    'ResumableEpochLoop', 'ResumableIterLoop', 'SyncNormStatisticsHook', 'read_checkpoint',
-    'write_checkpoint',
+    'ResumableEpochLoop', 'ResumableIterLoop', 'read_checkpoint', 'write_checkpoint',
 ]

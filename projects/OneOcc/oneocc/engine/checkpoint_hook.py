@@ -41,6 +41,9 @@ class OneOccCheckpointHook(CheckpointHook):
     """
 
     def before_train(self, runner) -> None:
+        if not hasattr(runner, 'keeping_random_state'):
+            raise TypeError('OneOccCheckpointHook: expected an OneOccRunner, got '
+                            f"{type(runner).__name__}; set runner_type = 'mmdet3d.OneOccRunner'")
         super().before_train(runner)
         self.file_backend = _LateRemoval(self.file_backend)
         if is_main_process():

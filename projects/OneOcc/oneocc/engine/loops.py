@@ -5,6 +5,7 @@ from mmdet3d.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
+from .norm_statistics import average_norm_statistics
 from .sampling import positioned_loader
 
 
@@ -21,6 +22,7 @@ def _validate_if_due(loop, count: int, last: int) -> None:
     due = (loop.runner.val_loop is not None and count >= loop.val_begin
            and (count % loop.val_interval == 0 or count == last))
     if due:
+        average_norm_statistics(loop.runner.model)
         with loop.runner.keeping_random_state():
             loop.runner.val_loop.run()
 

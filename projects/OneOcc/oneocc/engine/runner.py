@@ -24,6 +24,7 @@ from .checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from .norm_statistics import average_norm_statistics
 from .plain_state import (
     live_message_hub,
     load_schedulers,
@@ -172,6 +173,7 @@ class OneOccRunner(Runner):
         if file_client_args is not None or backend_args is not None:
             raise ValueError('checkpoints are written to local folders: expected no '
                              'file_client_args or backend_args')
+        average_norm_statistics(self.model)
         random_states = all_gather_object(self._kept_random_state or capture_random_state())
         if not is_main_process():
             return

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from mmdet3d.registry import HOOKS
-from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 from tqdm import tqdm
 
 
@@ -57,32 +55,6 @@ class NonFiniteLossHook(Hook):
         raise NonFiniteLossError(
             f'iteration {runner.iter + 1}: expected a finite loss, got {terms} '
             f'on the samples {sample_ids(data_batch)}; no checkpoint was written after it')
-
-
-@HOOKS.register_module()
-class SyncNormStatisticsHook(Hook):
-    """Averages the running statistics of batch norms over the ranks.
-
-    Each rank gathers its own while training. Validation and checkpoints must see the same ones,
-    or two processes would measure something else than one. (mmengine's SyncBuffersHook averages
-    every buffer, index tables too.)
-    """
-
-    def after_train_epoch(self, runner) -> None:
-        self._average(runner.model)
-
-    def before_val_epoch(self, runner) -> None:
-        self._average(runner.model)
-
-    def _average(self, model: nn.Module) -> None:
-        statistics = [tensor for module in model.modules() if isinstance(module, _NormBase)
-                      for tensor in (module.running_mean, module.running_var) if tensor is not None]
-        if get_world_size() == 1 or not statistics:
-            return
-        flat = torch.cat([tensor.flatten() for tensor in statistics])
-        all_reduce(flat, op='mean')
-        for tensor, mean in zip(statistics, flat.split([t.numel() for t in statistics])):
-            tensor.copy_(mean.view_as(tensor))
 
 
 def _number(loss: float | torch.Tensor) -> float:
