@@ -104,7 +104,7 @@ def test_empty_volume_is_drawn_too():
     assert render_topdown(nothing, PALETTE, 16).shape == (16, 16, 3)
 
 
-@pytest.mark.parametrize('shape, size, limit', [((64, 64, 8), 0.4, 1.0), ((128, 128, 16), 0.2, 4.0)])
+@pytest.mark.parametrize('shape, size, limit', [((64, 64, 8), 0.4, 1.0), ((128, 128, 16), 0.2, 3.0)])
 def test_fast_enough(shape, size, limit):
     grid = CartesianGrid(shape, size, (-12.8, -12.8, -1.2))
     labels = np.zeros(shape, np.uint8)
@@ -112,9 +112,9 @@ def test_fast_enough(shape, size, limit):
     rng = np.random.default_rng(0)
     labels[rng.random(shape) < 0.03] = 3
     render_perspective(labels, grid, PALETTE)
-    started = time.perf_counter()
+    started = time.process_time()
     render_perspective(labels, grid, PALETTE)
-    assert time.perf_counter() - started < limit
+    assert time.process_time() - started < limit
 
 
 def painted(camera, cam_from_ego, labels):

@@ -134,8 +134,17 @@ def _sample_numpy(image: np.ndarray, pixels: np.ndarray, wrap: bool) -> np.ndarr
     flat = image.reshape(height * width, *image.shape[2:])
     if image.ndim == 3:
         du, dv = du[..., None], dv[..., None]
-    upper = flat[top * width + left] * (1 - du) + flat[top * width + right] * du
-    lower = flat[bottom * width + left] * (1 - du) + flat[bottom * width + right] * du
-    result = upper * (1 - dv) + lower * dv
+    top, bottom = top * width, bottom * width
+    upper, lower = (_lerp(flat.take(row + left, axis=0).astype(working),
+                          flat.take(row + right, axis=0), du) for row in (top, bottom))
+    result = _lerp(upper, lower, dv)
     return np.rint(result).astype(image.dtype) if image.dtype.kind in 'ui' else result.astype(
         image.dtype, copy=False)
+
+
+def _lerp(low: np.ndarray, high: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """low + (high - low) share, into ``low``."""
+    difference = high - low
+    difference *= share
+    low += difference
+    return low

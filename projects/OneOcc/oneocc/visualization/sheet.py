@@ -57,19 +57,21 @@ def comparison_sheet(
                                  entry['cam_from_ego'], unknown=unknown)
         strips.extend(_image_strips(name, image, painted, next(iter(volumes))))
     both = len(volumes) == 2
-    columns = len(volumes) + both
-    size = (WIDTH - GAP * (columns + 1)) // columns
-    above = [_fit(render_topdown(v, palette, size, unknown, grid), size) for v in volumes.values()]
-    oblique = [render_perspective(v, grid, palette, view, size, size * 5 // 8, unknown)
-               for v in volumes.values()]
     if both:
-        above.append(_fit(render_error_topdown(prediction, truth, size, grid), size))
-        oblique.append(render_perspective(
-            error_labels(volumes['prediction'], volumes['ground truth']), grid, ERROR_PALETTE,
-            view, size, size * 5 // 8))
-    names = [*volumes, *(['error'] if both else [])]
-    strips.append(_row([_captioned(p, f'{n}, from above') for n, p in zip(names, above)]))
-    strips.append(_row([_captioned(p, n) for n, p in zip(names, oblique)]))
+        volumes['error'] = error_labels(volumes['prediction'], volumes['ground truth'])
+    columns = len(volumes) if both else 2
+    size = (WIDTH - GAP * (columns + 1)) // columns
+    above, oblique = [], []
+    for name, volume in volumes.items():
+        if name == 'error':
+            picture, colours = render_error_topdown(prediction, truth, size, grid), ERROR_PALETTE
+        else:
+            picture, colours = render_topdown(volume, palette, size, unknown, grid), palette
+        above.append(_captioned(_fit(picture, size), f'{name}, from above'))
+        oblique.append(_captioned(render_perspective(
+            volume, grid, colours, view, size, size * 5 // 8 if both else size,
+            'hide' if name == 'error' else unknown), name))
+    strips.extend([_row(above), _row(oblique)] if both else [_row(above + oblique)])
     strips.append(legend(classes, palette, WIDTH, unknown == 'show'))
     if both:
         strips.append(legend(ERROR_CLASSES, ERROR_PALETTE, WIDTH))
