@@ -38,10 +38,10 @@ def test_training_leaves_checkpoints_and_validates(workshop):
     assert len(counts) == 11
 
 
-def test_metrics_json_and_predictions(workshop):
-    out = workshop / 'predictions'
+def test_metrics_json_predictions_and_pictures(workshop):
+    out, pictures = workshop / 'predictions', workshop / 'pictures'
     assert tool('test', workshop / 'config.py', workshop / 'run/epoch_2.pth',
-                '--work-dir', workshop / 'tested', '--out', out) == 0
+                '--work-dir', workshop / 'tested', '--out', out, '--show-dir', pictures) == 0
     report = json.loads((workshop / 'tested/metrics.json').read_text())
     assert report['frames'] == VAL_FRAMES
     assert report['config'] == str(workshop / 'config.py') and report['commit']
@@ -50,6 +50,7 @@ def test_metrics_json_and_predictions(workshop):
     files = sorted(out.rglob('*.npz'))
     assert len(files) == VAL_FRAMES
     assert np.load(files[0])['labels'].shape == (16, 16, 4)
+    assert len(list(pictures.rglob('*.png'))) == VAL_FRAMES
 
 
 def test_resume_continues(workshop):
