@@ -23,7 +23,7 @@ def facade_look(rng: np.random.Generator, modern: float) -> dict:
 def building(rng: np.random.Generator, length: float, depth: float, storeys: int, modern: float, pitched: bool) -> np.ndarray:
     """A building about the middle of its footprint; the front looks along -y. Sunk into uneven ground."""
     s = Solids()
-    look = facade_look(rng, modern)
+    look = facade_look(rng, 0.0 if pitched else modern)
     height = storeys * (look['aux'][0] % 10) + rng.uniform(0.3, 0.8)
     # textures count storeys from the bottom of the solid; the sunk part is taken off there
     s.box((0, 0, (height - SUNK) / 2), (length / 2, depth / 2, (height + SUNK) / 2), **look)

@@ -9,9 +9,9 @@ from .streets import Plan
 from .traffic import Agent
 
 # people per metre of street side and vehicles per metre of lane
-PEOPLE = {'human': 0.075, 'quad': 0.16}
-RIDERS = {'human': 0.002, 'quad': 0.012}
-DRIVING = {'human': 0.008, 'quad': 0.0012}
+PEOPLE = {'human': 0.075, 'quad': 0.13}
+RIDERS = {'human': 0.0015, 'quad': 0.012}
+DRIVING = {'human': 0.013, 'quad': 0.0010}
 
 
 def corridor(plan: Plan, half_width: float, human: bool) -> tuple[float, float]:
@@ -67,9 +67,9 @@ def _drive(add, rng, street, labels, human, length, density) -> None:
         number = rng.poisson(density * length)
         stations = np.arange(number) * length / max(number, 1) + rng.uniform(0, length / max(number, 1) * 0.4, number)
         for s in stations:
-            kind = rng.choice(3, p=(0.80, 0.13, 0.07)) if human else 0
+            kind = rng.choice(3, p=(0.76, 0.18, 0.06)) if human else 0
             maker = (vehicles.car, vehicles.truck, vehicles.bus)[kind]
             name = ('car', 'truck', 'bus')[kind] if human else 'vehicle'
             # vehicles keep to the right of their direction
-            add(label=labels[name], street=street, offset=-side * min(1.7, street.half_width * 0.4), s0=float(s), forward=side,
+            add(label=labels[name], street=street, offset=-side * 1.3, s0=float(s), forward=side,
                 speed=speed, radius=(2.6, 4.5, 6.0)[kind], rows=maker(rng, True))

@@ -95,7 +95,7 @@ def facade(p, i, x, y, z, nx, ny, nz, r, g, b, seed, aux0, aux1, night, foot):
     key = bay + 31 * face
     wr, wg, wb = _wall(style, along, up, r, g, b, seed, foot)
     roof_line = 2 * p[i, 5] - SUNK
-    if up < 0 or (level + 1) * storey > roof_line + 0.2 or (face >= 2 and style < 2 and seed > 0.35):
+    if up < 0 or (level + 1) * storey > roof_line + 0.2 or (face >= 2 and style < 2 and seed > 0.65):
         return wr, wg, wb, 0.0, 0.0, 0.0
     shop = face == 0 and (seed * 7.3) % 1.0 < 0.35 and style < 2
     if level == 0 and face == 0 and style < 2 and lattice(bay, 7, int(1000 * seed)) < 0.22:
@@ -115,7 +115,9 @@ def facade(p, i, x, y, z, nx, ny, nz, r, g, b, seed, aux0, aux1, night, foot):
     lit = 0.0
     if night > 0 and lattice(key, level, int(1000 * seed) + 5) < 0.30 + 0.3 * (shop and level == 0):
         lit = night * glass
-        room_r, room_g, room_b = 0.50, 0.36, 0.19
+        warmth = 0.35 + 0.65 * lattice(key, level, 9)
+        shine = (0.25 + 0.35 * ramp(v, 0.3, storey)) * (0.6 + 0.4 * math.cos(1.7 * u))
+        room_r, room_g, room_b = shine, shine * (0.86 - 0.18 * warmth), shine * (0.66 - 0.36 * warmth)
     keep = 1 - glass - frame
     return (wr * keep + pale * frame + room_r * glass, wg * keep + pale * frame + room_g * glass,
-            wb * keep + pale * frame + room_b * glass, 0.9 * lit, 0.75 * glass, 0.0)
+            wb * keep + pale * frame + room_b * glass, 0.55 * lit, 0.75 * glass, 0.0)

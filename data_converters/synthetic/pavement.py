@@ -85,7 +85,7 @@ def _turf(look, x, y, foot):
     blades = noise2(9 * x, 9 * y, 23) * 0.5 + noise2(31 * x, 31 * y, 24) * 0.5
     tone = 0.8 + 0.4 * wide + 1.1 * (blades - 0.5) * detail(0.07, foot) + 0.3 * (noise2(3.1 * x, 3.1 * y, 25) - 0.5)
     dry = ramp(wide, 0.55, 0.8) * 0.7
-    leaf = look.litter * ramp(noise2(6 * x, 6 * y, 26), 0.62, 0.7) * 0.8
+    leaf = look.litter * ramp(noise2(11 * x, 11 * y, 26) * 0.6 + 0.4 * wide, 0.56, 0.63) * 0.8
     r = (look.grass[0] * (1 - dry) + look.dry[0] * dry) * (1 - leaf) + 0.30 * leaf
     g = (look.grass[1] * (1 - dry) + look.dry[1] * dry) * (1 - leaf) + 0.15 * leaf
     b = (look.grass[2] * (1 - dry) + look.dry[2] * dry) * (1 - leaf) + 0.04 * leaf

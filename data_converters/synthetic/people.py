@@ -29,7 +29,7 @@ class Person:
         """Draw a look."""
         top = _garment(rng, 0.85)
         return Person(
-            height=float(np.clip(rng.normal(1.70, 0.10), 1.45, 1.95)), girth=float(rng.uniform(0.9, 1.25)),
+            height=float(np.clip(rng.normal(1.70, 0.10), 1.45, 1.95)), girth=float(rng.uniform(0.85, 1.18)),
             top=top, trousers=_garment(rng, 0.45), skin=SKIN[rng.integers(len(SKIN))],
             hair=HAIR[rng.integers(len(HAIR))], shoes=(0.08, 0.07, 0.07) if rng.random() < 0.6 else (0.7, 0.7, 0.7),
             bag=_garment(rng, 0.5) if rng.random() < 0.35 else None, skirt=rng.random() < 0.2,
@@ -61,13 +61,13 @@ def standing_person(look: Person, phase: float, stride: float) -> np.ndarray:
         shin = angle - bend
         foot = (knee[0] + 0.225 * h * math.sin(shin), y, knee[2] - 0.225 * h * math.cos(shin))
         trousers = dict(material=CLOTH, colour=look.trousers, seed=look.seed)
-        s.capsule((0, y * 0.9, hip), knee, 0.046 * h * g, **trousers)
+        s.capsule((0, y * 0.9, hip), knee, 0.043 * h * g, **trousers)
         s.capsule(knee, foot, 0.034 * h, **(trousers if not look.skirt else dict(colour=look.skin)))
         s.box((foot[0] + 0.035 * h, y, max(foot[2] - 0.005 * h, 0.0) + 0.012 * h), (0.075 * h, 0.028 * h, 0.022 * h),
               colour=look.shoes)
         _arm(s, look, side, -angle * 0.8, 0.25 + 0.35 * stride, lift)
     if look.skirt:
-        s.cone((0, 0, 0.30 * h + lift), 0.15 * h * g, 0.24 * h, 0.45, material=CLOTH, colour=look.trousers, seed=look.seed)
+        s.cone((0, 0, 0.30 * h + lift), 0.125 * h * g, 0.24 * h, 0.40, material=CLOTH, colour=look.trousers, seed=look.seed)
     _trunk(s, look, lift, (0.0, 0.0))
     return s.rows()
 
@@ -75,11 +75,11 @@ def standing_person(look: Person, phase: float, stride: float) -> np.ndarray:
 def _arm(s: Solids, look: Person, side: int, angle: float, bend: float, lift: float) -> None:
     h = look.height
     cloth = dict(material=CLOTH, colour=look.top, seed=look.seed)
-    shoulder = np.array((0.0, side * 0.125 * h * look.girth ** 0.5, 0.80 * h + lift))
+    shoulder = np.array((0.0, side * (0.10 * h * look.girth + 0.018 * h), 0.795 * h + lift))
     elbow = shoulder + 0.165 * h * np.array((math.sin(angle), side * 0.12, -math.cos(angle)))
     hand = elbow + 0.16 * h * np.array((math.sin(angle + bend), -side * 0.05, -math.cos(angle + bend)))
-    s.capsule(shoulder, elbow, 0.030 * h, **cloth)
-    s.capsule(elbow, hand, 0.024 * h, **cloth)
+    s.capsule(shoulder, elbow, 0.027 * h, **cloth)
+    s.capsule(elbow, hand, 0.021 * h, **cloth)
     s.ellipsoid(hand, (0.028 * h, 0.016 * h, 0.03 * h), colour=look.skin)
 
 
@@ -88,8 +88,12 @@ def _trunk(s: Solids, look: Person, lift: float, lean) -> None:
     h, g = look.height, look.girth
     forward, down = lean
     cloth = dict(material=CLOTH, colour=look.top, seed=look.seed)
-    s.ellipsoid((0.2 * forward, 0, 0.56 * h + lift), (0.075 * h * g, 0.10 * h * g, 0.10 * h), **cloth)
-    s.ellipsoid((0.65 * forward, 0, 0.70 * h + lift - 0.5 * down), (0.072 * h * g, 0.118 * h * g, 0.16 * h), **cloth)
+    legs = dict(cloth, colour=look.trousers)
+    s.ellipsoid((0, 0, 0.50 * h + lift), (0.062 * h * g, 0.088 * h * g, 0.075 * h), **legs)
+    s.ellipsoid((0.25 * forward, 0, 0.585 * h + lift), (0.060 * h * g, 0.083 * h * g, 0.13 * h), **cloth)
+    s.ellipsoid((0.65 * forward, 0, 0.715 * h + lift - 0.5 * down), (0.064 * h * g, 0.108 * h * g, 0.135 * h), **cloth)
+    s.capsule((0.85 * forward, -0.085 * h * g, 0.795 * h + lift - 0.8 * down),
+              (0.85 * forward, 0.085 * h * g, 0.795 * h + lift - 0.8 * down), 0.034 * h, **cloth)
     head = (forward + 0.01 * h, 0, 0.925 * h + lift - down)
     s.capsule((forward * 0.9, 0, 0.82 * h + lift - down), (forward, 0, 0.88 * h + lift - down), 0.032 * h, colour=look.skin)
     s.ellipsoid(head, (0.058 * h, 0.047 * h, 0.072 * h), material=PLAIN, colour=look.skin)

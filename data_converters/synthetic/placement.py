@@ -29,17 +29,15 @@ class Site:
         xy = np.stack([x + c * a - s * b, y + s * a + c * b], -1).reshape(-1, 2)
         return xy, np.floor((xy + self.plan.extent) / CELL).astype(int)
 
-    def claim(self, x: float, y: float, yaw: float, hx: float, hy: float, from_road: float,
-              check: bool = True) -> bool:
-        """Take a rectangle if it is free, inside the world and `from_road` metres or more off every road."""
+    def claim(self, x: float, y: float, yaw: float, hx: float, hy: float, from_road: float | None = None) -> bool:
+        """Take a rectangle if it is free, inside the world and, if asked, `from_road` metres off every road."""
         xy, index = self._cells(x, y, yaw, hx, hy)
         if (index < 0).any() or (index >= self._count).any():
             return False
-        if check:
-            if self._taken[index[:, 0], index[:, 1]].any():
-                return False
-            if self.plan.edges(xy)[0].min() < from_road:
-                return False
+        if self._taken[index[:, 0], index[:, 1]].any():
+            return False
+        if from_road is not None and self.plan.edges(xy)[0].min() < from_road:
+            return False
         self._taken[index[:, 0], index[:, 1]] = True
         return True
 

@@ -8,7 +8,7 @@ from .solids import BARK, HEDGE, LEAVES, Solids
 
 def leaf_colour(rng: np.random.Generator, season: float) -> tuple:
     """A foliage colour; `season` 0 = high summer, 1 = autumn."""
-    green = np.array((0.09, 0.17, 0.045)) * rng.uniform(0.7, 1.5) * rng.uniform(0.88, 1.12, 3)
+    green = np.array((0.125, 0.215, 0.055)) * rng.uniform(0.7, 1.5) * rng.uniform(0.88, 1.12, 3)
     autumn = np.array(((0.36, 0.17, 0.04), (0.33, 0.25, 0.05), (0.27, 0.09, 0.04))[rng.integers(3)])
     share = np.clip(season * rng.uniform(0.3, 1.3), 0, 1)
     return tuple(green * (1 - share) + autumn * share)
@@ -26,13 +26,13 @@ def broadleaf(rng: np.random.Generator, height: float, colour: tuple, trunk: flo
     spread = half * rng.uniform(0.62, 0.95)
     middle = trunk + half
     leaves = dict(material=LEAVES, aux=(trunk, height))
-    s.ellipsoid((0, 0, middle), (spread * 0.78, spread * 0.78, half * 0.86), colour=colour, seed=float(rng.random()), **leaves)
-    lumps = int(rng.integers(9, 14))
+    s.ellipsoid((0, 0, middle), (spread * 0.74, spread * 0.74, half * 0.80), colour=colour, seed=float(rng.random()), **leaves)
+    lumps = int(rng.integers(22, 32))
     for k in range(lumps):
         azimuth = 2.399963 * k + rng.uniform(-0.4, 0.4)
-        z = -0.75 + 1.6 * (k + 0.5) / lumps
-        ring = math.sqrt(max(0.0, 1 - z * z)) * rng.uniform(0.62, 0.85)
-        size = spread * rng.uniform(0.30, 0.46)
+        z = -0.80 + 1.72 * (k + 0.5) / lumps
+        ring = math.sqrt(max(0.0, 1 - z * z)) * rng.uniform(0.66, 0.92)
+        size = spread * rng.uniform(0.20, 0.38)
         tint = tuple(np.array(colour) * rng.uniform(0.8, 1.2))
         s.ellipsoid((ring * spread * math.cos(azimuth), ring * spread * math.sin(azimuth), middle + z * half * 0.72),
                     (size, size * rng.uniform(0.8, 1.1), size * rng.uniform(0.65, 0.9)), yaw=azimuth,

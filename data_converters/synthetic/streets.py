@@ -149,19 +149,19 @@ def draw_plan(rng: np.random.Generator, kind: str) -> Plan:
     for family in (0, 1):
         spacing = rng.uniform(44, 58) if human else rng.uniform(40, 50)
         for k in (-1, 0, 1):
-            width = rng.uniform(4.4, 6.2) if human else rng.uniform(5.2, 7.4)
+            width = rng.uniform(3.7, 4.9) if human else rng.uniform(3.8, 5.2)
             streets.append(Street(family, k * spacing + rng.uniform(-4, 4), rng.uniform(0, 3.5),
                                   rng.uniform(90, 200), rng.uniform(0, 6.28), width))
     amplitude = rng.uniform(0.15, 0.6)
     waves = _waves(rng, 3, amplitude, 60, 140)
     bumps = _waves(rng, 4, rng.uniform(0.03, 0.10), 5, 14)
     if human:
-        verge = rng.choice((0.0, rng.uniform(1.2, 2.4)))
-        walk = rng.uniform(2.6, 4.6)
-        kerb, corner = rng.uniform(0.10, 0.16), rng.uniform(4, 8)
+        verge = rng.choice((0.0, rng.uniform(1.2, 2.4)), p=(0.35, 0.65))
+        walk = rng.uniform(3.2, 5.4)
+        kerb, corner = rng.uniform(0.10, 0.16), rng.uniform(3, 7)
     else:
         verge, walk = 0.0, rng.choice((0.0, rng.uniform(0.8, 1.6)))
-        kerb, corner = rng.uniform(0.03, 0.10), rng.uniform(5, 10)
+        kerb, corner = rng.uniform(0.03, 0.10), rng.uniform(3, 7)
     return Plan(streets, rng.uniform(0, 2 * math.pi), extent, float(verge), float(walk), float(kerb), float(corner), waves, bumps)
 
 

@@ -35,19 +35,19 @@ class Style:
         common = dict(season=season, conifers=float(rng.uniform(0, 0.3)), lamp_spacing=float(rng.uniform(22, 30)),
                       tree_height=(5.5, float(rng.uniform(8, 12))), tree_spacing=float(rng.uniform(7, 11)))
         if kind == 'quad':
-            return Style(setback=rng.uniform(4.0, 6.0), gap=rng.uniform(5, 11), storeys=(2, 6), modern=rng.uniform(0.4, 0.9),
+            return Style(setback=rng.uniform(3.2, 4.8), gap=rng.uniform(4, 9), storeys=(2, 6), modern=rng.uniform(0.4, 0.9),
                          pitched=0.15, depth=(11, 16), frontage=(16, 30), hedges=rng.uniform(0.75, 0.95), parked=0.05,
-                         shrubs=0.16, **common)
+                         shrubs=0.25, **common)
         town = rng.choice(3, p=(0.35, 0.4, 0.25))
         if town == 0:
             return Style(setback=rng.uniform(0.3, 1.2), gap=0.0, storeys=(2, 5), modern=0.1, pitched=0.8, depth=(9, 12),
-                         frontage=(7, 13), hedges=0.1, parked=rng.uniform(0.25, 0.45), shrubs=0.05, **common)
+                         frontage=(7, 13), hedges=0.1, parked=rng.uniform(0.4, 0.7), shrubs=0.05, **common)
         if town == 1:
             return Style(setback=rng.uniform(2.5, 5.0), gap=rng.uniform(2.5, 6), storeys=(1, 3), modern=0.15, pitched=0.9,
-                         depth=(8, 11), frontage=(9, 14), hedges=rng.uniform(0.5, 0.9), parked=rng.uniform(0.12, 0.3),
+                         depth=(8, 11), frontage=(9, 14), hedges=rng.uniform(0.5, 0.9), parked=rng.uniform(0.25, 0.55),
                          shrubs=0.12, **common)
         return Style(setback=rng.uniform(1.5, 4.0), gap=rng.uniform(3, 9), storeys=(4, 9), modern=0.9, pitched=0.05,
-                     depth=(11, 16), frontage=(14, 26), hedges=0.3, parked=rng.uniform(0.15, 0.35), shrubs=0.06, **common)
+                     depth=(11, 16), frontage=(14, 26), hedges=0.3, parked=rng.uniform(0.3, 0.6), shrubs=0.06, **common)
 
 
 class Furnisher:
@@ -70,6 +70,8 @@ class Furnisher:
                 self._trees(street, side)
                 self._parked(street, side)
         self._junctions()
+        if not self.human:
+            self._beds()
         self._scatter()
 
     def _off_junction(self, street: Street, s: float, offset: float, least: float) -> bool:
@@ -98,10 +100,10 @@ class Furnisher:
     def _garden(self, street: Street, side: int, s: float, length: float, setback: float) -> None:
         """Between pavement and house: hedge or wall with a gap, shrubs, a lawn."""
         rng, style = self.rng, self.style
-        line = street.half_width + self.border + (0.5 if self.human else rng.uniform(0.9, 1.8))
+        line = street.half_width + self.border + (0.5 if self.human else 1.6)
         leaf = plants.leaf_colour(rng, style.season * 0.3)
         walled = self.human and rng.random() < 0.25
-        if rng.random() < style.hedges:
+        if self.human and rng.random() < style.hedges:
             gate = rng.uniform(0.25, 0.75) * length
             tall = rng.uniform(0.8, 1.7)
             for a, b in ((0.2, gate - 0.9), (gate + 0.9, length - 0.2)):
@@ -112,6 +114,33 @@ class Furnisher:
             size = rng.uniform(0.7, 1.6)
             (x, y), _ = self.plan.frame(street, along, side * across)
             if self.site.claim(x, y, 0.0, size * 0.4, size * 0.4, self.border + 0.25):
+                self.site.put(plants.shrub(rng, size, plants.leaf_colour(rng, style.season)), x, y, rng.uniform(0, 6), 'vegetation')
+
+    def _beds(self) -> None:
+        """Hedges and shrubs that line the roads of a campus, corners included, with gaps to walk through."""
+        rng, style, plan = self.rng, self.style, self.plan
+        axis = np.arange(-self.reach, self.reach, 0.45)
+        spots = np.stack(np.meshgrid(axis, axis, indexing='ij'), -1).reshape(-1, 2)
+        edge = plan.edges(spots)[0]
+        rows = self.border + np.array((0.95, 2.3))
+        near = np.abs(edge[:, None] - rows).min(1) < 0.25
+        spots, edge = spots[near], edge[near]
+        slope = np.stack([plan.edges(spots + step)[0] - edge for step in ((0.05, 0.0), (0.0, 0.05))], -1)
+        yaws = np.arctan2(slope[:, 1], slope[:, 0]) + math.pi / 2
+        kx, ky, phase = rng.normal(0, 0.25, (3, 6))
+        kind, tall, gap = np.sin(spots @ np.stack([kx, ky])[:, :3] + 20 * phase[:3]).T
+        gap += np.sin(spots @ np.stack([kx, ky])[:, 5] * 3)
+        leaves = [plants.leaf_colour(rng, style.season * 0.3) for _ in range(4)]
+        for k in rng.permutation(len(spots)):
+            if gap[k] < -2.0 * style.hedges + 0.3:
+                continue
+            x, y = spots[k]
+            if kind[k] > -0.3:
+                if self.site.claim(x, y, yaws[k], 1.0, 0.30):
+                    height, leaf = 1.35 + 0.55 * tall[k], leaves[int(2 * kind[k] + 0.6) % 4]
+                    self.site.put(plants.hedge(rng, 2.3, rng.uniform(0.95, 1.25), height, leaf), x, y, yaws[k], 'vegetation')
+            elif self.site.claim(x, y, yaws[k], 0.4, 0.35):
+                size = rng.uniform(1.0, 2.1)
                 self.site.put(plants.shrub(rng, size, plants.leaf_colour(rng, style.season)), x, y, rng.uniform(0, 6), 'vegetation')
 
     def _strip(self, street, side, s0, s1, line, tall, leaf, walled) -> None:
@@ -134,20 +163,20 @@ class Furnisher:
         if least_trunk < 1.5 and rng.random() < style.conifers:
             rows = plants.conifer(rng, height * 1.1, colour)
         else:
-            rows = plants.broadleaf(rng, height, colour, max(least_trunk, height * rng.uniform(0.24, 0.34)))
+            rows = plants.broadleaf(rng, height, colour, max(least_trunk, height * rng.uniform(0.2, 0.3)))
         self.site.put(rows, x, y, rng.uniform(0, 6.28), 'vegetation')
 
     def _trees(self, street: Street, side: int) -> None:
         rng, plan = self.rng, self.plan
         if self.human and plan.verge == 0 and plan.walk < 3.2:
             return
-        inset = (plan.verge / 2 if plan.verge else 0.75) if self.human else self.border + 0.9
+        inset = (plan.verge / 2 if plan.verge else 0.75) if self.human else self.border + 2.4
         s = -self.reach + rng.uniform(0, 8)
         while s < self.reach:
             offset = street.half_width + inset
             if rng.random() < 0.85 and self._off_junction(street, s, side * offset, 7.0):
                 (x, y), _ = plan.frame(street, s, side * offset)
-                self._tree(x, y, min(0.45, inset * 0.5), 2.4)
+                self._tree(x, y, min(0.45, inset * 0.5), 2.4 if self.human else 1.5)
             s += self.style.tree_spacing * rng.uniform(0.8, 1.3)
 
     def _lamps(self, street: Street, side: int) -> None:
@@ -168,21 +197,22 @@ class Furnisher:
         """Vehicles along the kerb; bicycles on the furniture strip."""
         rng, style = self.rng, self.style
         s = -self.reach + rng.uniform(0, 4)
+        roomy = street.half_width > 4.4 or not self.human
         while s < self.reach:
             s += 6.2
-            if rng.random() < 0.16:
+            if rng.random() < (0.07 if self.human else 0.08):
                 self._bicycle(street, side, s + rng.uniform(-2, 2))
-            if rng.random() > style.parked:
+            if not roomy or rng.random() > style.parked:
                 continue
-            kind = rng.choice(3, p=(0.84, 0.13, 0.03)) if self.human else 0
+            kind = rng.choice(3, p=(0.80, 0.17, 0.03)) if self.human else 0
             half = (2.5, 4.3, 5.8)[kind]
-            offset = side * (street.half_width - (1.05, 1.3, 1.4)[kind])
+            offset = side * (street.half_width - (0.97, 1.25, 1.3)[kind])
             s += half - 2.5
             if not self._off_junction(street, s, offset, self.border + 2.5 + half):
                 continue
             (x, y), heading = self.plan.frame(street, s, offset + rng.normal(0, 0.06))
             yaw = heading + (math.pi if side > 0 else 0) + rng.normal(0, 0.02)
-            if self.site.claim(x, y, yaw, half, 1.1, -9.0):
+            if self.site.claim(x, y, yaw, half, 1.1):
                 maker = (vehicles.car, vehicles.truck, vehicles.bus)[kind]
                 self.site.put(maker(rng, False), x, y, yaw, ('car', 'truck', 'bus')[kind] if self.human else 'vehicle')
             s += half - 2.5
@@ -214,13 +244,15 @@ class Furnisher:
                         self.site.put(rows, x, y, heading + (0 if forward > 0 else math.pi), 'pole')
 
     def _scatter(self) -> None:
-        """Trees and shrubs in the blocks behind the houses."""
-        for _ in range(420):
-            x, y = self.rng.uniform(-self.reach, self.reach, 2)
-            if float(self.plan.edges(np.array([[x, y]]))[0][0]) < self.border + 1.5:
+        """Trees and shrubs in the blocks behind the houses; on a campus also thick along the roads."""
+        tries, least = (800, 1.5) if self.human else (2500, 2.2)
+        spots = self.rng.uniform(-self.reach, self.reach, (tries, 2))
+        edges = self.plan.edges(spots)[0]
+        for (x, y), edge in zip(spots[edges > self.border + least], edges[edges > self.border + least]):
+            if not self.human and self.rng.random() > (0.9 if edge < 6 else 0.1):
                 continue
-            if self.rng.random() < 0.45:
+            if self.rng.random() < (0.45 if self.human else 0.1):
                 self._tree(x, y, self.border + 1.5, 1.0)
-            elif self.site.claim(x, y, 0.0, 0.6, 0.6, self.border + 0.9):
+            elif self.site.claim(x, y, 0.0, 0.6, 0.6, self.border + least - 0.2):
                 rows = plants.shrub(self.rng, self.rng.uniform(0.8, 2.2), plants.leaf_colour(self.rng, self.style.season))
                 self.site.put(rows, x, y, 0.0, 'vegetation')
