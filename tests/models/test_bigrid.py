@@ -27,8 +27,8 @@ def build(device, **changes) -> BiGridViewTransformer:
 
 def randomise(lifting, std=0.5) -> None:
     """Away from the zero start, so that a test of weights can fail."""
-    for grid in lifting.lift.values():
-        for parameter in grid.parameters():
+    for part in (lifting.lift, lifting.score):
+        for parameter in part.parameters():
             torch.nn.init.normal_(parameter, std=std)
 
 
@@ -67,11 +67,11 @@ def test_injection_in_the_volume_serves_any_neck(device):
 def test_scale_weights_are_convex_and_start_equal(device, grid):
     lifting = build(device)
     part = lifting.lift[grid]
-    sampled = torch.randn(2, 4, part.position.shape[0], 8, device=device)
-    start, _ = part.scale_weights('equi', sampled)
+    scores = torch.zeros(2, 4, part.position.shape[0], device=device)
+    start, _ = part.scale_weights('equi', scores)
     torch.testing.assert_close(start, torch.full_like(start, 0.25))
     randomise(lifting)
-    weights, _ = part.scale_weights('equi', sampled)
+    weights, _ = part.scale_weights('equi', torch.randn_like(scores))
     assert (weights >= 0).all() and weights.std() > 0.05
     torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
 

@@ -14,7 +14,10 @@ model = dict(
                 _delete_=True, type='mmdet.ResNet', depth=18, base_channels=16,
                 stem_channels=16, out_indices=(0, 1, 2, 3)),
             decoder_channels=(64, 48, 32, 16, 16))),
-    view_transformer=dict(channels=32),
+    view_transformer=dict(
+        channels=32,
+        # a quarter of the cells that would match the voxels
+        cylinder=dict(shape=(24, 64, 8), radius_range=(0.0, 18.24), z_range=(-1.2, 2.0))),
     neck=dict(
         in_channels=32, polar_channels=32, channels=(32, 64, 128), depths=(1, 1, 1)),
     decode_head=dict(in_channels=(32, 64, 128)))

@@ -13,7 +13,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from .depthwise3d import DepthwiseSeparable3D, group_norm
+from .depthwise3d import DepthwiseSeparable3D, Pointwise3D, group_norm
 from .moe_fuse3d import MoEFuse3D
 from .saliency3d import DualPathSaliency3D
 
@@ -28,8 +28,8 @@ class PolarInjection(nn.Module):
 
     def __init__(self, channels: int, polar_channels: int, num_groups: int = 8) -> None:
         super().__init__()
-        self.align = nn.Conv3d(polar_channels, channels, 1)
-        self.reduce = nn.Conv3d(2 * channels, channels, 1, bias=False)
+        self.align = Pointwise3D(polar_channels, channels)
+        self.reduce = Pointwise3D(2 * channels, channels, bias=False)
         self.norm = group_norm(channels, num_groups)
         self.activation = nn.GELU()
 
@@ -93,7 +93,7 @@ class AMoE3DNeck(BaseModule):
                        for _ in range(depth)]
             self.down[key] = nn.Sequential(*blocks)
             if level > 1:  # from this level up to the next finer one
-                self.up[key] = nn.Conv3d(width, incoming, 1, bias=False)
+                self.up[key] = Pointwise3D(width, incoming, bias=False)
             if polar_channels is not None:
                 self.inject[key] = PolarInjection(width, polar_channels, num_groups)
             self.fuse[key] = (AMoE3D(width, num_experts, expansion, kernel_size) if amoe

@@ -24,29 +24,27 @@ from .voxel_projection import VoxelProjection
 class GridLifting(nn.Module):
     """Lift all views onto one grid (Eq. 6, 7) and merge the views where they see the voxel.
 
-    The weights of the scales are a softmax of two terms: one linear in the sampled feature
-    itself, and one from the voxel's range and height (a small MLP; no azimuth, so that turning
-    the world turns the volume). Both start at zero, so every scale starts with weight 1 / S.
-    Views are merged by a softmax over the views that see the voxel, its logits from the same MLP.
+    The weights of the scales are a softmax of two terms: the sampled score of each scale, and a
+    small MLP of the voxel's range and height (no azimuth, so that turning the world turns the
+    volume). Views are merged by a softmax over the views that see the voxel, its logits from the
+    same MLP. All start at zero: every scale and every view begins with an equal share.
 
     Args:
         centers: (N, 3) voxel centres in the ego frame, metres.
-        channels: C of the features.
         views: names, in a fixed order.
         num_scales: S.
-        hidden: width of the position MLP.
+        hidden: width of the MLP.
     """
 
-    def __init__(self, centers: Tensor, channels: int, views: Sequence[str], num_scales: int,
+    def __init__(self, centers: Tensor, views: Sequence[str], num_scales: int,
                  hidden: int = 16) -> None:
         super().__init__()
         self.projection = VoxelProjection(centers)
+        self.num_scales = num_scales
         radius = centers[:, :2].norm(dim=-1)
         position = torch.stack((radius, centers[:, 2]), dim=-1)  # (N, 2), metres
         position = position / position.abs().amax(0).clamp(min=1e-6)
         self.register_buffer('position', position.float(), persistent=False)
-        self.score = nn.ModuleDict({
-            view: nn.Linear(channels, num_scales) for view in views})
         self.place = nn.ModuleDict({
             view: nn.Sequential(nn.Linear(2, hidden), nn.GELU(),
                                 nn.Linear(hidden, num_scales + int(len(views) > 1)))
@@ -54,51 +52,49 @@ class GridLifting(nn.Module):
         self.init_zero()
 
     def init_zero(self) -> None:
-        """All scales and all views of equal weight."""
-        for view in self.score:
-            for layer in (self.score[view], self.place[view][-1]):
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+        """All places prefer no scale and no view."""
+        for mlp in self.place.values():
+            _zero(mlp[-1])
 
-    def scale_weights(self, view: str, sampled: Tensor) -> tuple[Tensor, Tensor | None]:
+    def scale_weights(self, view: str, scores: Tensor) -> tuple[Tensor, Tensor | None]:
         """Convex weights of the scales of one view (Eq. 7) and the view's own logit.
 
         Args:
-            sampled: (B, S, N, C) samples of each scale.
+            scores: (B, S, N) sampled scores.
 
         Returns:
             (B, N, S) float32, summing to one; (N,) float32, None with a single view.
         """
-        score = self.score[view]
-        # logit s sees sample s only: (B, S, N, C) . (S, C) -> (B, N, S)
-        logits = (sampled @ score.weight.to(sampled.dtype)[:, :, None]).squeeze(-1)
-        place = self.place[view](self.position.to(score.weight.dtype)).float()
-        scales = logits.shape[1]
-        logits = logits.transpose(1, 2).float() + score.bias.float() + place[:, :scales]
-        return logits.softmax(-1), place[:, scales] if place.shape[1] > scales else None
+        mlp = self.place[view]
+        place = mlp(self.position.to(mlp[0].weight.dtype)).float()
+        logits = scores.transpose(1, 2).float() + place[:, :self.num_scales]
+        own = place[:, self.num_scales] if place.shape[1] > self.num_scales else None
+        return logits.softmax(-1), own
 
-    def forward(self, features: Features, calibrations: Mapping[str, Sequence[Mapping]],
+    def forward(self, features: Features, scores: Features,
+                calibrations: Mapping[str, Sequence[Mapping]],
                 image_sizes: Mapping[str, tuple[int, int]], ring_views: Sequence[str],
                 correction: GaitCorrection) -> tuple[Tensor, Tensor]:
         """Lift.
+
+        Args:
+            features: {view: {scale: (B, C, Hs, Ws)}}.
+            scores: {view: {scale: (B, 1, Hs, Ws)}}.
 
         Returns:
             volume (B, N, C), zero where no view sees the voxel; visible (B, N) bool.
         """
         lifted, seen, logits = [], [], []
-        for view in self.score:
-            scales = sorted(features[view])
-            maps = [features[view][s] for s in scales]
-            pixels, valid = self._project(calibrations[view], image_sizes[view], maps[0].device,
-                                          correction.motion)
-            shifts = None
+        for view, maps in features.items():
+            pixels, valid = self._project(calibrations[view], image_sizes[view],
+                                          next(iter(maps.values())).device, correction.motion)
+            options: dict = dict(image_size=image_sizes[view], wrap=view in ring_views)
             if correction.shifts is not None:
-                shifts = [correction.shifts[view][s] for s in scales]
-            sampled = view_sample(maps, pixels, valid, image_size=image_sizes[view],
-                                  wrap=view in ring_views, shifts=shifts).transpose(2, 3)
-            weights, logit = self.scale_weights(view, sampled)  # sampled (B, S, N, C)
-            weights = weights.to(sampled.dtype).transpose(1, 2)[..., None]  # (B, S, N, 1)
-            lifted.append((sampled * weights).sum(1))
+                options['shifts'] = [correction.shifts[view][s] for s in maps]
+            sampled = view_sample(list(scores[view].values()), pixels, valid, **options)
+            weights, logit = self.scale_weights(view, sampled[:, :, 0])
+            lifted.append(view_sample(list(maps.values()), pixels, valid, weights,
+                                      **options).transpose(1, 2))
             seen.append(valid)
             logits.append(logit)
         if len(lifted) == 1:
@@ -110,6 +106,11 @@ class GridLifting(nn.Module):
         """Cameras are objects and their answers are remembered: nothing to compile here."""
         with torch.autocast(device_type=device.type, enabled=False):
             return self.projection(calibrations, image_size, device, motion)
+
+
+def _zero(layer: nn.Module) -> None:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
 
 
 def merge_views(
@@ -166,29 +167,41 @@ class BiGridViewTransformer(BaseModule):
         self.views, self.scales = tuple(views), tuple(scales)
         self.ring_views = tuple(view for view in views if view in ring_views)
         self.grid = CartesianGrid(**grid)
-        self.lift = nn.ModuleDict({'cartesian': self._lifting(self.grid, channels)})
+        self.lift = nn.ModuleDict({'cartesian': self._lifting(self.grid)})
         self.polar_grid, self.inject = None, None
         if 'cylindrical' in grids:
             self.polar_grid = CylindricalGrid(**(cylinder or surrounding_cylinder(self.grid)))
-            self.lift['cylindrical'] = self._lifting(self.polar_grid, channels)
+            self.lift['cylindrical'] = self._lifting(self.polar_grid)
             levels = self.levels if injection == 'neck' else (1,)
             self.polar = PolarPyramid(self.polar_grid, self.grid, channels, levels)
             if injection == 'volume':
                 self.inject = PolarInjection(channels, channels)
+        # Scores are linear in the features, so sampling a map of scores is scoring the samples;
+        # channel g of a map is the score for grid g.
+        self.score = nn.ModuleDict({
+            view: nn.ModuleDict({str(s): nn.Conv2d(channels, len(self.lift), 1)
+                                 for s in self.scales}) for view in self.views})
+        self._init_zero()
         self.gait = None
         if gait is not None:
             compensated = self.ring_views if gait.get('mode') == 'rotation' else self.views
             self.gait = MODELS.build(dict(
                 dict(channels=channels, views=compensated, scales=self.scales), **gait))
 
-    def _lifting(self, grid, channels: int) -> GridLifting:
-        return GridLifting(grid.centers().reshape(-1, 3), channels, self.views, len(self.scales))
+    def _lifting(self, grid) -> GridLifting:
+        return GridLifting(grid.centers().reshape(-1, 3), self.views, len(self.scales))
+
+    def _init_zero(self) -> None:
+        for lifting in self.lift.values():
+            lifting.init_zero()
+        for convolutions in self.score.values():
+            for convolution in convolutions.values():
+                _zero(convolution)
 
     def init_weights(self) -> None:
         """Scales and views start with equal weights, whatever a parent's `init_cfg` did."""
         super().init_weights()
-        for lifting in self.lift.values():
-            lifting.init_zero()
+        self._init_zero()
 
     def forward(self, features: Features, data_samples: Sequence,
                 image_sizes: Mapping[str, tuple[int, int]]) -> dict:
@@ -208,11 +221,16 @@ class BiGridViewTransformer(BaseModule):
         """
         maps = {view: {s: features[view][s] for s in self.scales} for view in self.views}
         calibrations = self._calibrations(data_samples)
+        scores = {view: {s: self.score[view][str(s)](f) for s, f in found.items()}
+                  for view, found in maps.items()}
         correction = GaitCorrection() if self.gait is None else self.gait(maps)
 
         def lift(name, grid):
-            volume, visible = self.lift[name](maps, calibrations, image_sizes, self.ring_views,
-                                              correction)
+            own = list(self.lift).index(name)
+            chosen = {view: {s: score[:, own:own + 1] for s, score in found.items()}
+                      for view, found in scores.items()}
+            volume, visible = self.lift[name](maps, chosen, calibrations, image_sizes,
+                                              self.ring_views, correction)
             # (B, N, C) -> (B, C, X, Y, Z); the memory stays channels-last
             return (volume.unflatten(1, grid.shape).permute(0, 4, 1, 2, 3),
                     visible.unflatten(1, grid.shape))

@@ -15,6 +15,14 @@ def group_norm(channels: int, num_groups: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(channels, num_groups), channels)
 
 
+class Pointwise3D(nn.Linear):
+    """A 1x1x1 convolution as a matrix product, which on channels-last volumes copies nothing."""
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B, in, X, Y, Z) -> (B, out, X, Y, Z)."""
+        return super().forward(volume.movedim(1, -1)).movedim(-1, 1)
+
+
 class DepthwiseSeparable3D(nn.Module):
     """Depthwise k x k x k, then pointwise 1x1x1; GroupNorm after each, GELU between, residual.
 
@@ -28,7 +36,7 @@ class DepthwiseSeparable3D(nn.Module):
         self.depthwise = nn.Conv3d(in_channels, in_channels, kernel_size, stride=stride,
                                    padding=kernel_size // 2, groups=in_channels, bias=False)
         self.norm_depthwise = group_norm(in_channels, num_groups)
-        self.pointwise = nn.Conv3d(in_channels, out_channels, 1, bias=False)
+        self.pointwise = Pointwise3D(in_channels, out_channels, bias=False)
         self.norm_pointwise = group_norm(out_channels, num_groups)
         self.activation = nn.GELU()
         self.residual = stride == 1 and in_channels == out_channels

@@ -6,6 +6,8 @@ import torch.nn as nn
 from torch import Tensor
 from torch.nn import functional as F
 
+from .depthwise3d import Pointwise3D
+
 
 def grad_energy3d(volume: Tensor) -> Tensor:
     """Sum over x, y, z of the squared L2 norm (over channels) of the discrete gradient (Eq. 13).
@@ -38,7 +40,7 @@ class MoEFuse3D(nn.Module):
     """Y + sum_k alpha_k E_k(Y), alpha = softmax(W_g * GradEnergy3D(Y)) (Eq. 13).
 
     The K experts E_k are 1x1x1 Conv-GELU-Conv. They share no weights but are held stacked, so
-    that the sum is two convolutions instead of 2 K: expert k owns the k-th block of hidden
+    that the sum is two matrix products instead of 2 K convolutions: expert k owns the k-th block of hidden
     channels of `expand` and `contract`, and row k of `contract_bias`. W_g is a 3x3x3 convolution.
 
     Args:
@@ -60,8 +62,8 @@ class MoEFuse3D(nn.Module):
         # start saturated, and experts that are never chosen would never learn.
         nn.init.normal_(self.gate.weight, std=gate_kernel**-3)
         nn.init.zeros_(self.gate.bias)
-        self.expand = nn.Conv3d(channels, num_experts * hidden, 1)
-        self.contract = nn.Conv3d(num_experts * hidden, channels, 1, bias=False)
+        self.expand = Pointwise3D(channels, num_experts * hidden)
+        self.contract = Pointwise3D(num_experts * hidden, channels, bias=False)
         self.contract_bias = nn.Parameter(torch.zeros(num_experts, channels))
 
     def weights(self, volume: Tensor) -> Tensor:
@@ -71,10 +73,12 @@ class MoEFuse3D(nn.Module):
 
     def expert(self, k: int, volume: Tensor) -> Tensor:
         """E_k alone, (B, C, X, Y, Z) -> the same shape; the slow twin that tests compare with."""
-        hidden = self.expand.out_channels // self.num_experts
+        hidden = self.expand.out_features // self.num_experts
         rows = slice(k * hidden, (k + 1) * hidden)
-        inner = F.gelu(F.conv3d(volume, self.expand.weight[rows], self.expand.bias[rows]))
-        return F.conv3d(inner, self.contract.weight[:, rows], self.contract_bias[k])
+        as_kernel = (..., None, None, None)
+        inner = F.gelu(F.conv3d(volume, self.expand.weight[rows][as_kernel],
+                                self.expand.bias[rows]))
+        return F.conv3d(inner, self.contract.weight[:, rows][as_kernel], self.contract_bias[k])
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B, C, X, Y, Z) -> the same shape."""

@@ -1,0 +1,63 @@
+"""The efficiency table: every promised field, of several models side by side."""
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tools.analysis_tools import benchmark
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / 'configs/tiny/oneocc-tiny_quadsim-mini.py'
+Q0 = ROOT / 'configs/ablations/q0-tiny_quadsim-mini.py'
+
+
+def test_records_hold_what_the_format_promises(tmp_path, capsys):
+    out = tmp_path / 'deep' / 'efficiency.json'
+    benchmark.main([str(TINY), str(Q0), '--repeats', '2', '--warmup', '1', '--json', str(out)])
+    records = json.loads(out.read_text())
+    assert [Path(r['config']).name for r in records] == [TINY.name, Q0.name]
+    for record in records:
+        assert set(record) == {'config', 'params', 'macs', 'latency_ms', 'stages_ms',
+                               'peak_memory_mb', 'device', 'dtype', 'input_size'}
+        low, middle, high = (record['latency_ms'][k] for k in ('p10', 'median', 'p90'))
+        assert 0 < low <= middle <= high
+        assert set(record['stages_ms']) == {'encoders', 'lifting', 'neck', 'head'}
+        assert record['params'] > 1e5 and record['macs'] > 1e7
+        assert record['dtype'] == 'float32'
+    assert records[0]['input_size'] == {'raw': [192, 256], 'equi': [128, 256]}
+    printed = capsys.readouterr().out
+    assert printed.count('\n| ') == 2 and 'q0-tiny_quadsim-mini' in printed
+
+
+def test_multiply_adds_are_those_of_the_layers():
+    args = benchmark.parse_args([str(Q0)])
+    candidate = benchmark.Candidate(Q0, args, dict(benchmark.RECORDED))
+    image = candidate.inputs['imgs']['equi']
+    conv = candidate.model.backbone.encoders['equi'].backbone.conv1  # 7x7, stride 2, 3 -> 16
+    with benchmark.FlopCounterMode(display=False) as counter, torch.no_grad():
+        conv(image)
+    assert counter.get_total_flops() // 2 == 7 * 7 * 3 * 16 * (128 // 2) * (256 // 2)
+
+
+def test_fusing_batch_norms_changes_no_result():
+    """Folded normalisations give the same logits within 1e-4."""
+    plain = benchmark.Candidate(TINY, benchmark.parse_args([str(TINY)]), dict(benchmark.RECORDED))
+    fused = benchmark.Candidate(TINY, benchmark.parse_args([str(TINY)]), dict(benchmark.RECORDED))
+    fused.model.load_state_dict(plain.model.state_dict())
+    from mmcv.cnn.utils import fuse_conv_bn
+    fused.model = fuse_conv_bn(fused.model)
+    with torch.no_grad():
+        want = plain.model(plain.inputs, plain.samples)[1]
+        got = fused.model(plain.inputs, plain.samples)[1]
+    torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+
+
+def test_banded_pipelines_give_banded_cameras():
+    pipeline = [dict(type='LoadPanorama', views=('raw', )),
+                dict(type='UnwrapPanorama', height=64, width=256, elevation_min_deg=-57,
+                     elevation_max_deg=33)]
+    views = benchmark.views_of(pipeline, dict(benchmark.RECORDED))
+    assert views['raw'] == (960, 1280)
+    assert (views['equi'].height, views['equi'].width) == (64, 256)
+    assert views['equi'].elevation_max == pytest.approx(33 * 3.14159265 / 180)
