@@ -51,13 +51,13 @@ class VoxelizeSettings:
     """
     hit_cell: float = 0.05
     map_cells: int = 2
-    min_hits: int = 2
+    min_hits: int = 1
     free_share: float = 0.7
-    weak_hits: int = 3
-    weak_share: float = 0.95
+    weak_hits: int = 1
+    weak_share: float = 0.9
     min_passes: int = 1
     keep_back: float = 0.1
-    ground_clearance: float = 0.05
+    ground_clearance: float = 0.3
     max_range: float = 20.0
     ray_spacing_deg: float = 1.0
     shadow: float = 2.0
