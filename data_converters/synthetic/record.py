@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from data_converters.recording import Frame, Recording
 from data_converters.synthetic.gait import GaitTrajectory
+from data_converters.synthetic.lidar import SpinningLidar, scan_lidar
+from data_converters.synthetic.lighting import Lighting
 from data_converters.synthetic.protocols import Protocol, SequencePlan
 from data_converters.synthetic.rigs import (
     equirect_camera,
@@ -17,19 +20,35 @@ from data_converters.synthetic.rigs import (
     pal_camera,
     pal_mount,
 )
-from data_converters.synthetic.sensors import (
-    Lighting,
-    SpinningLidar,
-    render_panorama,
-    scan_lidar,
-)
-from data_converters.synthetic.world import World, build_world
+from data_converters.synthetic.sensors import render_panorama
+from data_converters.synthetic.world import Scene, World, build_world
+from projects.OneOcc.oneocc.geometry import OmniCamera
+
+# below this exposure time the gait moves nothing by a pixel
+BLUR_FROM_S = 0.005
 
 
 @lru_cache(maxsize=1)
 def cached_world(kind: str, seed: int) -> World:
     """The world of a map; the sequences of one map come one after the other and share it."""
     return build_world(kind, seed)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What the sensors meet in one frame; `body_after` is the body pose when the shutter closes."""
+    scene: Scene
+    lighting: Lighting
+    rng: np.random.Generator
+    body_after: np.ndarray
+
+    def panorama(self, camera: OmniCamera, frame: Frame, cam_from_body: np.ndarray,
+                 rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Render through `camera`; the gait blurs what is exposed long enough to notice."""
+        body_from_cam = np.linalg.inv(cam_from_body)
+        end = self.body_after @ body_from_cam if self.lighting.shutter_s > BLUR_FROM_S else None
+        return render_panorama(self.scene, camera, frame.world_from_body @ body_from_cam,
+                               self.lighting, rng, world_from_cam_end=end)
 
 
 def make_trajectory(protocol: Protocol, plan: SequencePlan, world: World) -> GaitTrajectory:
@@ -50,16 +69,17 @@ def record_sequence(protocol: Protocol, plan: SequencePlan, root: Path,
     recording = _empty_recording(protocol, plan, world, root)
     trajectory = make_trajectory(protocol, plan, world)
     times = np.arange(protocol.frames) / protocol.frame_hz
-    poses = zip(trajectory.ego_poses(times), trajectory.body_poses(times))
     noise = np.random.SeedSequence(plan.noise_seed).spawn(protocol.frames + 1)
     lighting = Lighting.named(plan.lighting, weather=plan.weather,
                               rng=np.random.default_rng(noise[-1]))
     sense = _sense_quad if protocol.is_quad else _sense_human
-    for index, (ego, body) in enumerate(poses):
+    poses = zip(trajectory.ego_poses(times), trajectory.body_poses(times),
+                trajectory.body_poses(times + lighting.shutter_s))
+    for index, (ego, body, body_after) in enumerate(poses):
         frame = Frame(f'{index:06d}', float(times[index]), ego, body)
         scene = world.at(times[index], observer=body[:2, 3])
-        sense(recording, frame, scene, lighting, np.random.default_rng(noise[index]), protocol,
-              is_key=index % protocol.key_stride == 0)
+        shot = Shot(scene, lighting, np.random.default_rng(noise[index]), body_after)
+        sense(recording, frame, shot, protocol, is_key=index % protocol.key_stride == 0)
         recording.frames.append(frame)
         on_frame()
     recording.write()
@@ -81,30 +101,26 @@ def _empty_recording(protocol: Protocol, plan: SequencePlan, world: World, root:
                      dense_camera=None if protocol.is_quad else name)
 
 
-def _sense_quad(recording: Recording, frame: Frame, scene, lighting: Lighting,
-                rng: np.random.Generator, protocol: Protocol, is_key: bool) -> None:
+def _sense_quad(recording: Recording, frame: Frame, shot: Shot, protocol: Protocol,
+                is_key: bool) -> None:
     """A sweep in every frame, an annulus in every key frame."""
-    camera_rng, lidar_rng = rng.spawn(2)
+    camera_rng, lidar_rng = shot.rng.spawn(2)
     world_from_lidar = frame.world_from_body @ np.linalg.inv(recording.lidars['lidar'])
     rings, columns = protocol.lidar
-    sweep = scan_lidar(scene, world_from_lidar, SpinningLidar(rings=rings, columns=columns),
-                       lighting, lidar_rng)
+    sweep = scan_lidar(shot.scene, world_from_lidar, SpinningLidar(rings=rings, columns=columns),
+                       shot.lighting, lidar_rng)
     recording.write_lidar(frame, 'lidar', sweep)
     if is_key:
-        world_from_cam = frame.world_from_body @ np.linalg.inv(
-            recording.cameras['raw']['cam_from_body'])
-        view = render_panorama(scene, pal_camera(*protocol.image_size), world_from_cam, lighting,
-                               camera_rng)
+        view = shot.panorama(pal_camera(*protocol.image_size), frame,
+                             recording.cameras['raw']['cam_from_body'], camera_rng)
         recording.write_image(frame, 'raw', view['rgb'])
 
 
-def _sense_human(recording: Recording, frame: Frame, scene, lighting: Lighting,
-                 rng: np.random.Generator, protocol: Protocol, is_key: bool) -> None:
+def _sense_human(recording: Recording, frame: Frame, shot: Shot, protocol: Protocol,
+                 is_key: bool) -> None:
     """Image, depth, semantics and the mask of moving things in every frame."""
-    world_from_cam = frame.world_from_body @ np.linalg.inv(
-        recording.cameras['equi']['cam_from_body'])
-    view = render_panorama(scene, equirect_camera(*protocol.image_size), world_from_cam, lighting,
-                           rng)
+    view = shot.panorama(equirect_camera(*protocol.image_size), frame,
+                         recording.cameras['equi']['cam_from_body'], shot.rng)
     if is_key:
         recording.write_image(frame, 'equi', view['rgb'])
     recording.write_depth(frame, view['range'])
