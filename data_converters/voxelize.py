@@ -270,6 +270,7 @@ def _bounds(ego_positions: np.ndarray, grids: Sequence[CartesianGrid]
     radius = max(np.hypot(max(abs(g.origin[0]), abs(g.upper[0])),
                           max(abs(g.origin[1]), abs(g.upper[1]))) for g in grids)
     below, above = min(g.origin[2] for g in grids), max(g.upper[2] for g in grids)
+    ego_positions = np.asarray(ego_positions, dtype=np.float64)
     low = ego_positions.min(axis=0) + [-radius, -radius, below]
     high = ego_positions.max(axis=0) + [radius, radius, above]
     return low, high

@@ -3,7 +3,7 @@
 | set | sequences | frames each | key frames | camera | lidar | grids |
 |---|---|---|---|---|---|---|
 | quadsim | 10 maps x 1 | 2400 at 10 Hz | every 5th | annulus 1280x960 | 32 x 1024 | 64x64x8 |
-| quadsim --mini | 10 maps x 1 | 96 at 4 Hz | every 4th | annulus 320x240 | 24 x 360 | 64x64x8 |
+| quadsim --mini | 10 maps x 1 | 72 at 3 Hz | every 3rd | annulus 320x240 | 24 x 360 | 64x64x8 |
 | humansim | 16 maps x 10 | 50 at 2 Hz | all | 608x1216 | - | 64x64x8, 128x128x16 |
 | humansim --mini | 4 maps x 5 | 12 at 1 Hz | all | 128x256 | - | 64x64x8, 128x128x16 |
 
@@ -141,7 +141,7 @@ class Protocol:
 
 QUADSIM = Protocol('quadsim', 'quadruped', 0, maps=10, sequences=1, frames=2400, frame_hz=10.0,
                    key_stride=5, image_size=(1280, 960), lidar=(32, 1024), grids=QUAD_GRIDS)
-QUADSIM_MINI = replace(QUADSIM, frames=96, frame_hz=4.0, key_stride=4, image_size=(320, 240),
+QUADSIM_MINI = replace(QUADSIM, frames=72, frame_hz=3.0, key_stride=3, image_size=(320, 240),
                        lidar=(24, 360))
 HUMANSIM = Protocol('humansim', 'human', 0, maps=16, sequences=10, frames=50, frame_hz=2.0,
                     key_stride=1, image_size=(1216, 608), lidar=None, grids=HUMAN_GRIDS)
