@@ -1,4 +1,6 @@
-"""Ambient light on the ground: the share of open sky that each spot sees past everything that stands still."""
+"""Ambient light on the ground: the share of open sky that each spot sees past everything that
+stands still."""
+
 import math
 
 from . import ground as gr
@@ -24,15 +26,25 @@ def _share_at(g, x, y):
         # equal shares of the cosine-weighted hemisphere: sin^2 of the zenith angle is uniform
         radius = math.sqrt((k + 0.5) / RAYS)
         azimuth = 2.399963 * k
-        _, hit = trace(g, x, y, z, radius * math.cos(azimuth), radius * math.sin(azimuth), math.sqrt(1 - radius * radius),
-                       REACH, True)
+        _, hit = trace(
+            g,
+            x,
+            y,
+            z,
+            radius * math.cos(azimuth),
+            radius * math.sin(azimuth),
+            math.sqrt(1 - radius * radius),
+            REACH,
+            True,
+        )
         open_rays += hit < 0
     return open_rays / RAYS
 
 
 @kernel
 def sky_shares(g, out):
-    """Fill out (N, N), on the lattice of the ground fields; every STRIDE-th node is cast, the rest interpolated."""
+    """Fill out (N, N), on the lattice of the ground fields; every STRIDE-th node is cast, the rest
+    interpolated."""
     n = out.shape[0]
     step = g.ground.step
     for i in range(0, n, STRIDE):

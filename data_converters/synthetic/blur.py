@@ -1,4 +1,6 @@
-"""Motion blur by smearing a finished picture along the paths that its points take during the exposure."""
+"""Motion blur by smearing a finished picture along the paths that its points take during the
+exposure."""
+
 import numpy as np
 import torch
 
@@ -10,12 +12,21 @@ TAPS = 7
 FAR = 200.0
 
 
-def smear(image: np.ndarray, camera: OmniCamera, index: np.ndarray, rays: np.ndarray, ranges: np.ndarray,
-          pose: np.ndarray, pose_end: np.ndarray) -> np.ndarray:
-    """Average (H, W, 3) float32 radiance along each pixel's motion from `pose` to `pose_end` (world_from_cam).
+def smear(
+    image: np.ndarray,
+    camera: OmniCamera,
+    index: np.ndarray,
+    rays: np.ndarray,
+    ranges: np.ndarray,
+    pose: np.ndarray,
+    pose_end: np.ndarray,
+) -> np.ndarray:
+    """Average (H, W, 3) float32 radiance along each pixel's motion from `pose` to `pose_end`
+    (world_from_cam).
 
-    The exposure is centred on `pose`; the motion in the picture follows from camera, range and pose, so near things
-    smear more under translation. Pixels whose path leaves the picture stay sharp.
+    The exposure is centred on `pose`; the motion in the picture follows from camera, range and
+    pose, so near things smear more under translation. Pixels whose path leaves the picture stay
+    sharp.
     """
     end_from_start = np.linalg.inv(pose_end) @ pose
     points = rays * np.minimum(ranges, FAR)[:, None]

@@ -1,4 +1,5 @@
 """Facades with storeys, windows, doors and shops, and tiled roofs; same interface as `textures`."""
+
 import math
 
 from .jit import kernel
@@ -16,7 +17,10 @@ def roof(x, y, z, nx, ny, r, g, b, seed, foot):
     run = along / 0.28 + 0.5 * (row % 2)
     column = math.floor(run)
     keep = detail(0.25, foot)
-    tone = 1 + keep * (0.35 * (lattice(int(column), int(row), 61) - 0.5) - 0.35 * (1 - ramp(z / 0.17 - row, 0.0, 0.3)))
+    tone = 1 + keep * (
+        0.35 * (lattice(int(column), int(row), 61) - 0.5)
+        - 0.35 * (1 - ramp(z / 0.17 - row, 0.0, 0.3))
+    )
     tone *= 0.75 + 0.5 * noise2(0.5 * along + 9 * seed, 1.2 * z, 62)
     return r * tone, g * tone, b * tone, 0.0, 0.0, 0.0
 
@@ -33,17 +37,32 @@ def _wall(style, along, up, r, g, b, seed, foot):
         column = math.floor(run)
         keep = detail(0.16, foot)
         tone *= 1 + keep * 0.5 * (lattice(int(column), int(row), 65) - 0.5)
-        joint = (1 - pulse(run - column, 0.04, 0.96, foot / 0.25) * pulse(up / 0.09 - row, 0.1, 0.9, foot / 0.09)) * detail(0.07, foot) * 0.5
-        return r * tone + joint * (0.45 - r), g * tone + joint * (0.44 - g), b * tone + joint * (0.42 - b)
+        joint = (
+            (
+                1
+                - pulse(run - column, 0.04, 0.96, foot / 0.25)
+                * pulse(up / 0.09 - row, 0.1, 0.9, foot / 0.09)
+            )
+            * detail(0.07, foot)
+            * 0.5
+        )
+        return (
+            r * tone + joint * (0.45 - r),
+            g * tone + joint * (0.44 - g),
+            b * tone + joint * (0.42 - b),
+        )
     if style == BANDS:
         run = along / 2.4
-        tone *= 1 - 0.3 * (1 - pulse(run - math.floor(run), 0.01, 0.99, foot / 2.4)) * detail(0.12, foot)
+        tone *= 1 - 0.3 * (1 - pulse(run - math.floor(run), 0.01, 0.99, foot / 2.4)) * detail(
+            0.12, foot
+        )
     return r * tone, g * tone, b * tone
 
 
 @kernel
 def _window(style, u, v, width, storey, ground_floor, shop, foot):
-    """Cover (0..1) of glass and of frame at u (m from the middle of the bay), v (m above the floor)."""
+    """Cover (0..1) of glass and of frame at u (m from the middle of the bay), v (m above the
+    floor)."""
     half, low, high = 0.5 * min(1.3, 0.55 * width), 0.85, min(2.3, storey - 0.45)
     if style == BANDS:
         half, low, high = 0.5 * width, 0.9, storey - 0.75
@@ -75,7 +94,8 @@ def _room(bay, level, seed, style, u, v, storey):
 
 @kernel
 def facade(p, i, x, y, z, nx, ny, nz, r, g, b, seed, aux0, aux1, night, foot):
-    """Storeys of height aux0 % 10, bays about aux1 wide, style aux0 // 10: plaster, brick, window bands, glass."""
+    """Storeys of height aux0 % 10, bays about aux1 wide, style aux0 // 10: plaster, brick, window
+    bands, glass."""
     if nz > 0.5:
         tone = 0.8 + 0.4 * noise2(2 * x, 2 * y, 66)
         return 0.30 * tone, 0.29 * tone, 0.28 * tone, 0.0, 0.0, 0.0
@@ -95,14 +115,29 @@ def facade(p, i, x, y, z, nx, ny, nz, r, g, b, seed, aux0, aux1, night, foot):
     key = bay + 31 * face
     wr, wg, wb = _wall(style, along, up, r, g, b, seed, foot)
     roof_line = 2 * p[i, 5] - SUNK
-    if up < 0 or (level + 1) * storey > roof_line + 0.2 or (face >= 2 and style < 2 and seed > 0.65):
+    if (
+        up < 0
+        or (level + 1) * storey > roof_line + 0.2
+        or (face >= 2 and style < 2 and seed > 0.65)
+    ):
         return wr, wg, wb, 0.0, 0.0, 0.0
     shop = face == 0 and (seed * 7.3) % 1.0 < 0.35 and style < 2
     if level == 0 and face == 0 and style < 2 and lattice(bay, 7, int(1000 * seed)) < 0.22:
         door = pulse(u, -0.5, 0.5, foot) * pulse(up, 0.0, 2.15, foot)
         hue = 6.28 * lattice(bay, 8, int(1000 * seed))
-        dr, dg, db = 0.16 + 0.12 * math.cos(hue), 0.14 + 0.10 * math.cos(hue - 2.1), 0.13 + 0.11 * math.cos(hue - 4.2)
-        return wr + door * (dr - wr), wg + door * (dg - wg), wb + door * (db - wb), 0.0, 0.15 * door, 0.0
+        dr, dg, db = (
+            0.16 + 0.12 * math.cos(hue),
+            0.14 + 0.10 * math.cos(hue - 2.1),
+            0.13 + 0.11 * math.cos(hue - 4.2),
+        )
+        return (
+            wr + door * (dr - wr),
+            wg + door * (dg - wg),
+            wb + door * (db - wb),
+            0.0,
+            0.15 * door,
+            0.0,
+        )
     glass, frame = _window(style, u, v, width, storey, level == 0, shop, foot)
     if shop and level == 0:
         board = pulse(v, 2.55, 2.95, foot)
@@ -117,7 +152,17 @@ def facade(p, i, x, y, z, nx, ny, nz, r, g, b, seed, aux0, aux1, night, foot):
         lit = night * glass
         warmth = 0.35 + 0.65 * lattice(key, level, 9)
         shine = (0.25 + 0.35 * ramp(v, 0.3, storey)) * (0.6 + 0.4 * math.cos(1.7 * u))
-        room_r, room_g, room_b = shine, shine * (0.86 - 0.18 * warmth), shine * (0.66 - 0.36 * warmth)
+        room_r, room_g, room_b = (
+            shine,
+            shine * (0.86 - 0.18 * warmth),
+            shine * (0.66 - 0.36 * warmth),
+        )
     keep = 1 - glass - frame
-    return (wr * keep + pale * frame + room_r * glass, wg * keep + pale * frame + room_g * glass,
-            wb * keep + pale * frame + room_b * glass, 0.55 * lit, 0.75 * glass, 0.0)
+    return (
+        wr * keep + pale * frame + room_r * glass,
+        wg * keep + pale * frame + room_g * glass,
+        wb * keep + pale * frame + room_b * glass,
+        0.55 * lit,
+        0.75 * glass,
+        0.0,
+    )

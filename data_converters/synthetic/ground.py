@@ -1,15 +1,17 @@
 """Height-field ground with relief and kerbs, and the zones painted on it.
 
-All fields are sampled on a square lattice (spacing `step`, first sample at `origin`) and read bilinearly:
+All fields are sampled on a square lattice (spacing `step`, first sample at `origin`) and read
+bilinearly:
 
-* `shape_fields` (N, N, 2): relief height (m); signed distance to the edge of the carriageway (m, negative on it).
-  The pavement lies `kerb` metres higher, over a ramp of KERB_RAMP metres.
-* `paint_fields` (N, N, 5): signed distance to the edge of the paving (negative on it); lateral offset from the
-  nearest street's middle; distance along that street; signed distance to the edge of the crossing
-  street; share of the sky seen from the ground (ambient light).
+* `shape_fields` (N, N, 2): relief height (m); signed distance to the edge of the carriageway (m,
+  negative on it). The pavement lies `kerb` metres higher, over a ramp of KERB_RAMP metres.
+* `paint_fields` (N, N, 5): signed distance to the edge of the paving (negative on it); lateral
+  offset from the nearest street's middle; distance along that street; signed distance to the edge
+  of the crossing street; share of the sky seen from the ground (ambient light).
 
 Axis 0 of the fields is x, axis 1 is y.
 """
+
 import math
 from typing import NamedTuple
 
@@ -24,7 +26,9 @@ PAVING_EDGE, LATERAL, ALONG, CROSS_EDGE, SKY_SHARE = range(5)
 
 
 class Ground(NamedTuple):
-    """Arrays of the ground; see the module's text. `labels` holds the class of ROAD, PAVING, GREEN."""
+    """Arrays of the ground; see the module's text. `labels` holds the class of ROAD, PAVING,
+    GREEN."""
+
     shape_fields: np.ndarray
     paint_fields: np.ndarray
     labels: np.ndarray
@@ -65,7 +69,8 @@ def height_at(ground, x, y):
 
 @kernel
 def zone_at(ground, x, y):
-    """ROAD, PAVING or GREEN at one point; the kerb stone counts as what lies behind it, which is paving or verge."""
+    """ROAD, PAVING or GREEN at one point; the kerb stone counts as what lies behind it, which is
+    paving or verge."""
     i, j, u, v = cell_of(ground, x, y)
     if read_field(ground.shape_fields, ROAD_EDGE, i, j, u, v) < 0:
         return ROAD
@@ -88,8 +93,9 @@ def normal_at(ground, x, y):
 def hit_ground(ground, ox, oy, oz, dx, dy, dz, t0, t1, top, parts):
     """First crossing of the ground within [t0, t1], or -1.
 
-    `top` bounds the height in this stretch: the search starts where the ray sinks below it. `parts` is the number
-    of sub-steps (more where a kerb may hide inside), each refined by the false-position rule.
+    `top` bounds the height in this stretch: the search starts where the ray sinks below it. `parts`
+    is the number of sub-steps (more where a kerb may hide inside), each refined by the
+    false-position rule.
     """
     if dz < 0:
         t0 = max(t0, (top + 1e-4 - oz) / dz)
@@ -144,7 +150,8 @@ def heights(ground, points, out):
 def bound_cells(ground, x0, cell, count, low, high, kerbs):
     """Lowest and highest ground and the presence of a kerb in each of count x count cells.
 
-    Sampled on the lattice of the fields, cell borders included, so the bounds are exact for the bilinear relief.
+    Sampled on the lattice of the fields, cell borders included, so the bounds are exact for the
+    bilinear relief.
     """
     per = int(math.ceil(cell / ground.step))
     for cx in range(count):

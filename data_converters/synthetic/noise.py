@@ -1,4 +1,6 @@
-"""Hash and value noise for procedural textures; soft edges that widen with the pixel's footprint."""
+"""Hash and value noise for procedural textures; soft edges that widen with the pixel's
+footprint."""
+
 import math
 
 from .jit import kernel
@@ -39,19 +41,24 @@ def noise3(x, y, z, k):
 @kernel
 def clouds2(x, y, k):
     """Four octaves of noise, in [0, 1]."""
-    return (0.5 * noise2(x, y, k) + 0.25 * noise2(2.1 * x, 2.1 * y, k + 1) + 0.15 * noise2(4.3 * x, 4.3 * y, k + 2)
-            + 0.1 * noise2(8.7 * x, 8.7 * y, k + 3))
+    return (
+        0.5 * noise2(x, y, k)
+        + 0.25 * noise2(2.1 * x, 2.1 * y, k + 1)
+        + 0.15 * noise2(4.3 * x, 4.3 * y, k + 2)
+        + 0.1 * noise2(8.7 * x, 8.7 * y, k + 3)
+    )
 
 
 @kernel
 def detail(feature, footprint):
-    """How much of a feature of this size (m) survives in a pixel that covers `footprint` metres: 1 to 0."""
+    """How much of a feature of this size (m) survives in a pixel that covers `footprint` metres: 1
+    to 0."""
     return min(1.0, max(0.0, 1.6 - 1.2 * footprint / feature))
 
 
 @kernel
 def ramp(x, low, high):
-    """0 below low, 1 above high, straight between."""
+    """0 at low, 1 at high, straight between; low may be the larger one."""
     return min(1.0, max(0.0, (x - low) / (high - low)))
 
 

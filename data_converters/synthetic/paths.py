@@ -1,12 +1,16 @@
 """Smooth walks through a street net: on the pavements of a town, along the roads of a campus."""
+
 import numpy as np
 
 from .crowd import corridor
 from .streets import Plan, Street
 
 
-def _cross(plan: Plan, a: Street, offset_a: float, b: Street, offset_b: float) -> tuple[float, float]:
-    """Where the line at `offset_a` beside street a (family 0) meets the one beside b (family 1): (s_a, s_b)."""
+def _cross(
+    plan: Plan, a: Street, offset_a: float, b: Street, offset_b: float
+) -> tuple[float, float]:
+    """Where the line at `offset_a` beside street a (family 0) meets the one beside b (family 1):
+    (s_a, s_b)."""
     s_a, s_b = b.middle, a.middle
     for _ in range(30):
         uv_a, _ = a.frame(np.float64(s_a), offset_a)
@@ -17,30 +21,43 @@ def _cross(plan: Plan, a: Street, offset_a: float, b: Street, offset_b: float) -
 
 
 class _Walker:
-    """Stands at a junction (i, j) of families 0 and 1, about to leave along `family` in `direction` on `side`."""
+    """Leaves the junction `at` (indices of a street of family 0 and one of family 1) along the
+    street of `family`, in `direction` (+1, -1 along it), on its left (`side` +1) or right."""
 
     def __init__(self, plan: Plan, rng: np.random.Generator, human: bool) -> None:
         self.rng, self.human, self.plan = rng, human, plan
-        self.nets = [sorted((s for s in plan.streets if s.family == f), key=lambda s: s.middle) for f in (0, 1)]
-        self.at = [int(rng.integers(len(self.nets[0]))), int(rng.integers(len(self.nets[1])))]
-        self.family = int(rng.integers(2))
-        self.direction = 1 if self._open(self.family, 1) and (rng.random() < 0.5 or not self._open(self.family, -1)) else -1
-        self.side = int(rng.choice((1, -1)))
+        self.nets = [
+            sorted((s for s in plan.streets if s.family == f), key=lambda s: s.middle)
+            for f in (0, 1)
+        ]
+        self.at = [int(rng.integers(len(net))) for net in self.nets]
+        self.family, self.side = int(rng.integers(2)), int(rng.choice((1, -1)))
+        ways = [d for d in (1, -1) if self._open(self.family, d)]
+        self.direction = int(rng.choice(ways))
 
     def _open(self, family: int, direction: int) -> bool:
-        """Is there a next junction that way? Along family f the index of the OTHER family changes."""
+        """Is there a next junction that way? Along a street the index of the OTHER family
+        changes."""
         return 0 <= self.at[1 - family] + direction < len(self.nets[1 - family])
 
-    def street(self, family: int) -> Street:
-        return self.nets[family][self.at[family]]
+    def street(self) -> Street:
+        """The street underfoot."""
+        return self.nets[self.family][self.at[self.family]]
 
-    def offset(self, family: int) -> float:
-        """Lateral place beside the street: the middle of the clear corridor of a pavement; right of a campus road's middle."""
-        low, high = corridor(self.plan, self.street(family).half_width, self.human)
-        return self.side * (low + high) / 2 if self.human else -self.direction * min(2.0, 0.35 * high)
+    def crossing(self) -> Street:
+        """The street that crosses it at the junction."""
+        return self.nets[1 - self.family][self.at[1 - self.family]]
+
+    def offset(self) -> float:
+        """Lateral place: the middle of a pavement's clear corridor; right of the middle of a campus
+        road."""
+        low, high = corridor(self.plan, self.street().half_width, self.human)
+        if self.human:
+            return self.side * (low + high) / 2
+        return -self.direction * min(2.0, 0.35 * high)
 
     def turn(self) -> None:
-        """Move on to the next junction and choose how to leave it."""
+        """Move on to the next junction and choose how to leave it; straight on counts double."""
         self.at[1 - self.family] += self.direction
         options = []
         if self._open(self.family, self.direction):
@@ -50,59 +67,44 @@ class _Walker:
                 options += [(1 - self.family, direction, side) for side in (1, -1)]
         self.family, self.direction, self.side = options[self.rng.integers(len(options))]
 
+    def corner(self, street: Street, offset: float) -> tuple[float, float]:
+        """Where the leg beside `street` ends at this junction, and where the next one starts, each
+        in its own s."""
+        if street is self.street():
+            return self.crossing().middle, self.crossing().middle
+        here, there = (street, offset), (self.street(), self.offset())
+        if street.family == 0:
+            return _cross(self.plan, *here, *there)
+        return _cross(self.plan, *there, *here)[::-1]
 
-def walk_path(plan: Plan, rng: np.random.Generator, length: float, spacing: float, human: bool) -> np.ndarray:
-    """World points (N, 2), `spacing` apart, of a walk of `length` metres that turns at junctions as it pleases."""
+
+def walk_path(
+    plan: Plan, rng: np.random.Generator, length: float, spacing: float, human: bool
+) -> np.ndarray:
+    """World points (N, 2), `spacing` apart, of a walk of `length` metres that turns as it
+    pleases."""
     walker = _Walker(plan, rng, human)
     lead = float(rng.uniform(2, 30))
-    corners = []
-    total = 0.0
-    while total < length + lead + 15:
-        here = (walker.family, walker.street(walker.family), walker.offset(walker.family), tuple(walker.at))
-        before = (walker.family, walker.direction)
+    legs = []
+    start = walker.crossing().middle
+    walked = 0.0
+    while walked < length + lead + 10:
+        street, offset = walker.street(), walker.offset()
         walker.turn()
-        after = (walker.family, walker.street(walker.family), walker.offset(walker.family))
-        corners.append((here, after, before))
-        total += 38
-    points = _legs(plan, corners)
-    dense = _resample(points, spacing)
-    dense = _smooth(dense, (0.7 if human else 2.0) / spacing)
-    dense = _resample(dense, spacing)
+        end, following = walker.corner(street, offset)
+        legs.append(_leg(plan, street, offset, start, end))
+        walked += abs(end - start)
+        start = following
+    dense = _resample(np.concatenate(legs), spacing)
+    dense = _resample(_smooth(dense, (0.7 if human else 2.0) / spacing), spacing)
     first = int(lead / spacing)
-    return dense[first:first + int(round(length / spacing)) + 1]
+    return dense[first : first + int(round(length / spacing)) + 1]
 
 
-def _legs(plan: Plan, corners) -> np.ndarray:
-    """Join the legs between corners, each along its own street's parallel line."""
-    stations = []
-    for here, after, _ in corners:
-        if here[0] == after[0]:
-            stations.append(None)
-        else:
-            pair = (here, after) if here[0] == 0 else (after, here)
-            s = _cross(plan, pair[0][1], pair[0][2], pair[1][1], pair[1][2])
-            stations.append(s if here[0] == 0 else s[::-1])
-    points = []
-    start = None
-    for (here, _after, (_, direction)), station in zip(corners, stations):
-        family, street, offset, at = here
-        if start is None:
-            start = 0.0 if not points else start
-            others = sorted((s for s in plan.streets if s.family != family), key=lambda s: s.middle)
-            start = others[at[1 - family]].middle
-        if station is None:
-            continue
-        steps = np.linspace(start, station[0], max(2, int(abs(station[0] - start) / 0.5)))
-        points.append(plan.frame(street, steps, np.full_like(steps, offset))[0])
-        start = station[1]
-    if stations[-1] is None:
-        family, street, offset, at = corners[-1][0]
-        end = start + 40 * corners[-1][2][1]
-        others = sorted((s.middle for s in plan.streets if s.family != family))
-        end = others[at[1 - family] + corners[-1][2][1]] if 0 <= at[1 - family] + corners[-1][2][1] < len(others) else end
-        steps = np.linspace(start, end, 80)
-        points.append(plan.frame(street, steps, np.full_like(steps, offset))[0])
-    return np.concatenate(points)
+def _leg(plan: Plan, street: Street, offset: float, start: float, end: float) -> np.ndarray:
+    """Points (N, 2) beside a street from s = start to s = end."""
+    steps = np.linspace(start, end, max(2, int(abs(end - start) / 0.5)))
+    return plan.frame(street, steps, np.full_like(steps, offset))[0]
 
 
 def _resample(points: np.ndarray, spacing: float) -> np.ndarray:
@@ -120,5 +122,7 @@ def _smooth(points: np.ndarray, sigma: float) -> np.ndarray:
     reach = int(np.ceil(3 * sigma))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     weights /= weights.sum()
-    padded = np.concatenate([np.repeat(points[:1], reach, 0), points, np.repeat(points[-1:], reach, 0)])
+    padded = np.concatenate(
+        [np.repeat(points[:1], reach, 0), points, np.repeat(points[-1:], reach, 0)]
+    )
     return np.stack([np.convolve(padded[:, k], weights, 'valid') for k in range(2)], -1)

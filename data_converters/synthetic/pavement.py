@@ -1,4 +1,5 @@
 """Colours of the ground: asphalt with markings, slabs, kerb stones, grass."""
+
 import math
 from typing import NamedTuple
 
@@ -10,7 +11,9 @@ from .noise import detail, lattice, noise2, pulse, ramp
 
 
 class GroundLook(NamedTuple):
-    """Colours of one map's ground. `marks`: 1 draws lanes and zebra crossings; `slabs`: 1 paves the roads too."""
+    """Colours of one map's ground. `marks`: 1 draws lanes and zebra crossings; `slabs`: 1 paves the
+    roads too."""
+
     road: np.ndarray
     paving: np.ndarray
     grass: np.ndarray
@@ -26,13 +29,25 @@ def draw_ground_look(rng: np.random.Generator, human: bool, season: float) -> Gr
     """Draw the look of a map's ground."""
     warm = rng.uniform(-0.02, 0.025)
     road = rng.uniform(0.10, 0.21) + np.array((warm, 0.0, -warm))
-    pavings = ((0.36, 0.35, 0.33), (0.40, 0.34, 0.27), (0.33, 0.20, 0.16), (0.27, 0.27, 0.28), (0.45, 0.42, 0.36))
+    pavings = (
+        (0.36, 0.35, 0.33),
+        (0.40, 0.34, 0.27),
+        (0.33, 0.20, 0.16),
+        (0.27, 0.27, 0.28),
+        (0.45, 0.42, 0.36),
+    )
     grass = np.array((0.085, 0.155, 0.035)) * rng.uniform(0.75, 1.35) * rng.uniform(0.9, 1.1, 3)
     return GroundLook(
-        road=road, paving=np.array(pavings[rng.integers(len(pavings))]) * rng.uniform(0.85, 1.1), grass=grass,
-        dry=np.array((0.22, 0.17, 0.085)) * rng.uniform(0.8, 1.2), slab=float(rng.uniform(0.3, 0.65)),
-        wear=float(rng.uniform(0.2, 1.0)), marks=float(human or rng.random() < 0.3), slabs=float(not human and rng.random() < 0.35),
-        litter=float(season))
+        road=road,
+        paving=np.array(pavings[rng.integers(len(pavings))]) * rng.uniform(0.85, 1.1),
+        grass=grass,
+        dry=np.array((0.22, 0.17, 0.085)) * rng.uniform(0.8, 1.2),
+        slab=float(rng.uniform(0.3, 0.65)),
+        wear=float(rng.uniform(0.2, 1.0)),
+        marks=float(human or rng.random() < 0.3),
+        slabs=float(not human and rng.random() < 0.35),
+        litter=float(season),
+    )
 
 
 @kernel
@@ -70,7 +85,9 @@ def _markings(ground, lateral, along, edge, cross, foot):
     zebra = pulse(cross, ground.verge + 0.25, ground.verge + ground.walk - 0.25, foot)
     if zebra > 0 and edge < -0.25:
         wave = lateral - math.floor(lateral)
-        return zebra * (pulse(wave, 0.25, 0.75, foot) * detail(0.5, foot) + 0.5 * (1 - detail(0.5, foot)))
+        return zebra * (
+            pulse(wave, 0.25, 0.75, foot) * detail(0.5, foot) + 0.5 * (1 - detail(0.5, foot))
+        )
     if cross < ground.verge + ground.walk + 1.2:
         return 0.0
     dash = along / 6.0 - math.floor(along / 6.0)
@@ -83,7 +100,12 @@ def _turf(look, x, y, foot):
     """Grass: patches of green and dry, blades close by, fallen leaves in autumn. r, g, b."""
     wide = noise2(0.22 * x + 9, 0.22 * y, 21) * 0.6 + noise2(0.9 * x, 0.9 * y, 22) * 0.4
     blades = noise2(9 * x, 9 * y, 23) * 0.5 + noise2(31 * x, 31 * y, 24) * 0.5
-    tone = 0.8 + 0.4 * wide + 1.1 * (blades - 0.5) * detail(0.07, foot) + 0.3 * (noise2(3.1 * x, 3.1 * y, 25) - 0.5)
+    tone = (
+        0.8
+        + 0.4 * wide
+        + 1.1 * (blades - 0.5) * detail(0.07, foot)
+        + 0.3 * (noise2(3.1 * x, 3.1 * y, 25) - 0.5)
+    )
     dry = ramp(wide, 0.55, 0.8) * 0.7
     leaf = look.litter * ramp(noise2(11 * x, 11 * y, 26) * 0.6 + 0.4 * wide, 0.56, 0.63) * 0.8
     r = (look.grass[0] * (1 - dry) + look.dry[0] * dry) * (1 - leaf) + 0.30 * leaf
@@ -102,22 +124,40 @@ def ground_colour(ground, look, x, y, foot):
     sky = gr.read_field(ground.paint_fields, gr.SKY_SHARE, i, j, u, v)
     if edge < 0:
         if look.slabs > 0:
-            tone = _slabs(along, lateral, look.slab, foot, 31) * (0.85 + 0.3 * noise2(0.4 * x, 0.4 * y, 32))
-            return look.paving[0] * tone * 0.8, look.paving[1] * tone * 0.8, look.paving[2] * tone * 0.8, 0.7, sky
+            tone = _slabs(along, lateral, look.slab, foot, 31) * (
+                0.85 + 0.3 * noise2(0.4 * x, 0.4 * y, 32)
+            )
+            return (
+                look.paving[0] * tone * 0.8,
+                look.paving[1] * tone * 0.8,
+                look.paving[2] * tone * 0.8,
+                0.7,
+                sky,
+            )
         tone = _asphalt(look, x, y, along, foot) * (1 - 0.25 * ramp(edge, -0.5, -0.05))
         cross = gr.read_field(ground.paint_fields, gr.CROSS_EDGE, i, j, u, v)
         paint = look.marks * _markings(ground, lateral, along, edge, cross, foot)
         paint *= 0.9 - 0.5 * look.wear * noise2(2.3 * x, 2.3 * y, 33)
         white = 0.62 * paint
         keep = 1 - paint
-        return look.road[0] * tone * keep + white, look.road[1] * tone * keep + white, look.road[2] * tone * keep + white, 1.0, sky
+        return (
+            look.road[0] * tone * keep + white,
+            look.road[1] * tone * keep + white,
+            look.road[2] * tone * keep + white,
+            1.0,
+            sky,
+        )
     if edge < 0.16 and (ground.walk > 0 or ground.kerb > 0.02):
         joint = along - math.floor(along)
-        tone = (0.9 + 0.2 * noise2(3 * x, 3 * y, 34)) * (1 - 0.4 * (1 - pulse(joint, 0.01, 0.99, foot)) * detail(0.1, foot))
+        tone = (0.9 + 0.2 * noise2(3 * x, 3 * y, 34)) * (
+            1 - 0.4 * (1 - pulse(joint, 0.01, 0.99, foot)) * detail(0.1, foot)
+        )
         return 0.40 * tone, 0.39 * tone, 0.37 * tone, 0.5, sky
     paving = gr.read_field(ground.paint_fields, gr.PAVING_EDGE, i, j, u, v)
     if paving < 0:
-        tone = _slabs(along, lateral, look.slab, foot, 35) * (0.82 + 0.36 * noise2(0.5 * x, 0.5 * y, 36))
+        tone = _slabs(along, lateral, look.slab, foot, 35) * (
+            0.82 + 0.36 * noise2(0.5 * x, 0.5 * y, 36)
+        )
         tone *= 1 + 0.3 * (noise2(19 * x, 19 * y, 37) - 0.5) * detail(0.05, foot)
         return look.paving[0] * tone, look.paving[1] * tone, look.paving[2] * tone, 0.6, sky
     r, g, b = _turf(look, x, y, foot)

@@ -1,4 +1,6 @@
-"""Trees, shrubs and hedges. Crowns are solid lumps of several ellipsoids: what a LiDAR sees of them."""
+"""Trees, shrubs and hedges. Crowns are solid lumps of several ellipsoids: what a LiDAR sees of
+them."""
+
 import math
 
 import numpy as np
@@ -26,17 +28,32 @@ def broadleaf(rng: np.random.Generator, height: float, colour: tuple, trunk: flo
     spread = half * rng.uniform(0.62, 0.95)
     middle = trunk + half
     leaves = dict(material=LEAVES, aux=(trunk, height))
-    s.ellipsoid((0, 0, middle), (spread * 0.74, spread * 0.74, half * 0.80), colour=colour, seed=float(rng.random()), **leaves)
-    lumps = int(rng.integers(22, 32))
+    s.ellipsoid(
+        (0, 0, middle),
+        (spread * 0.74, spread * 0.74, half * 0.80),
+        colour=colour,
+        seed=float(rng.random()),
+        **leaves,
+    )
+    lumps = int(rng.integers(30, 42))
     for k in range(lumps):
         azimuth = 2.399963 * k + rng.uniform(-0.4, 0.4)
         z = -0.80 + 1.72 * (k + 0.5) / lumps
         ring = math.sqrt(max(0.0, 1 - z * z)) * rng.uniform(0.66, 0.92)
-        size = spread * rng.uniform(0.20, 0.38)
+        size = spread * rng.uniform(0.17, 0.31)
         tint = tuple(np.array(colour) * rng.uniform(0.8, 1.2))
-        s.ellipsoid((ring * spread * math.cos(azimuth), ring * spread * math.sin(azimuth), middle + z * half * 0.72),
-                    (size, size * rng.uniform(0.8, 1.1), size * rng.uniform(0.65, 0.9)), yaw=azimuth,
-                    colour=tint, seed=float(rng.random()), **leaves)
+        s.ellipsoid(
+            (
+                ring * spread * math.cos(azimuth),
+                ring * spread * math.sin(azimuth),
+                middle + z * half * 0.72,
+            ),
+            (size, size * rng.uniform(0.8, 1.1), size * rng.uniform(0.65, 0.9)),
+            yaw=azimuth,
+            colour=tint,
+            seed=float(rng.random()),
+            **leaves,
+        )
     return s.rows()
 
 
@@ -50,9 +67,16 @@ def conifer(rng: np.random.Generator, height: float, colour: tuple) -> np.ndarra
     for k in range(tiers):
         low = foot + (height - foot) * 0.86 * k / tiers
         tall = (height - foot) / tiers * 1.75
-        s.cone((rng.normal(0, 0.04), rng.normal(0, 0.04), low), spread * (1 - k / (tiers + 0.4)), min(tall, height - low),
-               0.92, material=LEAVES, colour=tuple(np.array(colour) * rng.uniform(0.85, 1.15)), seed=float(rng.random()),
-               aux=(foot, height))
+        s.cone(
+            (rng.normal(0, 0.04), rng.normal(0, 0.04), low),
+            spread * (1 - k / (tiers + 0.4)),
+            min(tall, height - low),
+            0.92,
+            material=LEAVES,
+            colour=tuple(np.array(colour) * rng.uniform(0.85, 1.15)),
+            seed=float(rng.random()),
+            aux=(foot, height),
+        )
     return s.rows()
 
 
@@ -62,20 +86,35 @@ def shrub(rng: np.random.Generator, size: float, colour: tuple) -> np.ndarray:
     for _ in range(int(rng.integers(2, 5))):
         r = size * rng.uniform(0.28, 0.45)
         x, y = rng.uniform(-0.25, 0.25, 2) * size
-        s.ellipsoid((x, y, r * 0.55), (r, r * rng.uniform(0.8, 1.0), r * rng.uniform(0.7, 1.0)), yaw=rng.uniform(0, 3),
-                    material=LEAVES, colour=tuple(np.array(colour) * rng.uniform(0.8, 1.25)), seed=float(rng.random()),
-                    aux=(0.0, size))
+        s.ellipsoid(
+            (x, y, r * 0.55),
+            (r, r * rng.uniform(0.8, 1.0), r * rng.uniform(0.7, 1.0)),
+            yaw=rng.uniform(0, 3),
+            material=LEAVES,
+            colour=tuple(np.array(colour) * rng.uniform(0.8, 1.25)),
+            seed=float(rng.random()),
+            aux=(0.0, size),
+        )
     return s.rows()
 
 
-def hedge(rng: np.random.Generator, length: float, width: float, height: float, colour: tuple) -> np.ndarray:
+def hedge(
+    rng: np.random.Generator, length: float, width: float, height: float, colour: tuple
+) -> np.ndarray:
     """A clipped hedge along x, in uneven pieces."""
     s = Solids()
     pieces = max(1, round(length / 1.3))
     for k in range(pieces):
         x = (k + 0.5) / pieces * length - length / 2
         tall = height * rng.uniform(0.93, 1.05)
-        s.box((x, rng.normal(0, 0.02), tall / 2 - 0.25), (length / pieces / 2 + 0.02, width / 2 * rng.uniform(0.93, 1.05), tall / 2 + 0.25),
-              yaw=rng.normal(0, 0.015), material=HEDGE, colour=tuple(np.array(colour) * rng.uniform(0.9, 1.1)),
-              seed=float(rng.random()), aux=(0.0, tall), taper=(0.0, 0.12))
+        s.box(
+            (x, rng.normal(0, 0.02), tall / 2 - 0.25),
+            (length / pieces / 2 + 0.02, width / 2 * rng.uniform(0.93, 1.05), tall / 2 + 0.25),
+            yaw=rng.normal(0, 0.015),
+            material=HEDGE,
+            colour=tuple(np.array(colour) * rng.uniform(0.9, 1.1)),
+            seed=float(rng.random()),
+            aux=(0.0, tall),
+            taper=(0.0, 0.12),
+        )
     return s.rows()

@@ -1,8 +1,10 @@
-"""Ray caster: solids listed in columns of a square grid, walked cell by cell; the ground is met on the way.
+"""Ray caster: solids listed in columns of a square grid, walked cell by cell; the ground is met on
+the way.
 
-A ray stops at the first solid or ground surface. Labels, instances and normals follow from what it met, so images,
-LiDAR and the exact occupancy of `classify` cannot disagree.
+A ray stops at the first solid or ground surface. Labels, instances and normals follow from what it
+met, so images, LiDAR and the exact occupancy of `classify` cannot disagree.
 """
+
 import math
 from typing import NamedTuple
 
@@ -10,8 +12,22 @@ import numpy as np
 
 from . import ground as gr
 from .jit import kernel
-from .shapes import (CONE, COS, CX, CY, CZ, ELLIPSOID, HX, HY, MISS, SIN, WHEEL, contains, hit_solid,
-                     solid_normal)
+from .shapes import (
+    CONE,
+    COS,
+    CX,
+    CY,
+    CZ,
+    ELLIPSOID,
+    HX,
+    HY,
+    MISS,
+    SIN,
+    WHEEL,
+    contains,
+    hit_solid,
+    solid_normal,
+)
 
 SKY = -2
 GROUND = -1
@@ -19,12 +35,15 @@ GROUND = -1
 
 class Columns(NamedTuple):
     """For every cell of the square grid the solids whose footprint touches it (compressed rows)."""
+
     start: np.ndarray
     items: np.ndarray
 
 
 class Geometry(NamedTuple):
-    """Everything that a ray needs. `solids` (P, COLUMNS); `low`, `high` (P,) heights between which each solid lies."""
+    """Everything that a ray needs. `solids` (P, COLUMNS); `low`, `high` (P,) heights between which
+    each solid lies."""
+
     shapes: np.ndarray
     solids: np.ndarray
     low: np.ndarray
@@ -58,7 +77,8 @@ def _reach(shapes, p, i):
 
 @kernel
 def _touches(shapes, p, i, x, y, half):
-    """Does the footprint of a box-like solid reach the cell centred at (x, y)? (separating axes of the box)"""
+    """Does the footprint of a box-like solid reach the cell centred at (x, y)? (separating axes of
+    the box)"""
     if shapes[i] > 1 and shapes[i] != WHEEL:
         return True
     dx = x - p[i, CX]
@@ -70,7 +90,8 @@ def _touches(shapes, p, i, x, y, half):
 
 @kernel(allocates=True)
 def list_columns(shapes, p, first, last, high, origin, cell, count, ceiling):
-    """Compressed lists of the solids first..last per cell; raises `ceiling` (count, count) to their tops."""
+    """Compressed lists of the solids first..last per cell; raises `ceiling` (count, count) to their
+    tops."""
     start = np.zeros(count * count + 1, np.int32)
     items = np.zeros(0, np.int32)
     for fill in range(2):
@@ -83,8 +104,14 @@ def list_columns(shapes, p, first, last, high, origin, cell, count, ceiling):
             iy1 = min(count - 1, int((p[i, CY] + ry - origin) / cell))
             for ix in range(ix0, ix1 + 1):
                 for iy in range(iy0, iy1 + 1):
-                    if not _touches(shapes, p, i, origin + (ix + 0.5) * cell,
-                                    origin + (iy + 0.5) * cell, cell / 2):
+                    if not _touches(
+                        shapes,
+                        p,
+                        i,
+                        origin + (ix + 0.5) * cell,
+                        origin + (iy + 0.5) * cell,
+                        cell / 2,
+                    ):
                         continue
                     k = ix * count + iy
                     if fill:
@@ -160,13 +187,28 @@ def trace(g, ox, oy, oz, dx, dy, dz, reach, any_hit):
         z_low = min(z0, z1)
         if z_low <= g.ceiling[ix, iy]:
             k = ix * count + iy
-            best, index = _scan(g, g.still, k, ox, oy, oz, dx, dy, dz, z_low, max(z0, z1), best, index)
-            best, index = _scan(g, g.moving, k, ox, oy, oz, dx, dy, dz, z_low, max(z0, z1), best, index)
+            best, index = _scan(
+                g, g.still, k, ox, oy, oz, dx, dy, dz, z_low, max(z0, z1), best, index
+            )
+            best, index = _scan(
+                g, g.moving, k, ox, oy, oz, dx, dy, dz, z_low, max(z0, z1), best, index
+            )
             if any_hit and index >= 0:
                 return best, index
             if z_low <= g.ground_high[ix, iy] and not any_hit:
-                t = gr.hit_ground(g.ground, ox, oy, oz, dx, dy, dz, t0, min(t1, best),
-                                  g.ground_high[ix, iy], 12 if g.kerbs[ix, iy] else 2)
+                t = gr.hit_ground(
+                    g.ground,
+                    ox,
+                    oy,
+                    oz,
+                    dx,
+                    dy,
+                    dz,
+                    t0,
+                    min(t1, best),
+                    g.ground_high[ix, iy],
+                    12 if g.kerbs[ix, iy] else 2,
+                )
                 if t >= 0:
                     return t, GROUND
         if best <= t1 or (dz >= 0 and z1 > g.summit):
@@ -185,12 +227,22 @@ def trace(g, ox, oy, oz, dx, dy, dz, reach, any_hit):
 
 @kernel
 def trace_all(g, origins, directions, reach, ranges, hits):
-    """Trace N rays; origins (N, 3) or (1, 3) for a common one. Writes ranges (inf = sky) and hits (N,)."""
+    """Trace N rays; origins (N, 3) or (1, 3) for a common one. Writes ranges (inf = sky) and hits
+    (N,)."""
     common = len(origins) == 1
     for k in range(len(directions)):
         o = 0 if common else k
-        t, index = trace(g, origins[o, 0], origins[o, 1], origins[o, 2], directions[k, 0],
-                         directions[k, 1], directions[k, 2], reach, False)
+        t, index = trace(
+            g,
+            origins[o, 0],
+            origins[o, 1],
+            origins[o, 2],
+            directions[k, 0],
+            directions[k, 1],
+            directions[k, 2],
+            reach,
+            False,
+        )
         ranges[k] = np.inf if index == SKY else t
         hits[k] = index
 
@@ -231,7 +283,8 @@ def _holder(g, columns, k, x, y, z):
 
 @kernel
 def classify_all(g, points, labels, instances):
-    """Class and instance of the solid that holds each point: moving before still before the ground; 0 = free."""
+    """Class and instance of the solid that holds each point: moving before still before the ground;
+    0 = free."""
     count = g.ceiling.shape[0]
     for k in range(len(points)):
         x, y, z = points[k, 0], points[k, 1], points[k, 2]
@@ -253,6 +306,9 @@ def classify_all(g, points, labels, instances):
 
 def solid_heights(shapes: np.ndarray, solids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest z of every solid."""
-    half = np.where(shapes == 4, np.abs(solids[:, 5]) + solids[:, 10],
-                    np.where(shapes == WHEEL, solids[:, HX], solids[:, 5]))
+    half = np.where(
+        shapes == 4,
+        np.abs(solids[:, 5]) + solids[:, 10],
+        np.where(shapes == WHEEL, solids[:, HX], solids[:, 5]),
+    )
     return solids[:, CZ] - half, solids[:, CZ] + half

@@ -1,17 +1,19 @@
-"""The convex solids that everything in the synthetic world is made of: entry point, normal, containment.
+"""The convex solids that everything in the synthetic world is made of: entry point, normal,
+containment.
 
-A solid is one row of a float64 table, columns named below. Local coordinates are the world's minus the centre,
-turned by -yaw about z. All lengths in metres.
+A solid is one row of a float64 table, columns named below. Local coordinates are the world's minus
+the centre, turned by -yaw about z. All lengths in metres.
 
 ====================  ==========================================================================
 BOX                   |x| <= hx, |y| <= hy, |z| <= hz
-FRUSTUM               the same, with x and y narrowing linearly to (1 - taper) at the top: roofs, car cabins
-CONE                  vertical, radius hx at the bottom, hx (1 - taper_x) at the top: trunks, poles, conifers
+FRUSTUM               the same, with x and y narrowing to (1 - taper) at the top: roofs, car cabins
+CONE                  vertical, radius hx below, hx (1 - taper_x) at the top: trunks, poles
 ELLIPSOID             semi-axes hx, hy, hz
-CAPSULE               segment centre -+ (hx, hy, hz), radius = column RADIUS, no yaw: limbs, lamp arms
+CAPSULE               segment centre -+ (hx, hy, hz), column RADIUS, no yaw: limbs, lamp arms
 WHEEL                 horizontal cylinder along local y: radius hx, half width hy
 ====================  ==========================================================================
 """
+
 import math
 
 from .jit import kernel
@@ -155,7 +157,8 @@ def to_local(p, i, x, y, z):
 
 @kernel
 def hit_solid(shape, p, i, ox, oy, oz, dx, dy, dz):
-    """Distance along the unit ray to where it enters solid i; MISS if it does not, or starts inside."""
+    """Distance along the unit ray to where it enters solid i; MISS if it does not, or starts
+    inside."""
     x, y, z = to_local(p, i, ox, oy, oz)
     if shape == CAPSULE:
         return _hit_capsule(x, y, z, dx, dy, dz, p[i, HX], p[i, HY], p[i, HZ], p[i, RADIUS])

@@ -1,15 +1,47 @@
 """Tables of solids: how objects are put together, placed, and handed to the ray caster.
 
-One row per solid: shape, the eleven geometry columns of `shapes`, then class label, instance (0 = still), material,
-colour (3), a seed in [0, 1) that textures draw from, and two numbers whose meaning the material defines.
-An object is built once about its own origin (x forward, y left, z up from the ground) and placed by `place`.
+One row per solid: shape, the eleven geometry columns of `shapes`, then class label, instance (0 =
+still), material, colour (3), a seed in [0, 1) that textures draw from, and two numbers whose
+meaning the material defines. An object is built once about its own origin (x forward, y left, z up
+from the ground) and placed by `place`.
 """
+
 import numpy as np
 
-from .shapes import BOX, CAPSULE, COLUMNS, CONE, COS, CX, CY, CZ, ELLIPSOID, FRUSTUM, HX, HY, SIN, WHEEL
+from .shapes import (
+    BOX,
+    CAPSULE,
+    COLUMNS,
+    CONE,
+    COS,
+    CX,
+    CY,
+    CZ,
+    ELLIPSOID,
+    FRUSTUM,
+    HX,
+    HY,
+    SIN,
+    WHEEL,
+)
 
-(PLAIN, FACADE, ROOF, BARK, LEAVES, HEDGE, BODY, CABIN, TYRE, CLOTH, METAL, LAMP, COACH, CARGO,
- MASONRY) = range(15)
+(
+    PLAIN,
+    FACADE,
+    ROOF,
+    BARK,
+    LEAVES,
+    HEDGE,
+    BODY,
+    CABIN,
+    TYRE,
+    CLOTH,
+    METAL,
+    LAMP,
+    COACH,
+    CARGO,
+    MASONRY,
+) = range(15)
 SHAPE = 0
 GEOMETRY = slice(1, 1 + COLUMNS)
 LABEL, INSTANCE, MATERIAL, RED, GREEN, BLUE, SEED, AUX0, AUX1 = range(1 + COLUMNS, 10 + COLUMNS)
@@ -22,12 +54,38 @@ class Solids:
     def __init__(self) -> None:
         self._rows: list[tuple] = []
 
-    def add(self, shape: int, centre, half, yaw: float = 0.0, material: int = PLAIN,
-            colour=(0.5, 0.5, 0.5), seed: float = 0.0, aux=(0.0, 0.0), taper=(0.0, 0.0),
-            radius: float = 0.0, label: int = 0) -> None:
+    def add(
+        self,
+        shape: int,
+        centre,
+        half,
+        yaw: float = 0.0,
+        material: int = PLAIN,
+        colour=(0.5, 0.5, 0.5),
+        seed: float = 0.0,
+        aux=(0.0, 0.0),
+        taper=(0.0, 0.0),
+        radius: float = 0.0,
+        label: int = 0,
+    ) -> None:
         """Append one solid."""
-        self._rows.append((shape, *centre, *half, np.cos(yaw), np.sin(yaw), *taper, radius, label, 0,
-                           material, *colour, seed, *aux))
+        self._rows.append(
+            (
+                shape,
+                *centre,
+                *half,
+                np.cos(yaw),
+                np.sin(yaw),
+                *taper,
+                radius,
+                label,
+                0,
+                material,
+                *colour,
+                seed,
+                *aux,
+            )
+        )
 
     def box(self, centre, half, yaw=0.0, **look) -> None:
         """A yaw-oriented box; with `taper=(tx, ty)` a frustum."""
@@ -57,8 +115,15 @@ class Solids:
         return np.array(self._rows, dtype=np.float64).reshape(-1, WIDTH)
 
 
-def place(rows: np.ndarray, x: float, y: float, z: float, yaw: float, label: int | None = None,
-          instance: int = 0) -> np.ndarray:
+def place(
+    rows: np.ndarray,
+    x: float,
+    y: float,
+    z: float,
+    yaw: float,
+    label: int | None = None,
+    instance: int = 0,
+) -> np.ndarray:
     """A copy of an object's rows turned by yaw and moved to (x, y, z); sets label and instance."""
     out = rows.copy()
     g = out[:, GEOMETRY]

@@ -1,9 +1,10 @@
 """The street net of a world and the ground fields that follow from it.
 
-Two families of gently waving streets cross each other in a frame (u, v) turned by `yaw` against the world. A street
-is v = middle + wave(u) (family 0) or u = middle + wave(v) (family 1). Its own coordinates: `s` (m) along it and
-`offset` (m) to the LEFT of it.
+Two families of gently waving streets cross each other in a frame (u, v) turned by `yaw` against the
+world. A street is v = middle + wave(u) (family 0) or u = middle + wave(v) (family 1). Its own
+coordinates: `s` (m) along it and `offset` (m) to the LEFT of it.
 """
+
 import math
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ STEP = 0.5
 @dataclass(frozen=True)
 class Street:
     """One street; see the module's text. half_width in metres (middle to kerb)."""
+
     family: int
     middle: float
     swing: float
@@ -27,27 +29,35 @@ class Street:
     def wave(self, s):
         """Sideways position of the middle and its slope at s."""
         k = 2 * math.pi / self.wavelength
-        return self.middle + self.swing * np.sin(k * s + self.phase), self.swing * k * np.cos(k * s + self.phase)
+        return self.middle + self.swing * np.sin(k * s + self.phase), self.swing * k * np.cos(
+            k * s + self.phase
+        )
 
     def frame(self, s, offset):
         """Points at (s, offset) in (u, v), shape (..., 2), and the heading of the street there."""
         side, slope = self.wave(np.asarray(s, float))
-        norm = np.sqrt(1 + slope ** 2)
+        norm = np.sqrt(1 + slope**2)
         if self.family == 0:
-            return np.stack([s - offset * slope / norm, side + offset / norm], -1), np.arctan2(1.0 * slope, 1.0)
-        return np.stack([side - offset / norm, s + offset * slope / norm], -1), np.arctan2(1.0, 1.0 * slope)
+            return np.stack([s - offset * slope / norm, side + offset / norm], -1), np.arctan2(
+                1.0 * slope, 1.0
+            )
+        return np.stack([side - offset / norm, s + offset * slope / norm], -1), np.arctan2(
+            1.0, 1.0 * slope
+        )
 
     def locate(self, uv):
-        """(along, left offset) of points (..., 2); first-order distance, exact for straight streets."""
+        """(along, left offset) of points (..., 2); first-order distance, exact for straight
+        streets."""
         along, across = (uv[..., 0], uv[..., 1]) if self.family == 0 else (uv[..., 1], uv[..., 0])
         side, slope = self.wave(along)
-        offset = (across - side) / np.sqrt(1 + slope ** 2)
+        offset = (across - side) / np.sqrt(1 + slope**2)
         return along, offset if self.family == 0 else -offset
 
 
 @dataclass
 class Plan:
     """Street net, widths beside the streets, relief, paved patches. Lengths in metres."""
+
     streets: list[Street]
     yaw: float
     extent: float
@@ -75,7 +85,8 @@ class Plan:
         return self.to_world(uv), heading + self.yaw
 
     def edges(self, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """For points (..., 2): signed distance to the road's edge, to the crossing street's edge, lateral, along."""
+        """For points (..., 2): signed distance to the road's edge, to the crossing street's edge,
+        lateral, along."""
         uv = self.to_plan(xy)
         located = [street.locate(uv) for street in self.streets]
         edge = np.stack([np.abs(o) - s.half_width for (_, o), s in zip(located, self.streets)])
@@ -95,19 +106,33 @@ class Plan:
         return z
 
     def ground(self, labels: np.ndarray) -> Ground:
-        """Sample all fields. `labels`: uint8 class of road, paving, green. The sky share starts at 1."""
+        """Sample all fields. `labels`: uint8 class of road, paving, green. The sky share starts at
+        1."""
         axis = np.arange(-self.extent, self.extent + STEP / 2, STEP)
         xy = np.stack(np.meshgrid(axis, axis, indexing='ij'), -1)
         edge, cross, lateral, along = self.edges(xy)
         near_corner = _smooth_step(cross, self.verge + self.walk, self.verge + self.walk + 1.0)
         inner = self.verge * near_corner
-        paving = np.maximum(inner - edge, edge - (self.verge + self.walk)) if self.walk > 0 else np.full_like(edge, 9.0)
+        paving = (
+            np.maximum(inner - edge, edge - (self.verge + self.walk))
+            if self.walk > 0
+            else np.full_like(edge, 9.0)
+        )
         for x, y, yaw, hx, hy in self.patches:
             paving = np.minimum(paving, _rectangle(xy, x, y, yaw, hx, hy))
         relief = self.relief(xy, np.minimum(edge, paving))
         shape = np.stack([relief, edge], -1).astype(np.float32)
         paint = np.stack([paving, lateral, along, cross, np.ones_like(edge)], -1).astype(np.float32)
-        return Ground(shape, paint, labels.astype(np.uint8), float(axis[0]), STEP, self.kerb, self.verge, self.walk)
+        return Ground(
+            shape,
+            paint,
+            labels.astype(np.uint8),
+            float(axis[0]),
+            STEP,
+            self.kerb,
+            self.verge,
+            self.walk,
+        )
 
 
 def ground_heights(ground: Ground, xy: np.ndarray) -> np.ndarray:
@@ -124,7 +149,8 @@ def _smooth_step(x, low, high):
 
 
 def _smooth_minimum(edges: np.ndarray, radius: float) -> np.ndarray:
-    """Minimum along axis 0 of the two smallest values, with corners rounded over `radius` metres."""
+    """Minimum along axis 0 of the two smallest values, with corners rounded over `radius`
+    metres."""
     two = np.sort(edges, axis=0)[:2]
     if radius <= 0:
         return two[0]
@@ -150,8 +176,16 @@ def draw_plan(rng: np.random.Generator, kind: str) -> Plan:
         spacing = rng.uniform(44, 58) if human else rng.uniform(40, 50)
         for k in (-1, 0, 1):
             width = rng.uniform(3.7, 4.9) if human else rng.uniform(3.8, 5.2)
-            streets.append(Street(family, k * spacing + rng.uniform(-4, 4), rng.uniform(0, 3.5),
-                                  rng.uniform(90, 200), rng.uniform(0, 6.28), width))
+            streets.append(
+                Street(
+                    family,
+                    k * spacing + rng.uniform(-4, 4),
+                    rng.uniform(0, 3.5),
+                    rng.uniform(90, 200),
+                    rng.uniform(0, 6.28),
+                    width,
+                )
+            )
     amplitude = rng.uniform(0.15, 0.6)
     waves = _waves(rng, 3, amplitude, 60, 140)
     bumps = _waves(rng, 4, rng.uniform(0.03, 0.10), 5, 14)
@@ -162,12 +196,29 @@ def draw_plan(rng: np.random.Generator, kind: str) -> Plan:
     else:
         verge, walk = 0.0, rng.choice((0.0, rng.uniform(0.8, 1.6)))
         kerb, corner = rng.uniform(0.03, 0.10), rng.uniform(3, 7)
-    return Plan(streets, rng.uniform(0, 2 * math.pi), extent, float(verge), float(walk), float(kerb), float(corner), waves, bumps)
+    return Plan(
+        streets,
+        rng.uniform(0, 2 * math.pi),
+        extent,
+        float(verge),
+        float(walk),
+        float(kerb),
+        float(corner),
+        waves,
+        bumps,
+    )
 
 
 def _waves(rng, number, amplitude, shortest, longest):
     """(number, 4) plane waves: amplitude, kx, ky, phase."""
     k = 2 * math.pi / rng.uniform(shortest, longest, number)
     angle = rng.uniform(0, 2 * math.pi, number)
-    return np.stack([amplitude * rng.uniform(0.4, 1.0, number), k * np.cos(angle), k * np.sin(angle),
-                     rng.uniform(0, 2 * math.pi, number)], -1)
+    return np.stack(
+        [
+            amplitude * rng.uniform(0.4, 1.0, number),
+            k * np.cos(angle),
+            k * np.sin(angle),
+            rng.uniform(0, 2 * math.pi, number),
+        ],
+        -1,
+    )

@@ -1,53 +1,14 @@
-"""Furnish a street net: buildings along it, gardens, hedges, trees in rows, lamps, signs, parked vehicles."""
+"""Furnish a street net: buildings along it, gardens, hedges, trees in rows, lamps, signs, parked
+vehicles."""
+
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from . import buildings, plants, vehicles
 from .placement import Site
 from .streets import Street
-
-
-@dataclass(frozen=True)
-class Style:
-    """What makes one map look unlike another. Lengths in metres, chances in [0, 1]."""
-    setback: float
-    gap: float
-    storeys: tuple[int, int]
-    modern: float
-    pitched: float
-    depth: tuple[float, float]
-    frontage: tuple[float, float]
-    hedges: float
-    tree_spacing: float
-    tree_height: tuple[float, float]
-    conifers: float
-    season: float
-    parked: float
-    shrubs: float
-    lamp_spacing: float
-
-    @staticmethod
-    def draw(rng: np.random.Generator, kind: str) -> 'Style':
-        """Old town, suburb or new quarter for 'human'; a campus for 'quad'."""
-        season = float(rng.choice((0.0, 0.15, 0.8), p=(0.6, 0.25, 0.15)))
-        common = dict(season=season, conifers=float(rng.uniform(0, 0.3)), lamp_spacing=float(rng.uniform(22, 30)),
-                      tree_height=(5.5, float(rng.uniform(8, 12))), tree_spacing=float(rng.uniform(7, 11)))
-        if kind == 'quad':
-            return Style(setback=rng.uniform(3.2, 4.8), gap=rng.uniform(4, 9), storeys=(2, 6), modern=rng.uniform(0.4, 0.9),
-                         pitched=0.15, depth=(11, 16), frontage=(16, 30), hedges=rng.uniform(0.75, 0.95), parked=0.05,
-                         shrubs=0.25, **common)
-        town = rng.choice(3, p=(0.35, 0.4, 0.25))
-        if town == 0:
-            return Style(setback=rng.uniform(0.3, 1.2), gap=0.0, storeys=(2, 5), modern=0.1, pitched=0.8, depth=(9, 12),
-                         frontage=(7, 13), hedges=0.1, parked=rng.uniform(0.4, 0.7), shrubs=0.05, **common)
-        if town == 1:
-            return Style(setback=rng.uniform(2.5, 5.0), gap=rng.uniform(2.5, 6), storeys=(1, 3), modern=0.15, pitched=0.9,
-                         depth=(8, 11), frontage=(9, 14), hedges=rng.uniform(0.5, 0.9), parked=rng.uniform(0.25, 0.55),
-                         shrubs=0.12, **common)
-        return Style(setback=rng.uniform(1.5, 4.0), gap=rng.uniform(3, 9), storeys=(4, 9), modern=0.9, pitched=0.05,
-                     depth=(11, 16), frontage=(14, 26), hedges=0.3, parked=rng.uniform(0.3, 0.6), shrubs=0.06, **common)
+from .style import Style
 
 
 class Furnisher:
@@ -89,7 +50,9 @@ class Furnisher:
             yaw = heading + (0 if side > 0 else math.pi)
             if self.site.claim(x, y, yaw, length / 2 + 0.1, depth / 2 + 0.3, self.border + 0.2):
                 storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
-                rows = buildings.building(rng, length, depth, storeys, style.modern, rng.random() < style.pitched)
+                rows = buildings.building(
+                    rng, length, depth, storeys, style.modern, rng.random() < style.pitched
+                )
                 self.site.put(rows, x, y, yaw, 'building')
                 if setback > 1.3:
                     self._garden(street, side, s, length, setback)
@@ -108,16 +71,28 @@ class Furnisher:
             tall = rng.uniform(0.8, 1.7)
             for a, b in ((0.2, gate - 0.9), (gate + 0.9, length - 0.2)):
                 for low in np.arange(a, b - 0.6, 7.0):
-                    self._strip(street, side, s + low, s + min(low + 7.0, b), line, tall, leaf, walled)
+                    self._strip(
+                        street, side, s + low, s + min(low + 7.0, b), line, tall, leaf, walled
+                    )
         for _ in range(rng.poisson(length * setback * style.shrubs)):
-            along, across = s + rng.uniform(0, length), line + rng.uniform(0.7, max(0.8, setback - 0.9))
+            along, across = (
+                s + rng.uniform(0, length),
+                line + rng.uniform(0.7, max(0.8, setback - 0.9)),
+            )
             size = rng.uniform(0.7, 1.6)
             (x, y), _ = self.plan.frame(street, along, side * across)
             if self.site.claim(x, y, 0.0, size * 0.4, size * 0.4, self.border + 0.25):
-                self.site.put(plants.shrub(rng, size, plants.leaf_colour(rng, style.season)), x, y, rng.uniform(0, 6), 'vegetation')
+                self.site.put(
+                    plants.shrub(rng, size, plants.leaf_colour(rng, style.season)),
+                    x,
+                    y,
+                    rng.uniform(0, 6),
+                    'vegetation',
+                )
 
     def _beds(self) -> None:
-        """Hedges and shrubs that line the roads of a campus, corners included, with gaps to walk through."""
+        """Hedges and shrubs that line the roads of a campus, corners included, with gaps to walk
+        through."""
         rng, style, plan = self.rng, self.style, self.plan
         axis = np.arange(-self.reach, self.reach, 0.45)
         spots = np.stack(np.meshgrid(axis, axis, indexing='ij'), -1).reshape(-1, 2)
@@ -125,7 +100,9 @@ class Furnisher:
         rows = self.border + np.array((0.95, 2.3))
         near = np.abs(edge[:, None] - rows).min(1) < 0.25
         spots, edge = spots[near], edge[near]
-        slope = np.stack([plan.edges(spots + step)[0] - edge for step in ((0.05, 0.0), (0.0, 0.05))], -1)
+        slope = np.stack(
+            [plan.edges(spots + step)[0] - edge for step in ((0.05, 0.0), (0.0, 0.05))], -1
+        )
         yaws = np.arctan2(slope[:, 1], slope[:, 0]) + math.pi / 2
         kx, ky, phase = rng.normal(0, 0.25, (3, 6))
         kind, tall, gap = np.sin(spots @ np.stack([kx, ky])[:, :3] + 20 * phase[:3]).T
@@ -138,10 +115,22 @@ class Furnisher:
             if kind[k] > -0.3:
                 if self.site.claim(x, y, yaws[k], 1.0, 0.30):
                     height, leaf = 1.35 + 0.55 * tall[k], leaves[int(2 * kind[k] + 0.6) % 4]
-                    self.site.put(plants.hedge(rng, 2.3, rng.uniform(0.95, 1.25), height, leaf), x, y, yaws[k], 'vegetation')
+                    self.site.put(
+                        plants.hedge(rng, 2.3, rng.uniform(0.95, 1.25), height, leaf),
+                        x,
+                        y,
+                        yaws[k],
+                        'vegetation',
+                    )
             elif self.site.claim(x, y, yaws[k], 0.4, 0.35):
                 size = rng.uniform(1.0, 2.1)
-                self.site.put(plants.shrub(rng, size, plants.leaf_colour(rng, style.season)), x, y, rng.uniform(0, 6), 'vegetation')
+                self.site.put(
+                    plants.shrub(rng, size, plants.leaf_colour(rng, style.season)),
+                    x,
+                    y,
+                    rng.uniform(0, 6),
+                    'vegetation',
+                )
 
     def _strip(self, street, side, s0, s1, line, tall, leaf, walled) -> None:
         width = 0.35 if walled else self.rng.uniform(0.55, 1.0)
@@ -150,9 +139,17 @@ class Furnisher:
             return
         if walled:
             colour = buildings.BRICKS[self.rng.integers(len(buildings.BRICKS))]
-            self.site.put(buildings.wall(s1 - s0, tall, colour, float(self.rng.random())), x, y, heading, 'building')
+            self.site.put(
+                buildings.wall(s1 - s0, tall, colour, float(self.rng.random())),
+                x,
+                y,
+                heading,
+                'building',
+            )
         else:
-            self.site.put(plants.hedge(self.rng, s1 - s0, width, tall, leaf), x, y, heading, 'vegetation')
+            self.site.put(
+                plants.hedge(self.rng, s1 - s0, width, tall, leaf), x, y, heading, 'vegetation'
+            )
 
     def _tree(self, x: float, y: float, from_road: float, least_trunk: float) -> None:
         rng, style = self.rng, self.style
@@ -163,7 +160,9 @@ class Furnisher:
         if least_trunk < 1.5 and rng.random() < style.conifers:
             rows = plants.conifer(rng, height * 1.1, colour)
         else:
-            rows = plants.broadleaf(rng, height, colour, max(least_trunk, height * rng.uniform(0.2, 0.3)))
+            rows = plants.broadleaf(
+                rng, height, colour, max(least_trunk, height * rng.uniform(0.2, 0.3))
+            )
         self.site.put(rows, x, y, rng.uniform(0, 6.28), 'vegetation')
 
     def _trees(self, street: Street, side: int) -> None:
@@ -188,7 +187,9 @@ class Furnisher:
         while s < self.reach:
             offset = side * (street.half_width + 0.42)
             (x, y), heading = self.plan.frame(street, s, offset)
-            if self._off_junction(street, s, offset, 2.5) and self.site.claim(x, y, 0.0, 0.15, 0.15, 0.2):
+            if self._off_junction(street, s, offset, 2.5) and self.site.claim(
+                x, y, 0.0, 0.15, 0.15, 0.2
+            ):
                 rows, light = buildings.street_lamp(height, 0.9, colour)
                 self.site.put_lamp(rows, light, x, y, heading - side * math.pi / 2, name)
             s += self.style.lamp_spacing
@@ -214,7 +215,13 @@ class Furnisher:
             yaw = heading + (math.pi if side > 0 else 0) + rng.normal(0, 0.02)
             if self.site.claim(x, y, yaw, half, 1.1):
                 maker = (vehicles.car, vehicles.truck, vehicles.bus)[kind]
-                self.site.put(maker(rng, False), x, y, yaw, ('car', 'truck', 'bus')[kind] if self.human else 'vehicle')
+                self.site.put(
+                    maker(rng, False),
+                    x,
+                    y,
+                    yaw,
+                    ('car', 'truck', 'bus')[kind] if self.human else 'vehicle',
+                )
             s += half - 2.5
 
     def _bicycle(self, street: Street, side: int, s: float) -> None:
@@ -223,9 +230,19 @@ class Furnisher:
         (x, y), heading = self.plan.frame(street, s, offset)
         for k in range(1 if self.human else int(rng.integers(2, 5))):
             px, py = x + 0.75 * k * math.cos(heading), y + 0.75 * k * math.sin(heading)
-            yaw = heading + (rng.choice((0, math.pi)) if self.human else math.pi / 2) + rng.normal(0, 0.1)
+            yaw = (
+                heading
+                + (rng.choice((0, math.pi)) if self.human else math.pi / 2)
+                + rng.normal(0, 0.1)
+            )
             if self.site.claim(px, py, yaw, 0.9 if self.human else 0.5, 0.3, 0.1):
-                self.site.put(vehicles.two_wheeler(rng), px, py, yaw, 'two_wheeler' if self.human else 'vehicle')
+                self.site.put(
+                    vehicles.two_wheeler(rng),
+                    px,
+                    py,
+                    yaw,
+                    'two_wheeler' if self.human else 'vehicle',
+                )
 
     def _junctions(self) -> None:
         """Signs and signals where streets approach a crossing."""
@@ -238,21 +255,34 @@ class Furnisher:
                 signals = self.rng.random() < 0.5
                 for forward in (1, -1):
                     s = other.middle - forward * (other.half_width + self.border + 1.6)
-                    (x, y), heading = self.plan.frame(street, s, -forward * (street.half_width + 0.4))
+                    (x, y), heading = self.plan.frame(
+                        street, s, -forward * (street.half_width + 0.4)
+                    )
                     if self.site.claim(x, y, 0.0, 0.15, 0.15, 0.15):
-                        rows = buildings.traffic_light(3.2) if signals else buildings.sign_post(self.rng)
+                        rows = (
+                            buildings.traffic_light(3.2)
+                            if signals
+                            else buildings.sign_post(self.rng)
+                        )
                         self.site.put(rows, x, y, heading + (0 if forward > 0 else math.pi), 'pole')
 
     def _scatter(self) -> None:
-        """Trees and shrubs in the blocks behind the houses; on a campus also thick along the roads."""
+        """Trees and shrubs in the blocks behind the houses; on a campus also thick along the
+        roads."""
         tries, least = (800, 1.5) if self.human else (2500, 2.2)
         spots = self.rng.uniform(-self.reach, self.reach, (tries, 2))
         edges = self.plan.edges(spots)[0]
-        for (x, y), edge in zip(spots[edges > self.border + least], edges[edges > self.border + least]):
+        for (x, y), edge in zip(
+            spots[edges > self.border + least], edges[edges > self.border + least]
+        ):
             if not self.human and self.rng.random() > (0.9 if edge < 6 else 0.1):
                 continue
             if self.rng.random() < (0.45 if self.human else 0.1):
                 self._tree(x, y, self.border + 1.5, 1.0)
             elif self.site.claim(x, y, 0.0, 0.6, 0.6, self.border + least - 0.2):
-                rows = plants.shrub(self.rng, self.rng.uniform(0.8, 2.2), plants.leaf_colour(self.rng, self.style.season))
+                rows = plants.shrub(
+                    self.rng,
+                    self.rng.uniform(0.8, 2.2),
+                    plants.leaf_colour(self.rng, self.style.season),
+                )
                 self.site.put(rows, x, y, 0.0, 'vegetation')

@@ -1,8 +1,10 @@
-"""What moves: people, two-wheelers and vehicles that travel along streets, and people who stand and talk.
+"""What moves: people, two-wheelers and vehicles that travel along streets, and people who stand and
+talk.
 
-Agents are functions of time only, so a scene at any instant can be made without the ones before it. They wrap round
-at the border of the world, far from where robots walk.
+Agents are functions of time only, so a scene at any instant can be made without the ones before it.
+They wrap round at the border of the world, far from where robots walk.
 """
+
 import math
 from dataclasses import dataclass, field
 
@@ -18,7 +20,9 @@ PHASES = 24
 
 @dataclass
 class Agent:
-    """One moving thing. `forward` is +1 or -1 along its street, `speed` in m/s (0: it stays at s0)."""
+    """One moving thing. `forward` is +1 or -1 along its street, `speed` in m/s (0: it stays at
+    s0)."""
+
     instance: int
     label: int
     street: Street
@@ -55,12 +59,19 @@ class Agent:
         return self._poses[bin_]
 
 
-def agent_rows(agents: list[Agent], plan: Plan, ground: Ground, time: float, observer: np.ndarray | None,
-               clearance: float, view: float) -> list[np.ndarray]:
+def agent_rows(
+    agents: list[Agent],
+    plan: Plan,
+    ground: Ground,
+    time: float,
+    observer: np.ndarray | None,
+    clearance: float,
+    view: float,
+) -> list[np.ndarray]:
     """Placed solids of all agents at `time`.
 
-    With an `observer` (2,) people step aside to keep `clearance` metres from it, vehicles that would touch
-    it are left out, and so is whatever is farther than `view` metres away.
+    With an `observer` (2,) people step aside to keep `clearance` metres from it, vehicles that
+    would touch it are left out, and so is whatever is farther than `view` metres away.
     """
     poses = [(agent, *agent.pose(plan, time)) for agent in agents]
     placed = []
@@ -75,11 +86,17 @@ def agent_rows(agents: list[Agent], plan: Plan, ground: Ground, time: float, obs
                     continue
             elif distance < 4 * clearance:
                 # a smooth push that never lets anybody nearer than the clearance
-                reach = math.sqrt(distance ** 2 + clearance ** 2 * (1 - distance / (4 * clearance)) ** 2)
+                reach = math.sqrt(
+                    distance**2 + clearance**2 * (1 - distance / (4 * clearance)) ** 2
+                )
                 xy = observer + gap * (reach / max(distance, 1e-6))
         placed.append((agent, xy, heading, travelled))
     if not placed:
         return []
     z = ground_heights(ground, np.array([p[1] for p in placed]))
-    return [place(agent.local_rows(travelled), xy[0], xy[1], height, heading, agent.label, agent.instance)
-            for (agent, xy, heading, travelled), height in zip(placed, z)]
+    return [
+        place(
+            agent.local_rows(travelled), xy[0], xy[1], height, heading, agent.label, agent.instance
+        )
+        for (agent, xy, heading, travelled), height in zip(placed, z)
+    ]

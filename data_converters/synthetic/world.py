@@ -1,13 +1,15 @@
 """Seeded worlds: `build_world(kind, seed)`, and `World.at(time)`, the scene that sensors look at.
 
-What counts as what
--------------------
-* quad (a campus): road = all hard walkable ground (asphalt and paving), terrain = lawn and soil; trees, shrubs and
-  hedges are vegetation; cars, bicycles and scooters, riders included, are vehicle; people on foot are
-  pedestrian; lamp posts and garden walls, being fixed and man-made, are building.
-* human (a town): road = carriageway, sidewalk = pavement and kerb; lawns count as vegetation like the plants
-  on them; lamp posts, signs and signals are pole; garden walls are building; a rider belongs to the two_wheeler.
+What counts as what -------------------
+* quad (a campus): road = all hard walkable ground (asphalt and paving), terrain = lawn and soil;
+  trees, shrubs and hedges are vegetation; cars, bicycles and scooters, riders included, are
+  vehicle; people on foot are pedestrian; lamp posts and garden walls, being fixed and man-made, are
+  building.
+* human (a town): road = carriageway, sidewalk = pavement and kerb; lawns count as vegetation like
+  the plants on them; lamp posts, signs and signals are pole; garden walls are building; a rider
+  belongs to the two_wheeler.
 """
+
 import numpy as np
 
 from . import raycast as rc
@@ -19,17 +21,32 @@ from .paths import walk_path
 from .pavement import draw_ground_look
 from .placement import Site
 from .streets import draw_plan, ground_heights
-from .town import Furnisher, Style
+from .style import Style
+from .town import Furnisher
 from .traffic import agent_rows
 
-CLASSES = {'quad': ('vehicle', 'pedestrian', 'road', 'building', 'vegetation', 'terrain'),
-           'human': ('road', 'sidewalk', 'building', 'vegetation', 'car', 'truck', 'bus', 'two_wheeler', 'person', 'pole')}
+CLASSES = {
+    'quad': ('vehicle', 'pedestrian', 'road', 'building', 'vegetation', 'terrain'),
+    'human': (
+        'road',
+        'sidewalk',
+        'building',
+        'vegetation',
+        'car',
+        'truck',
+        'bus',
+        'two_wheeler',
+        'person',
+        'pole',
+    ),
+}
 GROUND_NAMES = {'quad': ('road', 'road', 'terrain'), 'human': ('road', 'sidewalk', 'vegetation')}
 CELL = 1.5
 
 
 class World:
-    """A world at rest plus the agents that move in it. Frame: x, y level, z up, metres; origin in its middle."""
+    """A world at rest plus the agents that move in it. Frame: x, y level, z up, metres; origin in
+    its middle."""
 
     def __init__(self, kind: str, seed: int) -> None:
         if kind not in CLASSES:
@@ -37,7 +54,10 @@ class World:
         self.kind, self.seed = kind, int(seed)
         self.classes = CLASSES[kind]
         labels = {name: i + 1 for i, name in enumerate(self.classes)}
-        streams = [np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(k,))) for k in range(5)]
+        streams = [
+            np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(k,)))
+            for k in range(5)
+        ]
         self.plan = draw_plan(streams[0], kind)
         self.style = Style.draw(streams[1], kind)
         self.extent_m = self.plan.extent
@@ -59,8 +79,19 @@ class World:
         self._ground_high, self._kerbs = high, kerbs
         self._ceiling = high.copy()
         table = _split(self.rows)
-        self._still = rc.Columns(*rc.list_columns(table[0], table[1], 0, len(self.rows), table[3], -self.extent_m, CELL,
-                                                  self.cells, self._ceiling))
+        self._still = rc.Columns(
+            *rc.list_columns(
+                table[0],
+                table[1],
+                0,
+                len(self.rows),
+                table[3],
+                -self.extent_m,
+                CELL,
+                self.cells,
+                self._ceiling,
+            )
+        )
         scene = self._scene([])
         self.ground = scene.lit_ground()
 
@@ -77,27 +108,55 @@ class World:
     def at(self, time: float, observer=None, clearance: float = 0.8, view: float = 70.0) -> 'Scene':
         """The scene at `time` (s).
 
-        Given the `observer`'s place (x, y), people step aside for it (`clearance` metres), vehicles that would run
-        into it are left out, and so are agents beyond `view` metres.
+        Given the `observer`'s place (x, y), people step aside for it (`clearance` metres), vehicles
+        that would run into it are left out, and so are agents beyond `view` metres.
         """
         at = None if observer is None else np.asarray(observer, float)[:2]
-        return self._scene(agent_rows(self.agents, self.plan, self.ground, float(time), at, clearance, view))
+        return self._scene(
+            agent_rows(self.agents, self.plan, self.ground, float(time), at, clearance, view)
+        )
 
     def _scene(self, moving: list[np.ndarray]) -> 'Scene':
         rows = np.concatenate([self.rows, *moving])
         shapes, table, low, high = _split(rows)
         ceiling = self._ceiling.copy()
-        columns = rc.Columns(*rc.list_columns(shapes, table, len(self.rows), len(rows), high, -self.extent_m, CELL,
-                                              self.cells, ceiling))
+        columns = rc.Columns(
+            *rc.list_columns(
+                shapes,
+                table,
+                len(self.rows),
+                len(rows),
+                high,
+                -self.extent_m,
+                CELL,
+                self.cells,
+                ceiling,
+            )
+        )
         summit = float(max(high.max(initial=0.0), self._ground_high.max()))
-        geometry = rc.Geometry(shapes, table, low, high, rows[:, sd.LABEL].astype(np.uint8),
-                               rows[:, sd.INSTANCE].astype(np.int32), self._still, columns, ceiling, self._ground_high,
-                               self._kerbs, self.ground, -self.extent_m, CELL, summit)
-        return Scene(self, geometry, np.ascontiguousarray(rows[:, sd.MATERIAL:], dtype=np.float32))
+        geometry = rc.Geometry(
+            shapes,
+            table,
+            low,
+            high,
+            rows[:, sd.LABEL].astype(np.uint8),
+            rows[:, sd.INSTANCE].astype(np.int32),
+            self._still,
+            columns,
+            ceiling,
+            self._ground_high,
+            self._kerbs,
+            self.ground,
+            -self.extent_m,
+            CELL,
+            summit,
+        )
+        return Scene(self, geometry, np.ascontiguousarray(rows[:, sd.MATERIAL :], dtype=np.float32))
 
 
 class Scene:
-    """A world at one instant. `looks` (P, 7): material, colour, seed and two numbers for the texture of each solid."""
+    """A world at one instant. `looks` (P, 7): material, colour, seed and two numbers for the
+    texture of each solid."""
 
     def __init__(self, world: World, geometry: rc.Geometry, looks: np.ndarray) -> None:
         self.world, self.geometry, self.looks = world, geometry, looks
@@ -111,13 +170,21 @@ class Scene:
             max_range: metres.
 
         Returns:
-            range (N,) float32 (inf = sky), label (N,) uint8 (0 = sky), instance (N,) int32 (0 = still),
-            normal (N, 3) float32, albedo (N,) float32 (mean base colour), material (N,) uint8, solid (N,) int32.
+            range (N,) float32 (inf = sky), label (N,) uint8 (0 = sky), instance (N,) int32
+            (0 = still), normal (N, 3) float32, albedo (N,) float32 (mean base colour),
+            material (N,) uint8 (255 = ground or sky), solid (N,) int32 (-1 ground, -2 sky).
         """
         origins = np.ascontiguousarray(np.atleast_2d(np.asarray(origins, np.float64)))
         directions = np.ascontiguousarray(directions, dtype=np.float64)
-        if directions.ndim != 2 or directions.shape[1] != 3 or origins.shape[0] not in (1, len(directions)):
-            raise ValueError(f'expected directions (N, 3) and origins (N, 3) or (3,), got {directions.shape}, {origins.shape}')
+        if (
+            directions.ndim != 2
+            or directions.shape[1] != 3
+            or origins.shape[0] not in (1, len(directions))
+        ):
+            raise ValueError(
+                f'expected directions (N, 3) and origins (N, 3) or (3,), got {directions.shape} '
+                f'and {origins.shape}'
+            )
         n = len(directions)
         ranges, hits = np.empty(n), np.empty(n, np.int32)
         rc.trace_all(self.geometry, origins, directions, max_range, ranges, hits)
@@ -126,11 +193,19 @@ class Scene:
         solid = np.maximum(hits, 0)
         albedo = np.where(hits >= 0, self.looks[solid, 1:4].mean(-1), 0.25) * (hits != rc.SKY)
         material = np.where(hits >= 0, self.looks[solid, 0], 255).astype(np.uint8)
-        return dict(range=ranges.astype(np.float32), label=labels, instance=instances, normal=normals.astype(np.float32),
-                    albedo=albedo.astype(np.float32), material=material, solid=hits)
+        return dict(
+            range=ranges.astype(np.float32),
+            label=labels,
+            instance=instances,
+            normal=normals.astype(np.float32),
+            albedo=albedo.astype(np.float32),
+            material=material,
+            solid=hits,
+        )
 
     def classify(self, points) -> tuple[np.ndarray, np.ndarray]:
-        """Exact occupancy: label (N,) uint8 (0 = free) and instance (N,) int32 of what holds each point (N, 3)."""
+        """Exact occupancy: label (N,) uint8 (0 = free) and instance (N,) int32 of what holds each
+        point (N, 3)."""
         points = np.ascontiguousarray(points, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f'expected points (N, 3), got {points.shape}')
@@ -139,7 +214,8 @@ class Scene:
         return labels, instances
 
     def lit_ground(self):
-        """The ground with its sky share filled in: how much open sky each spot sees past what stands still."""
+        """The ground with its sky share filled in: how much open sky each spot sees past what
+        stands still."""
         n = self.world.ground.paint_fields.shape[0]
         paint = self.world.ground.paint_fields.copy()
         share = np.empty((n, n), np.float32)
@@ -156,5 +232,6 @@ def _split(rows: np.ndarray):
 
 
 def build_world(kind: str, seed: int) -> World:
-    """Make the world of a seed: 'quad' (campus) or 'human' (town). The same seed gives the same world, always."""
+    """Make the world of a seed: 'quad' (campus) or 'human' (town). The same seed gives the same
+    world, always."""
     return World(kind, seed)
