@@ -8,5 +8,5 @@ model = dict(
         backbone=dict(
             type='mmdet.ResNet', depth=18, base_channels=16, stem_channels=16,
             out_indices=(0, 1, 2, 3)),
-        decoder_channels=(64, 48, 32, 16, 16))),
+        decoder_channels=(96, 64, 32, 16, 16))),
     view_transformer=dict(views=('equi', 'raw')))

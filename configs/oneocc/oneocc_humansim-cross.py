@@ -1,5 +1,5 @@
 # OneOcc on HumanSim, Human360Occ's synthetic twin, cross-map split.
 _base_ = [
     '../_base_/models/oneocc-equi.py', '../_base_/datasets/humansim-cross.py',
-    '../_base_/schedules/adamw-30e.py', '../_base_/default_runtime.py',
+    '../_base_/schedules/monoscene-30e.py', '../_base_/default_runtime.py',
 ]

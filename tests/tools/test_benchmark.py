@@ -14,7 +14,11 @@ Q0 = ROOT / 'configs/ablations/q0-tiny_quadsim-mini.py'
 
 def test_records_hold_what_the_format_promises(tmp_path, capsys):
     out = tmp_path / 'deep' / 'efficiency.json'
-    benchmark.main([str(TINY), str(Q0), '--repeats', '2', '--warmup', '1', '--json', str(out)])
+    page = tmp_path / 'page.md'
+    page.write_text('before\n<!-- table:efficiency -->\nold\n<!-- /table -->\nafter\n')
+    benchmark.main([str(TINY), str(Q0), '--repeats', '2', '--warmup', '1', '--json', str(out),
+                    '--update', str(page), '--table', 'efficiency'])
+    assert 'old' not in page.read_text() and '| q0-tiny_quadsim-mini |' in page.read_text()
     records = json.loads(out.read_text())
     assert [Path(r['config']).name for r in records] == [TINY.name, Q0.name]
     for record in records:

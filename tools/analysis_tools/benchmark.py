@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--size', nargs='+', default=[], metavar='VIEW=HxW',
                         help='image size as recorded, where the pipeline does not set it')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the records there')
-    return parser.parse_args(argv)
+    parser.add_argument('--update', type=Path, metavar='FILE',
+                        help='markdown file whose block <!-- table:NAME --> takes the table')
+    parser.add_argument('--table', metavar='NAME', help='name of that block')
+    args = parser.parse_args(argv)
+    if (args.update is None) != (args.table is None):
+        parser.error('--update and --table belong together')
+    return args
 
 
 class PeakMemory:
@@ -256,6 +263,11 @@ def main(argv: list[str] | None = None) -> list[dict]:
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(records, indent=2) + '\n')
+    if args.update:
+        from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
+        caption = f'{date.today()}, {records[0]["device"]}, {records[0]["dtype"]}, {args.clock} time'
+        args.update.write_text(replace_block(args.update.read_text(), args.table,
+                                             f'{caption}:\n\n{table(records)}'))
     return records
 
 

@@ -30,9 +30,10 @@ class _WeightedRows(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             # many points share a row: their sum must not be rounded at each step
             exact = torch.promote_types(table.dtype, torch.float32)
-            rows = grad.to(exact)[:, None] * weights.to(exact)[..., None]  # (P, K, C)
             grad_table = torch.zeros(table.shape, dtype=exact, device=table.device)
-            grad_table.index_add_(0, indices.flatten(), rows.flatten(0, 1))
+            for k in range(indices.shape[1]):  # one corner at a time stays in the cache
+                grad_table.index_add_(0, indices[:, k],
+                                      grad.to(exact) * weights[:, k, None].to(exact))
             grad_table = grad_table.to(table.dtype)
         if ctx.needs_input_grad[2]:
             grad_weights = torch.bmm(F.embedding(indices, table), grad[..., None]).squeeze(-1)
