@@ -51,7 +51,8 @@ def test_commands_name_real_scripts_and_flags(page, command):
 
 
 def test_ci_runs_what_the_readme_names():
-    ran = [line for line in (ROOT / '.ci/run').read_text().splitlines() if line and not line.startswith(('#', 'set', 'cd'))]
+    lines = (ROOT / '.ci/run').read_text().splitlines()
+    ran = [line for line in lines if line and not line.startswith(('#', 'set', 'cd'))]
     assert ran == ['make test'] and 'make test' in (ROOT / 'README.md').read_text()
 
 
