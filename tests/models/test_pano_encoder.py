@@ -61,6 +61,12 @@ def test_group_norm_and_widths():
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in module.up_blocks.modules())
 
 
+def test_bottleneck_of_several_convolutions_has_one_bias():
+    module = encoder(bottleneck_channels=(24, 12))
+    assert [(conv.out_channels, conv.bias is not None) for conv in module.bottleneck] == [(24, False), (12, True)]
+    assert module.encode(torch.randn(1, 3, 64, 128))[1].shape[-2:] == (64, 128)
+
+
 def test_pretrained_backbone_from_a_file(tmp_path):
     path = tmp_path / 'backbone.pth'
     weights = {name: value + 1 for name, value in build(BACKBONE).state_dict().items()}

@@ -185,9 +185,9 @@ def test_full_size(device):
                              frustum=dict(view='equi'))
     config.update(view_transformer=dict(type='FLoSP', grid=grid), neck=dict(type='UNet3D', channels=64),
                   backbone=dict(
-                      type='PanoramaEncoder', out_channels=64, bottleneck_channels=2560, ring=True,
+                      type='PanoramaEncoder', out_channels=64, bottleneck_channels=(2560, 2560), ring=True,
                       decoder_channels=(1280, 640, 320, 160, 80),
-                      backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 6))))
+                      backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5))))
     model = build(config).to(device)
     camera = dict(equi=dict(camera=rig.equi_camera((608, 1216)), cam_from_ego=rig.pose()))
     labels = torch.randint(0, 7, grid['shape'], dtype=torch.uint8)

@@ -7,10 +7,12 @@ model = dict(
     backbone=dict(
         type='PanoramaEncoder',
         view='equi',
-        # outputs at strides 2, 4, 8, 16, 32 with 32, 48, 80, 224, 2560 channels. ImageNet weights:
+        # outputs at strides 2, 4, 8, 16, 32 with 32, 48, 80, 224, 640 channels. ImageNet weights:
         # backbone.init_cfg=dict(type='Pretrained', checkpoint='path/to/efficientnet_b7.pth')
-        backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 6)),
-        bottleneck_channels=2560,
+        backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5)),
+        # MonoScene reads the last convolution of EfficientNet (640 -> 2560) before its norm and
+        # activation, so that convolution stands here, in front of the decoder's own
+        bottleneck_channels=(2560, 2560),
         decoder_channels=(1280, 640, 320, 160, 80),
         out_channels=64,
         scales=(1, 2, 4, 8),

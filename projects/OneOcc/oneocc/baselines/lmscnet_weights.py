@@ -42,7 +42,7 @@ def convert_lmscnet(official: Mapping[str, Tensor]) -> dict[str, dict]:
                 trunk[renamed] = value
                 break
         else:
-            raise KeyError(f'unexpected parameter {key!r} in a state dict of LMSCNet')
+            raise ValueError(f'expected the parameters of LMSCNet, but got {key!r}')
     return {'neck': trunk, 'heads': {stride: convert_head(state)[0] for stride, state in heads.items()}}
 
 

@@ -1,6 +1,6 @@
 """Names of MonoScene's published 3D weights -> names of ours.
 
-Covers the UNet3D with head and context prior of astra-vision/MonoScene (commit f52bbb1). Every
+Covers both layouts of UNet3D, head and context prior of astra-vision/MonoScene (commit f52bbb1). Every
 parameter that the official network owns but never uses is dropped, and named.
 """
 from __future__ import annotations
@@ -36,10 +36,16 @@ _STAGES = (
     (r'\bprocess_l(\d)\.0\.main\.', r'process_\1.'), (r'\bprocess_l(\d)\.1\.main\.', r'down_\1.'),
     (r'\bup_13_l2\.main\.', 'up_2.'), (r'\bup_12_l1\.main\.', 'up_1.'),
     (r'\bup_l1_lfull\.main\.', 'up_full.'),
+    # the same stages in the layout for NYU, which are named by strides
+    (r'\bprocess_1_4\.0\.main\.', 'process_1.'), (r'\bprocess_1_4\.1\.main\.', 'down_1.'),
+    (r'\bprocess_1_8\.0\.main\.', 'process_2.'), (r'\bprocess_1_8\.1\.main\.', 'down_2.'),
+    (r'\bup_1_16_1_8\.main\.', 'up_2.'), (r'\bup_1_8_1_4\.main\.', 'up_1.'),
     (r'\bCP_mega_voxels\.', 'context_prior.'),
     # the lone ASPP and Process of a head or of a block
     (r'^main\.', ''),
 )
+_HEAD = re.compile(r'^ssc_head(_1_4)?\.')
+
 
 def _rename(key: str) -> str:
     for pattern, replacement in _STAGES + _BLOCKS:
@@ -57,8 +63,8 @@ def convert_state_dict(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor
     """Rename MonoScene's 3D weights.
 
     Args:
-        official: state dict of the official UNet3D or of one of its blocks; an `ssc_head.` inside it
-            becomes `head.`.
+        official: state dict of an official UNet3D or of one of its blocks; the `ssc_head.` (KITTI) or
+            `ssc_head_1_4.` (NYU) inside it becomes `head.`.
 
     Returns:
         The renamed tensors, and the official names that were dropped because nothing uses them.
@@ -69,7 +75,8 @@ def convert_state_dict(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor
         if _unused(key, official):
             dropped.append(key)
             continue
-        prefix, rest = ('head.', key[len('ssc_head.'):]) if key.startswith('ssc_head.') else ('', key)
+        rest = _HEAD.sub('', key)
+        prefix = 'head.' if rest != key else ''
         name = _rename(rest)
         is_head = prefix or 'conv_classes.weight' in official
         if is_head and name.startswith('branches.'):

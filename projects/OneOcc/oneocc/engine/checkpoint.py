@@ -10,7 +10,7 @@ import os
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -98,24 +98,25 @@ def verify_checkpoint(path: str | Path) -> None:
                               f'record {broken!r} is wrong')
 
 
-def read_checkpoint(path: str | Path, mmap: bool = False) -> dict:
-    """Loads a checkpoint to the CPU without ever running code from it.
+def read_plain(path: str | Path, mmap: bool = False, inert: Sequence[str] = ()):
+    """Loads whatever a file of torch holds to the CPU without ever running code from it.
 
     Args:
         path: a local file.
         mmap: leave the tensors on the disk (to look at the other entries of a big file).
-
-    Returns:
-        A dict with at least 'state_dict' and 'meta'; a bare state dict is wrapped into one.
+        inert: full names of classes that the file may mention; an empty class stands in for each, so that
+            nothing of theirs is imported or run.
 
     Raises:
-        CheckpointError: no such file, truncated, with code inside, or not a checkpoint.
+        CheckpointError: no such file, truncated, or with code inside.
     """
     path = Path(path)
     verify_checkpoint(path)
+    # torch knows an allowed class by the module and the name that the class itself claims
+    stand_ins = [type(name.rpartition('.')[2], (), {'__module__': name.rpartition('.')[0]}) for name in inert]
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True,
-                             mmap=mmap and zipfile.is_zipfile(path))
+        with torch.serialization.safe_globals(stand_ins):
+            return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         names = re.findall(r'GLOBAL ([\w.]+)', str(error))
         found = f'it asks for {names[0]}' if names else str(error).splitlines()[0]
@@ -125,6 +126,21 @@ def read_checkpoint(path: str | Path, mmap: bool = False) -> dict:
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise CheckpointError(f'{path}: expected a checkpoint, got a file that torch cannot read '
                               f'({str(error).splitlines()[0]})') from error
+
+
+def read_checkpoint(path: str | Path, mmap: bool = False) -> dict:
+    """Loads a checkpoint of this project to the CPU without ever running code from it.
+
+    Args:
+        path, mmap: see `read_plain`.
+
+    Returns:
+        A dict with at least 'state_dict' and 'meta'; a bare state dict is wrapped into one.
+
+    Raises:
+        CheckpointError: no such file, truncated, with code inside, or not a checkpoint.
+    """
+    content = read_plain(path, mmap)
     if not isinstance(content, dict):
         raise CheckpointError(f'{path}: expected a dict with "state_dict", got '
                               f'{type(content).__name__}')

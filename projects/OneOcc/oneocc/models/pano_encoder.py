@@ -33,6 +33,15 @@ def _probe(backbone: nn.Module) -> dict[int, int]:
     return levels
 
 
+def _bottleneck(in_channels: int, channels: int | Sequence[int]) -> nn.Module:
+    """One 1x1 convolution, or several in a row with nothing between them and one bias at the end."""
+    if isinstance(channels, int):
+        return nn.Conv2d(in_channels, channels, 1)
+    widths = [in_channels, *channels]
+    return nn.Sequential(*(nn.Conv2d(a, b, 1, bias=step == len(channels))
+                           for step, (a, b) in enumerate(zip(widths, widths[1:]), start=1)))
+
+
 class _UpBlock(nn.Module):
     """Bilinear up, concatenate the skip, twice [3x3 conv, norm, activation]."""
 
@@ -68,7 +77,8 @@ class PanoramaEncoder(BaseModule):
         out_channels: common width of the returned features, made by one 1x1 convolution a scale.
         scales: strides to return, powers of two.
         view: name of the view that this encoder reads.
-        bottleneck_channels: width of a 1x1 convolution on the coarsest map; None leaves it out.
+        bottleneck_channels: width of a 1x1 convolution on the coarsest map, or the widths of several in a
+            row, of which only the last has a bias; None leaves them out.
         image_skip: whether stride 1 sees the image itself as its skip.
         norm_cfg, act_cfg: of the decoder; a backbone carries its own.
         ring: make every layer periodic along the width (equirectangular views); weights are the same.
@@ -76,7 +86,7 @@ class PanoramaEncoder(BaseModule):
 
     def __init__(self, backbone: Mapping, decoder_channels: Sequence[int], out_channels: int,
                  scales: Sequence[int] = (1, 2, 4, 8), view: str = 'equi',
-                 bottleneck_channels: int | None = None, image_skip: bool = True,
+                 bottleneck_channels: int | Sequence[int] | None = None, image_skip: bool = True,
                  norm_cfg: Mapping | None = None, act_cfg: Mapping | None = None,
                  ring: bool = False, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -98,8 +108,8 @@ class PanoramaEncoder(BaseModule):
         width = levels[self.divisor]
         self.bottleneck = None
         if bottleneck_channels is not None:
-            self.bottleneck = nn.Conv2d(width, bottleneck_channels, 1)
-            width = bottleneck_channels
+            self.bottleneck = _bottleneck(width, bottleneck_channels)
+            width = bottleneck_channels if isinstance(bottleneck_channels, int) else bottleneck_channels[-1]
         self.up_blocks = nn.ModuleDict()
         widths = {self.divisor: width}
         for stride, channels in zip(steps, decoder_channels):
