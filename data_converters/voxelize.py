@@ -2,8 +2,8 @@
 
 Static and dynamic returns are kept apart. All static returns of the ride go into one world-aligned
 map, once: the hits thinned to one per 5 cm cell and class (so that a vote counts surface, not
-closeness to the sensor), and the number of rays that passed every cell of half a voxel. A key frame
-then bins the hits exactly into its own rotated grid and looks the free space up; returns from
+closeness to the sensor), and the number of rays that passed every cell of a third of a voxel. A key
+frame then bins the hits exactly into its own rotated grid and looks the free space up; returns from
 moving objects come from the key frame's own sweep only. A voxel is
 
 * the most frequent class of its hits (ties: the lowest label), if it has `min_hits` of them,
@@ -50,7 +50,7 @@ class VoxelizeSettings:
         shadow: Unknown depth behind a moving surface.
     """
     hit_cell: float = 0.05
-    map_cells: int = 2
+    map_cells: int = 3
     min_hits: int = 1
     free_share: float = 0.7
     weak_hits: int = 1
@@ -164,7 +164,7 @@ class SequenceMap:
             points, columns = self._thin([self._hits(scan, scan.dynamic)])
             count_hits(hits, points, columns, ego_from_map, origin, grid.voxel_size)
             self._cast_shadow(shadow, scan, np.linalg.inv(world_from_ego), grid)
-        samples = max(2, round(2 * grid.voxel_size / (self._cell * settings.map_cells)))
+        samples = min(max(2, round(grid.voxel_size / self._cell)), 4)
         free = np.zeros(grid.shape, np.uint16)
         count_free(free, self._passes, settings.min_passes, self._cell, map_from_ego, origin,
                    grid.voxel_size, samples)
