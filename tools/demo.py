@@ -22,6 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--set', default='quadsim', choices=['quadsim', 'humansim'])
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--seed', type=int, default=0, help='of the synthetic set and of the training')
+    parser.add_argument('--update', type=Path, metavar='PAGE', help='write the table into this page, block "demo"')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to train.py and test.py')
     return parser.parse_args(argv)
 
@@ -62,12 +63,24 @@ def labels_of(dataset: Path, infos: dict):
             yield archive['labels']
 
 
+def markdown(metrics: dict, seconds: float) -> str:
+    """The first rows of the table for a page."""
+    lines = ['| on the same validation frames | IoU | mIoU |', '|---|---|---|']
+    lines += [f'| {name} | {scores["iou"]:.2f} | {scores["miou"]:.2f} |' for name, scores in rows_of(metrics)]
+    lines += ['', f'{metrics["frames"]} frames, {seconds:.0f} s in all; `{metrics["config"]}`.']
+    return '\n'.join(lines)
+
+
+def rows_of(metrics: dict) -> list[tuple[str, dict]]:
+    """The two yardsticks and the model."""
+    return [('every voxel its most frequent training label', metrics['yardsticks']['majority']),
+            ('everything visible is empty', metrics['yardsticks']['empty']), ('the trained model', metrics)]
+
+
 def table(metrics: dict) -> str:
     """The one-screen table: the model beside the yardsticks, then its classes."""
-    rows = [('every voxel its most frequent training label', metrics['yardsticks']['majority']),
-            ('everything visible is empty', metrics['yardsticks']['empty']), ('the trained model', metrics)]
     lines = [f'{"":<46}{"IoU":>8}{"mIoU":>8}']
-    lines += [f'{name:<46}{scores["iou"]:>8.2f}{scores["miou"]:>8.2f}' for name, scores in rows]
+    lines += [f'{name:<46}{scores["iou"]:>8.2f}{scores["miou"]:>8.2f}' for name, scores in rows_of(metrics)]
     lines.append('')
     lines += [f'{"IoU of " + name:<46}{value:>16.2f}' for name, value in metrics['class_iou'].items()]
     lines += [f'{"mIoU at " + name:<46}{subset["miou"]:>16.2f}' for name, subset in metrics['subsets'].items()]
@@ -88,8 +101,12 @@ def main(argv: list[str] | None = None) -> int:
          '--show-dir', str(work_dir / 'pictures'), *options)
     metrics = add_yardsticks(data, work_dir / 'metrics.json')
     print(f'\n{metrics["frames"]} validation frames, voxels that count: {metrics["mask_policy"]}\n\n{table(metrics)}')
+    seconds = time.time() - started
+    if args.update:
+        from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
+        args.update.write_text(replace_block(args.update.read_text(), 'demo', markdown(metrics, seconds)))
     print(f'\npictures: {work_dir / "pictures"}\nnumbers:  {work_dir / "metrics.json"}\n'
-          f'total:    {time.time() - started:.0f} s')
+          f'total:    {seconds:.0f} s')
     return 0
 
 
