@@ -1,5 +1,11 @@
-# The light variant at half the image size.
+# The light variant at half the image size. 304 rows are 19 x 16, so the encoders end at stride 16.
 _base_ = './oneocc-light_quadocc.py'
+
+model = dict(
+    data_preprocessor=dict(size_divisor=16),
+    backbone=dict(
+        equi=dict(backbone=dict(out_indices=(0, 1, 2, 4)), decoder_channels=(48, 32, 16)),
+        raw=dict(backbone=dict(out_indices=(0, 1, 2, 4)), decoder_channels=(48, 32, 16))))
 
 train_pipeline = [
     dict(type='LoadPanorama', views=('raw', )),

@@ -95,6 +95,27 @@ def test_banded_panorama_keeps_the_angular_resolution():
         assert low <= -51 and high >= 27  # what the lens sees
 
 
+@pytest.mark.parametrize('name', [name for name in OURS if 'quad' in name])
+def test_image_sizes_suit_the_encoders(name):
+    """Nothing pads a panorama, so each view's size must be a multiple of the coarsest stride."""
+    config = Config.fromfile(ROOT / name)
+    divisor = config.model.data_preprocessor.size_divisor
+    for pipeline in (config.train_pipeline, config.test_pipeline):
+        for step in pipeline:
+            if 'height' in step:
+                assert step.height % divisor == step.width % divisor == 0, step
+
+
+def test_light_at_half_size_runs_on_its_own_pipeline(device):
+    from tools.analysis_tools import benchmark
+    path = ROOT / 'oneocc/oneocc-light-304x608_quadsim.py'
+    args = benchmark.parse_args([str(path), '--device', str(device)])
+    candidate = benchmark.Candidate(path, args, dict(benchmark.RECORDED))
+    candidate.run()
+    assert candidate.sizes == dict(raw=[288, 384], equi=[304, 608])
+    assert max(max(encoder.strides) for encoder in candidate.model.backbone.encoders.values()) == 16
+
+
 def test_missing_pretrained_weights_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv('ONEOCC_WEIGHTS', str(tmp_path))
     model = model_of('oneocc/oneocc_quadocc-pretrained.py')
