@@ -13,7 +13,7 @@ from .traffic import Agent
 # people per metre of street side and vehicles per metre of lane
 PEOPLE = {'human': 0.075, 'quad': 0.13}
 RIDERS = {'human': 0.0015, 'quad': 0.012}
-DRIVING = {'human': 0.013, 'quad': 0.0010}
+DRIVING = {'human': 0.017, 'quad': 0.0010}
 
 
 def corridor(plan: Plan, half_width: float, human: bool) -> tuple[float, float]:
@@ -112,7 +112,7 @@ def _drive(add, rng, street, labels, human, length, density) -> None:
             0, length / max(number, 1) * 0.4, number
         )
         for s in stations:
-            kind = rng.choice(3, p=(0.76, 0.18, 0.06)) if human else 0
+            kind = rng.choice(3, p=(0.80, 0.13, 0.07)) if human else 0
             maker = (vehicles.car, vehicles.truck, vehicles.bus)[kind]
             name = ('car', 'truck', 'bus')[kind] if human else 'vehicle'
             # vehicles keep to the right of their direction

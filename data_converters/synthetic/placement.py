@@ -4,10 +4,40 @@ import math
 
 import numpy as np
 
+from .jit import kernel
 from .solids import place
 from .streets import Plan
 
 CELL = 0.4
+
+
+@kernel
+def _place_in(x, y, yaw, hx, hy, k, n):
+    """Raster cell of the k-th of n x n points that cover a turned rectangle."""
+    a = hx * (2 * (k // n) / (n - 1) - 1)
+    b = hy * (2 * (k % n) / (n - 1) - 1)
+    c, s = math.cos(yaw), math.sin(yaw)
+    return int(math.floor((x + c * a - s * b) / CELL)), int(math.floor((y + s * a + c * b) / CELL))
+
+
+@kernel
+def _is_free(taken, x, y, yaw, hx, hy):
+    """Is no cell below the rectangle taken, and all of it on the raster?"""
+    n = max(2, int(2 * max(hx, hy) / CELL) + 2)
+    for k in range(n * n):
+        i, j = _place_in(x, y, yaw, hx, hy, k, n)
+        if i < 0 or j < 0 or i >= len(taken) or j >= len(taken) or taken[i, j]:
+            return False
+    return True
+
+
+@kernel
+def _take(taken, x, y, yaw, hx, hy):
+    """Mark the cells below the rectangle."""
+    n = max(2, int(2 * max(hx, hy) / CELL) + 2)
+    for k in range(n * n):
+        i, j = _place_in(x, y, yaw, hx, hy, k, n)
+        taken[i, j] = True
 
 
 class Site:
@@ -23,29 +53,23 @@ class Site:
         self._count = int(2 * plan.extent / CELL)
         self._taken = np.zeros((self._count, self._count), bool)
 
-    def _cells(
-        self, x: float, y: float, yaw: float, hx: float, hy: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """World points (N, 2) covering a turned rectangle, and their raster indices."""
-        nx, ny = max(2, math.ceil(2 * hx / CELL) + 1), max(2, math.ceil(2 * hy / CELL) + 1)
-        a, b = np.meshgrid(np.linspace(-hx, hx, nx), np.linspace(-hy, hy, ny), indexing='ij')
-        c, s = math.cos(yaw), math.sin(yaw)
-        xy = np.stack([x + c * a - s * b, y + s * a + c * b], -1).reshape(-1, 2)
-        return xy, np.floor((xy + self.plan.extent) / CELL).astype(int)
-
     def claim(
         self, x: float, y: float, yaw: float, hx: float, hy: float, from_road: float | None = None
     ) -> bool:
         """Take a rectangle if it is free, inside the world and, if asked, `from_road` metres off
-        every road."""
-        xy, index = self._cells(x, y, yaw, hx, hy)
-        if (index < 0).any() or (index >= self._count).any():
+        every road.
+        """
+        box = (x + self.plan.extent, y + self.plan.extent, yaw, hx, hy)
+        if not _is_free(self._taken, *box):
             return False
-        if self._taken[index[:, 0], index[:, 1]].any():
-            return False
-        if from_road is not None and self.plan.edges(xy)[0].min() < from_road:
-            return False
-        self._taken[index[:, 0], index[:, 1]] = True
+        if from_road is not None:
+            a, b = (np.linspace(-h, h, max(2, math.ceil(h / 0.6) + 1)) for h in (hx, hy))
+            a, b = (m.ravel() for m in np.meshgrid(a, b))
+            c, s = math.cos(yaw), math.sin(yaw)
+            xy = np.stack([x + c * a - s * b, y + s * a + c * b], -1)
+            if self.plan.edges(xy)[0].min() < from_road:
+                return False
+        _take(self._taken, *box)
         return True
 
     def put(

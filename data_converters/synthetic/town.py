@@ -198,7 +198,7 @@ class Furnisher:
         """Vehicles along the kerb; bicycles on the furniture strip."""
         rng, style = self.rng, self.style
         s = -self.reach + rng.uniform(0, 4)
-        roomy = street.half_width > 4.4 or not self.human
+        roomy = street.half_width > 4.2 or not self.human
         while s < self.reach:
             s += 6.2
             if rng.random() < (0.07 if self.human else 0.08):

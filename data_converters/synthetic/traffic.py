@@ -15,7 +15,7 @@ from .people import Person, standing_person
 from .solids import place
 from .streets import Plan, Street, ground_heights
 
-PHASES = 24
+PHASES = 16
 
 
 @dataclass
