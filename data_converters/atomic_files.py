@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,14 @@ def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
         if np.asarray(array).dtype.hasobject:
             raise TypeError(f'{path}: {name}: expected a plain array, got dtype object')
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    # level 1 takes a third of the time of numpy's own writer for a tenth more bytes
+    with zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f'{name}.npy', date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, member.getvalue(), compresslevel=1)
     write_bytes(path, buffer.getvalue())
 
 

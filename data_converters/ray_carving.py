@@ -12,7 +12,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def carve(counts, low, size, origin, ends, keep_back, max_range):
+def carve(counts, low, size, origins, ends, keep_back, max_range):
     """Add one to every cell that a ray crosses before its end; saturates at 255.
 
     After Amanatides and Woo (1987): step to whichever cell border comes next.
@@ -21,16 +21,17 @@ def carve(counts, low, size, origin, ends, keep_back, max_range):
         counts: (X, Y, Z) uint8, changed in place.
         low: (3,) lowest corner of the map in metres.
         size: Edge of a cell in metres.
-        origin: (3,) where all rays start, metres.
+        origins: (N, 3) where the rays start, or (1, 3) for all of them, metres.
         ends: (N, 3) where they end, metres.
         keep_back: (N,) metres before its end at which a ray stops counting.
         max_range: Metres from the origin at which every ray stops counting.
     """
     nx, ny, nz = counts.shape
-    ox = (origin[0] - low[0]) / size
-    oy = (origin[1] - low[1]) / size
-    oz = (origin[2] - low[2]) / size
     for n in range(ends.shape[0]):
+        m = min(n, origins.shape[0] - 1)
+        ox = (origins[m, 0] - low[0]) / size
+        oy = (origins[m, 1] - low[1]) / size
+        oz = (origins[m, 2] - low[2]) / size
         dx = (ends[n, 0] - low[0]) / size - ox
         dy = (ends[n, 1] - low[1]) / size - oy
         dz = (ends[n, 2] - low[2]) / size - oz
@@ -94,10 +95,10 @@ def _first(o, d, n, t0):
     return i, 0, np.inf, np.inf
 
 
-def carve_reference(counts, low, size, origin, ends, keep_back, max_range) -> None:
+def carve_reference(counts, low, size, origins, ends, keep_back, max_range) -> None:
     """The same as `carve`, slowly: cut each ray at every border, name the cell of each piece."""
-    low, origin = np.asarray(low, float), np.asarray(origin, float)
-    for end, back in zip(np.asarray(ends, float), keep_back):
+    low, ends = np.asarray(low, float), np.asarray(ends, float)
+    for origin, end, back in zip(np.broadcast_to(origins, ends.shape), ends, keep_back):
         length = np.linalg.norm(end - origin)
         reach = min(length - back, max_range)
         if reach <= 0:

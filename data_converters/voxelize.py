@@ -164,7 +164,7 @@ class SequenceMap:
             points, columns = self._thin([self._hits(scan, scan.dynamic)])
             count_hits(hits, points, columns, ego_from_map, origin, grid.voxel_size)
             self._cast_shadow(shadow, scan, np.linalg.inv(world_from_ego), grid)
-        samples = min(max(2, round(grid.voxel_size / self._cell)), 4)
+        samples = min(max(2, round(grid.voxel_size / self._cell)), 3)
         free = np.zeros(grid.shape, np.uint16)
         count_free(free, self._passes, settings.min_passes, self._cell, map_from_ego, origin,
                    grid.voxel_size, samples)
@@ -192,7 +192,7 @@ class SequenceMap:
                           np.minimum(settings.ground_clearance / descent, 0.5 * length))
         back = np.where(reach[:, 2] < 0, back, settings.keep_back)
         back[scan.labels == 0] = 0
-        carve(self._passes, np.zeros(3), self._cell, scan.origin - self._low,
+        carve(self._passes, np.zeros(3), self._cell, scan.origin[None] - self._low,
               scan.ends - self._low, back, settings.max_range)
 
     def _hits(self, scan: Scan, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,9 +230,8 @@ class SequenceMap:
         origin = ego_from_world[:3, :3] @ scan.origin + ego_from_world[:3, 3]
         reach = ends - origin
         beyond = reach / np.linalg.norm(reach, axis=1, keepdims=True) * self.settings.shadow
-        low = np.asarray(grid.origin, dtype=np.float64)
-        for start, stop in zip(ends, ends + beyond):
-            carve(shadow, low, grid.voxel_size, start, stop[None], np.zeros(1), np.inf)
+        carve(shadow, np.asarray(grid.origin, dtype=np.float64), grid.voxel_size, ends,
+              ends + beyond, np.zeros(len(ends)), np.inf)
 
 
 def write_occupancy(path: str | Path, labels: np.ndarray, grid: CartesianGrid,

@@ -16,7 +16,7 @@ from data_converters.ray_carving import (
 def random_rays(seed, count=60):
     rng = np.random.default_rng(seed)
     return dict(low=rng.normal(0, 1, 3), size=float(rng.uniform(0.1, 0.7)),
-                origin=rng.normal(1, 2, 3), ends=rng.normal(1, 4, (count, 3)),
+                origins=rng.normal(1, 2, (1, 3)), ends=rng.normal(1, 4, (count, 3)),
                 keep_back=rng.uniform(0, 0.5, count), max_range=float(rng.uniform(2, 8)))
 
 
@@ -24,6 +24,8 @@ def random_rays(seed, count=60):
 @settings(max_examples=60, deadline=None)
 def test_compiled_and_slow_carving_agree(seed):
     rays = random_rays(seed)
+    if seed % 2:
+        rays['origins'] = rays['ends'][::-1] + 0.5
     fast, slow = np.zeros((2, 9, 8, 7), np.uint8)
     carve(fast, **rays)
     carve_reference(slow, **rays)
@@ -36,7 +38,7 @@ def test_axis_parallel_rays_pass_the_cells_between():
             counts = np.zeros((6, 6, 6), np.uint8)
             origin, end = np.full(3, 2.5), np.full((1, 3), 2.5)
             end[0, axis] += sign * 2.2
-            carve(counts, np.zeros(3), 1.0, origin, end, np.zeros(1), 100.0)
+            carve(counts, np.zeros(3), 1.0, origin[None], end, np.zeros(1), 100.0)
             expected = np.zeros_like(counts)
             line = [2, 2, 2]
             for step in range(3):
@@ -50,21 +52,21 @@ def test_rays_stop_before_their_end_and_at_the_range():
     end = np.array([[9.5, 0.5, 0.5]])
     for back, reach, cells in ((0.0, 99.0, 10), (3.2, 99.0, 7), (0.0, 4.2, 5), (9.5, 99.0, 0)):
         counts = np.zeros((12, 1, 1), np.uint8)
-        carve(counts, np.zeros(3), 1.0, np.array([0.5, 0.5, 0.5]), end, np.array([back]), reach)
+        carve(counts, np.zeros(3), 1.0, np.array([[0.5, 0.5, 0.5]]), end, np.array([back]), reach)
         assert counts.sum() == cells
 
 
 def test_rays_from_outside_enter_and_misses_count_nothing():
     counts = np.zeros((4, 4, 4), np.uint8)
     ends = np.array([[10.0, 2.5, 2.5], [-10, 2.5, 2.5], [-3.0, 9, 2.5]])
-    carve(counts, np.zeros(3), 1.0, np.array([-3.0, 2.5, 2.5]), ends, np.zeros(3), 99.0)
+    carve(counts, np.zeros(3), 1.0, np.array([[-3.0, 2.5, 2.5]]), ends, np.zeros(3), 99.0)
     assert counts.sum() == 4 and (counts[:, 2, 2] == 1).all()
 
 
 def test_counts_saturate():
     counts = np.zeros((3, 1, 1), np.uint8)
     ends = np.tile([[2.5, 0.5, 0.5]], (300, 1))
-    carve(counts, np.zeros(3), 1.0, np.array([0.5, 0.5, 0.5]), ends, np.zeros(300), 99.0)
+    carve(counts, np.zeros(3), 1.0, np.array([[0.5, 0.5, 0.5]]), ends, np.zeros(300), 99.0)
     assert (counts == 255).all()
 
 
