@@ -57,11 +57,12 @@ def main(argv: list[str] | None = None) -> int:
     # seeds outermost: a sweep that is cut has every config with the same seeds
     runs = [(config, seed) for seed in args.seeds for config in args.configs]
     with ThreadPoolExecutor(args.jobs) as pool:
-        jobs = [pool.submit(run_one, config.resolve(), seed, out / config.stem / f'seed{seed}', args.cfg_options, threads)
-                for config, seed in runs]
+        jobs = [pool.submit(run_one, config.resolve(), seed, out / config.stem / f'seed{seed}', args.cfg_options,
+                            threads) for config, seed in runs]
         failures = [job.result() for job in tqdm(jobs, desc='runs', unit='run')]
     failures = [failure for failure in failures if failure]
-    print('\n'.join(failures + [f'{len(runs) - len(failures)} of {len(runs)} runs in {time.time() - started:.0f} s: {out}']))
+    done = f'{len(runs) - len(failures)} of {len(runs)} runs in {time.time() - started:.0f} s: {out}'
+    print('\n'.join([*failures, done]))
     return 1 if failures else 0
 
 
