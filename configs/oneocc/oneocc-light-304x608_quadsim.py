@@ -4,8 +4,8 @@ _base_ = './oneocc-light_quadsim.py'
 model = dict(
     data_preprocessor=dict(size_divisor=16),
     backbone=dict(
-        equi=dict(backbone=dict(out_indices=(0, 1, 2, 4)), decoder_channels=(48, 32, 16)),
-        raw=dict(backbone=dict(out_indices=(0, 1, 2, 4)), decoder_channels=(48, 32, 16))))
+        equi=dict(backbone=dict(out_indices=(0, 1, 2, 4)), decoder_channels=(32, 24, 12)),
+        raw=dict(backbone=dict(out_indices=(0, 1, 2, 4)), decoder_channels=(32, 24, 12))))
 
 train_pipeline = [
     dict(type='LoadPanorama', views=('raw', )),

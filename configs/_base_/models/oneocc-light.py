@@ -9,11 +9,11 @@ model = dict(
             backbone=dict(
                 _delete_=True, type='mmdet.MobileNetV2',
                 out_indices=(0, 1, 2, 4, 6)),  # strides 2, 4, 8, 16, 32
-            decoder_channels=(96, 48, 32, 16)),
+            decoder_channels=(64, 32, 24, 12)),
         raw=dict(
             backbone=dict(
                 _delete_=True, type='mmdet.MobileNetV2', out_indices=(0, 1, 2, 4, 6)),
-            decoder_channels=(96, 48, 32, 16))),
+            decoder_channels=(64, 32, 24, 12))),
     view_transformer=dict(channels=32, scales=(2, 4, 8, 16)),
     neck=dict(
         in_channels=32, polar_channels=32, channels=(32, 64, 128), depths=(1, 2, 2),
