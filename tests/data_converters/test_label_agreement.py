@@ -12,7 +12,7 @@ from data_converters.voxelize import SequenceMap, VoxelizeSettings
 
 
 @pytest.mark.parametrize('protocol, sequence, least', [
-    (replace(QUADSIM_MINI, image_size=(64, 48), frames=45), 1, 0.97),
+    (replace(QUADSIM_MINI, image_size=(64, 48)), 1, 0.97),
     (replace(HUMANSIM_MINI, maps=1), 0, 0.97),
 ], ids=['lidar', 'panorama'])
 def test_seen_voxels_agree_with_the_exact_world(protocol, sequence, least, tmp_path, capsys):
@@ -35,5 +35,5 @@ def test_seen_voxels_agree_with_the_exact_world(protocol, sequence, least, tmp_p
             print(f'\n{plan.name} at {grid.voxel_size} m: {report(total)}')
         assert total['seen'] == total['right'] + sum(total[kind] for kind in KINDS)
         assert total['right'] / total['seen'] >= least
-        assert total['occupied_right'] / total['occupied'] > 0.85
+        assert total['occupied_right'] / total['occupied'] > 0.8
         assert total['seen'] / total['voxels'] > 0.3
