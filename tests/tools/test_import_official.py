@@ -224,6 +224,23 @@ def test_every_shape_of_the_full_monoscene_fits():
     assert {key: value.shape for key, value in imported.items() if key.startswith('backbone.')} == expected
 
 
+@pytest.mark.parametrize('method, options, expected', [
+    ('lmscnet', 'model.neck.height=32 model.decode_head.num_classes=19', 393_128),
+    ('sscnet-full', 'model.decode_head.num_classes=19', 1_086_772),
+    # 3D network and head, less what the official ones own and never use
+    pytest.param('monoscene-crp', 'model.neck.project_scale=2 model.neck.context_prior.shape=(32,32,4) '
+                 'model.view_transformer.project_scale=2 model.decode_head.in_channels=32 '
+                 'model.decode_head.num_classes=19', 16_885_844 - 12_384 - 12_672, marks=pytest.mark.slow)])
+def test_options_of_the_readme_make_models_for_semantickitti(method, options, expected):
+    assert options in (BASELINES.parent / 'README.md').read_text()
+    arguments = load_script('tools/model_converters/import_official.py').parse_args(
+        ['sscnet', 'in', 'out', '--cfg-options', *options.split()])
+    cfg = Config.fromfile(BASELINES / f'{method}_quadsim.py')
+    cfg.merge_from_dict(arguments.cfg_options)
+    model = build(cfg.model)
+    assert sum(p.numel() for part in (model.neck, model.decode_head) for p in part.parameters()) == expected
+
+
 class TestBadInput:
     """One sentence, an exit code, and no file."""
 
