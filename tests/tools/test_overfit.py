@@ -46,6 +46,17 @@ def test_record_of_a_short_run(micro, tmp_path):
     assert 0 <= record['one_label_per_4x4x4']['majority'] <= record['one_label_per_4x4x4']['bound'] <= 100
 
 
+def test_record_becomes_a_table(tmp_path):
+    record = dict(config='a-tiny', miou=91.2, iou=98.76, iterations=425, absent_classes=['vehicle'],
+                  one_label_per_4x4x4=dict(majority=21.1, bound=34.06))
+    (tmp_path / 'record.json').write_text(json.dumps([record]))
+    page = tmp_path / 'page.md'
+    page.write_text('before\n<!-- table:overfit -->\nold\n<!-- /table -->\nafter\n')
+    assert run('--out', tmp_path / 'record.json', '--update', page) == 0
+    assert '| `a-tiny` | 91.20 | 98.76 | 425 | vehicle | 34.06 |\n<!-- /table -->\nafter' in page.read_text()
+    assert 'old' not in page.read_text()
+
+
 def test_it_stops_at_the_target_and_at_the_time(micro, capsys):
     assert run(micro, '--frames', 1, '--iters', 50, '--every', 1, '--target', -1) == 0
     assert capsys.readouterr().out.count('iteration') == 2  # one line of progress, one record

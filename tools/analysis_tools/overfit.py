@@ -1,11 +1,13 @@
 """Can a method memorise a few frames? Trains each config on them until it can, and says how far it came.
 
     python tools/analysis_tools/overfit.py CONFIG [CONFIG ...] --frames 4 --iters 1500 --out overfit.json
+    python tools/analysis_tools/overfit.py --out overfit.json --update configs/README.md
 
 The frames are trained on and tested on, without augmentation, all in one batch; the optimiser is Adam with a
 cosine schedule whatever the config says. It ends when the mIoU over the classes that occur in the frames
 exceeds --target, or with the budget. The JSON record holds, for each config, the score, the frames, the
 absent classes, and what a network could reach that gives one label to cells of 4x4x4 voxels (SSCNet).
+--update writes the record as a table between the lines `<!-- table:overfit -->` and `<!-- /table -->`.
 """
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ WARM_UP = 20
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', nargs='+')
+    parser.add_argument('configs', nargs='*')
     parser.add_argument('--frames', type=int, default=4, help='number of frames, consecutive ones')
     parser.add_argument('--first', type=int, default=0, help='the first of them in the training split')
     parser.add_argument('--iters', type=int, default=1500, help='budget of iterations')
@@ -39,7 +41,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--target', type=float, default=90.0, help='mIoU in percent at which to stop')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--out', type=Path, help='JSON record; what it holds of other configs is kept')
-    return parser.parse_args(argv)
+    parser.add_argument('--update', type=Path, metavar='FILE', help='markdown file to write the table into')
+    args = parser.parse_args(argv)
+    if args.update is not None and args.out is None:
+        parser.error('--update needs --out, the record that the table is made from')
+    return args
 
 
 def load_frames(cfg: Config, first: int, number: int) -> tuple[dict, object]:
@@ -139,12 +145,27 @@ def write_record(path: Path, records: list[dict]) -> None:
     os.replace(temporary, path)
 
 
+def markdown_table(records: list[dict]) -> str:
+    """One line a config."""
+    lines = ['| config | mIoU | IoU | iterations | absent classes | most with one label per 4x4x4 voxels |',
+             '|' + '---|' * 6]
+    for record in records:
+        lines.append('| ' + ' | '.join([
+            f'`{record["config"]}`', f'{record["miou"]:.2f}', f'{record["iou"]:.2f}', str(record['iterations']),
+            ', '.join(record['absent_classes']) or 'none', f'{record["one_label_per_4x4x4"]["bound"]:.2f}']) + ' |')
+    return '\n'.join(lines)
+
+
 def run(args: argparse.Namespace) -> None:
     for config in args.configs:
         record = overfit(config, args)
         print(json.dumps(record))
         if args.out is not None:
             write_record(args.out, [record])
+    if args.update is not None:
+        from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
+        table = markdown_table(json.loads(args.out.read_text()))
+        args.update.write_text(replace_block(args.update.read_text(), 'overfit', table))
 
 
 def main(argv: list[str] | None = None) -> int:
