@@ -212,6 +212,15 @@ def _vignette(camera: OmniCamera) -> np.ndarray | None:
     return gain.reshape(camera.height, camera.width, 1)
 
 
+def _metering(image: np.ndarray, index: np.ndarray, lighting: Lighting) -> float:
+    """How a camera by day opens up in the shade and closes in the sun; at night it is at its limit
+    anyway."""
+    if lighting.time == 'night':
+        return 1.0
+    seen = np.minimum(image.reshape(-1, 3)[index] * np.float32(lighting.exposure), 1)
+    return float(np.clip((0.38 / max(float(seen.mean(dtype=np.float64)), 1e-3)) ** 0.6, 0.7, 1.7))
+
+
 def _expose(
     image: np.ndarray,
     lighting: Lighting,
@@ -221,7 +230,7 @@ def _expose(
 ) -> np.ndarray:
     """Radiance to 8 bits: exposure, lens shading, shot and read noise in electrons, tone curve,
     sRGB-like gamma."""
-    signal = image * np.float32(lighting.exposure)
+    signal = image * np.float32(lighting.exposure * _metering(image, index, lighting))
     if vignette is not None:
         signal = signal * vignette
     flat = signal.reshape(-1, 3)

@@ -160,15 +160,15 @@ def _shade(g, looks, ground_look, light, lamps, ox, oy, oz, dx, dy, dz, t, i, an
     )
     carried = light.carried * max(0.0, -(nx * dx + ny * dy + nz * dz)) * 14.0 / (t * t + 6.0)
     sky_r = (
-        share * (light.zenith[0] * 0.55 + light.horizon[0] * 0.45) * (0.35 + 0.65 * up)
+        share * (light.zenith[0] * 0.4 + light.horizon[0] * 0.6) * (0.35 + 0.65 * up)
         + 0.06 * (1 - up) * light.sun_colour[0]
     )
     sky_g = (
-        share * (light.zenith[1] * 0.55 + light.horizon[1] * 0.45) * (0.35 + 0.65 * up)
+        share * (light.zenith[1] * 0.4 + light.horizon[1] * 0.6) * (0.35 + 0.65 * up)
         + 0.06 * (1 - up) * light.sun_colour[1]
     )
     sky_b = (
-        share * (light.zenith[2] * 0.55 + light.horizon[2] * 0.45) * (0.35 + 0.65 * up)
+        share * (light.zenith[2] * 0.4 + light.horizon[2] * 0.6) * (0.35 + 0.65 * up)
         + 0.05 * (1 - up) * light.sun_colour[2]
     )
     out_r = r * (sky_r + sun * light.sun_colour[0] + lamp * 1.0 + carried) + glow * r + glint
@@ -178,7 +178,9 @@ def _shade(g, looks, ground_look, light, lamps, ox, oy, oz, dx, dy, dz, t, i, an
     out_b = b * (sky_b + sun * light.sun_colour[2] + lamp * 0.52 + carried) + glow * b + 0.5 * glint
     if gloss > 0:
         along = dx * nx + dy * ny + dz * nz
-        fresnel = gloss * (0.06 + 0.94 * max(0.0, 1 + along) ** 5)
+        # coated panes mirror more than paint or water does
+        floor = 0.05 + 0.25 * ramp(gloss, 0.55, 0.75)
+        fresnel = gloss * (floor + (1 - floor) * max(0.0, 1 + along) ** 5)
         mr, mg, mb = sky_gradient(
             light, dx - 2 * along * nx, dy - 2 * along * ny, dz - 2 * along * nz
         )

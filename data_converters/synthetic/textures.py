@@ -63,6 +63,8 @@ def _body(p, i, x, y, z, nx, r, g, b, lights, centre, foot):
     hx, hy, hz = p[i, 3], p[i, 4], p[i, 5]
     if abs(nx) > 0.7:
         lamp = pulse(abs(y), 0.58 * hy, 0.93 * hy, foot) * pulse(z, -0.4 * hz, 0.9 * hz, foot)
+        # a car's lower half carries no lamps; a van's body is one piece
+        lamp *= 1.0 if p[i, 8] > 0 or hz > 0.4 else 0.0
         if x > 0:
             grille = (
                 pulse(abs(y), -1.0, 0.5 * hy, foot)
@@ -74,7 +76,7 @@ def _body(p, i, x, y, z, nx, r, g, b, lights, centre, foot):
                 r + lamp * (0.75 - r),
                 g + lamp * (0.75 - g),
                 b + lamp * (0.72 - b),
-                lights * lamp * 3.0,
+                lights * lamp * 1.6,
                 0.35,
                 0.0,
             )
