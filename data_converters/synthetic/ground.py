@@ -5,9 +5,10 @@ bilinearly:
 
 * `shape_fields` (N, N, 2): relief height (m); signed distance to the edge of the carriageway (m,
   negative on it). The pavement lies `kerb` metres higher, over a ramp of KERB_RAMP metres.
-* `paint_fields` (N, N, 5): signed distance to the edge of the paving (negative on it); lateral
+* `paint_fields` (N, N, 6): signed distance to the edge of the paving (negative on it); lateral
   offset from the nearest street's middle; distance along that street; signed distance to the edge
-  of the crossing street; share of the sky seen from the ground (ambient light).
+  of the crossing street; share of the sky seen from the ground (ambient light); 1 where markings
+  may be painted.
 
 Axis 0 of the fields is x, axis 1 is y.
 """
@@ -22,7 +23,7 @@ from .jit import kernel
 KERB_RAMP = 0.06
 ROAD, PAVING, GREEN = range(3)
 RELIEF, ROAD_EDGE = range(2)
-PAVING_EDGE, LATERAL, ALONG, CROSS_EDGE, SKY_SHARE = range(5)
+PAVING_EDGE, LATERAL, ALONG, CROSS_EDGE, SKY_SHARE, PAINTED = range(6)
 
 
 class Ground(NamedTuple):

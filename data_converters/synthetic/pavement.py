@@ -136,7 +136,8 @@ def ground_colour(ground, look, x, y, foot):
             )
         tone = _asphalt(look, x, y, along, foot) * (1 - 0.25 * ramp(edge, -0.5, -0.05))
         cross = gr.read_field(ground.paint_fields, gr.CROSS_EDGE, i, j, u, v)
-        paint = look.marks * _markings(ground, lateral, along, edge, cross, foot)
+        paint = look.marks * gr.read_field(ground.paint_fields, gr.PAINTED, i, j, u, v)
+        paint *= _markings(ground, lateral, along, edge, cross, foot)
         paint *= 0.9 - 0.5 * look.wear * noise2(2.3 * x, 2.3 * y, 33)
         white = 0.62 * paint
         keep = 1 - paint

@@ -217,8 +217,9 @@ def _metering(image: np.ndarray, index: np.ndarray, lighting: Lighting) -> float
     anyway."""
     if lighting.time == 'night':
         return 1.0
+    target = 0.38 if lighting.time == 'day' else 0.25
     seen = np.minimum(image.reshape(-1, 3)[index] * np.float32(lighting.exposure), 1)
-    return float(np.clip((0.38 / max(float(seen.mean(dtype=np.float64)), 1e-3)) ** 0.6, 0.7, 1.7))
+    return float(np.clip((target / max(float(seen.mean(dtype=np.float64)), 1e-3)) ** 0.6, 0.7, 1.7))
 
 
 def _expose(

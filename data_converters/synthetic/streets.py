@@ -120,13 +120,15 @@ class Plan:
         )
         for x, y, yaw, hx, hy in self.patches:
             paving = np.minimum(paving, _rectangle(xy, x, y, yaw, hx, hy))
-        # no markings on the rounded corners, where no street runs straight
+        # nothing is painted on the rounded corners, where no street runs straight
         uv = self.to_plan(xy)
         square = np.min([np.abs(t.locate(uv)[1]) - t.half_width for t in self.streets], axis=0)
-        cross = cross - 10 * np.clip(square + 0.4, 0, None) * (edge < 0)
+        painted = np.clip(-square / 0.25, 0, 1)
         relief = self.relief(xy, np.minimum(edge, paving))
         shape = np.stack([relief, edge], -1).astype(np.float32)
-        paint = np.stack([paving, lateral, along, cross, np.ones_like(edge)], -1).astype(np.float32)
+        paint = np.stack([paving, lateral, along, cross, np.ones_like(edge), painted], -1).astype(
+            np.float32
+        )
         return Ground(
             shape,
             paint,

@@ -101,7 +101,7 @@ def visible_shares(kind: str, seeds) -> np.ndarray:
     """
     eye, low = (1.65, -2.0) if kind == 'human' else (0.62, -1.2)
     phi, theta = np.meshgrid(
-        np.linspace(-np.pi, np.pi, 240, endpoint=False), np.linspace(-1.5, 1.2, 80)
+        np.linspace(-np.pi, np.pi, 200, endpoint=False), np.linspace(-1.5, 1.2, 70)
     )
     rays = np.stack(
         [np.cos(theta) * np.cos(phi), -np.cos(theta) * np.sin(phi), np.sin(theta)], -1
@@ -110,7 +110,7 @@ def visible_shares(kind: str, seeds) -> np.ndarray:
     total = np.zeros(number)
     for seed in seeds:
         world = build_world(kind, seed)
-        for walk in range(3):
+        for walk in range(2):
             path = world.path(walk, 24.0)
             centre = path[48] + (0, 0, eye)
             votes = np.zeros(64 * 64 * 8 * number)
@@ -138,7 +138,7 @@ def visible_shares(kind: str, seeds) -> np.ndarray:
 )
 def test_class_shares_are_near_the_benchmarks(kind, paper):
     """Common classes within a factor 1.6 of the printed shares in a small sample, rare ones within 6."""
-    shares = visible_shares(kind, range(4))
+    shares = visible_shares(kind, range(8))
     for name, share, printed in zip(CLASSES[kind], shares, paper):
         factor = 1.6 if printed > 5 else 6.0
         least = printed / factor if printed > 0.5 else 0.0
