@@ -18,6 +18,7 @@ from .amoe3d import PolarInjection
 from .calibration_cache import sample_camera
 from .gait_compensation import Features, GaitCorrection
 from .polar_pyramid import PolarPyramid
+from .voxel_position import VoxelPosition
 from .voxel_projection import VoxelProjection
 
 
@@ -149,6 +150,7 @@ class BiGridViewTransformer(BaseModule):
         scales: strides of the features.
         gait: config of GaitDisplacementCompensation, its channels, views and scales filled in
             from here; None for no compensation.
+        position: add to every lifted voxel where it is (`VoxelPosition`); not in the paper.
     """
 
     levels = (1, 2, 4)
@@ -157,7 +159,7 @@ class BiGridViewTransformer(BaseModule):
                  grids: Sequence[str] = ('cartesian', 'cylindrical'), injection: str = 'neck',
                  views: Sequence[str] = ('equi', 'raw'), ring_views: Sequence[str] = ('equi',),
                  scales: Sequence[int] = (1, 4, 8, 16), gait: Mapping | None = None,
-                 init_cfg: dict | None = None) -> None:
+                 position: bool = False, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if tuple(grids) not in (('cartesian',), ('cartesian', 'cylindrical')):
             raise ValueError("grids must be ('cartesian',) or ('cartesian', 'cylindrical'), "
@@ -176,6 +178,9 @@ class BiGridViewTransformer(BaseModule):
             self.polar = PolarPyramid(self.polar_grid, self.grid, channels, levels)
             if injection == 'volume':
                 self.inject = PolarInjection(channels, channels)
+        places = {'cartesian': self.grid, 'cylindrical': self.polar_grid}
+        self.position = None if not position else nn.ModuleDict(
+            {name: VoxelPosition(places[name].centers().reshape(-1, 3), channels) for name in self.lift})
         # Scores are linear in the features, so sampling a map of scores is scoring the samples;
         # channel g of a map is the score for grid g.
         self.score = nn.ModuleDict({
@@ -231,6 +236,8 @@ class BiGridViewTransformer(BaseModule):
                       for view, found in scores.items()}
             volume, visible = self.lift[name](maps, chosen, calibrations, image_sizes,
                                               self.ring_views, correction)
+            if self.position is not None:
+                volume = self.position[name](volume.transpose(1, 2), visible).transpose(1, 2)
             # (B, N, C) -> (B, C, X, Y, Z); the memory stays channels-last
             return (volume.unflatten(1, grid.shape).permute(0, 4, 1, 2, 3),
                     visible.unflatten(1, grid.shape))

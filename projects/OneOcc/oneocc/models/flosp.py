@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..geometry import CartesianGrid, transform_points
 from .calibration_cache import CalibrationCache, sample_camera
+from .voxel_position import VoxelPosition
 
 
 def flosp(features: Mapping[int, Tensor], pixels: Tensor, fov: Tensor) -> Tensor:
@@ -52,15 +53,21 @@ class FLoSP(BaseModule):
         scales: 2D scales that are summed.
         view: the view that is lifted.
         project_scale: the lifted volume is the label grid at 1 / project_scale.
+        position_channels: C of the features, to add where each voxel is (`VoxelPosition`); None adds nothing, as
+            in MonoScene.
     """
 
     def __init__(self, grid: Mapping, scales: Sequence[int] = (1, 2, 4, 8), view: str = 'equi',
-                 project_scale: int = 1, init_cfg: dict | None = None) -> None:
+                 project_scale: int = 1, position_channels: int | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         full = CartesianGrid(**grid)
         self.grid = full if project_scale == 1 else full.downsampled(project_scale)
         self.scales = tuple(scales)
         self.view = view
+        self.position = None
+        if position_channels is not None:
+            self.position = VoxelPosition(self.grid.centers().reshape(-1, 3), position_channels)
         self._cache = CalibrationCache()
 
     def _project(self, calibration: Mapping) -> tuple[Tensor, Tensor]:
@@ -107,5 +114,7 @@ class FLoSP(BaseModule):
             fov.append(table[1])
         visible = torch.stack(fov)
         lifted = flosp({scale: maps[scale] for scale in self.scales}, torch.stack(pixels), visible)
+        if self.position is not None:
+            lifted = self.position(lifted, visible)
         shape = tuple(self.grid.shape)
         return dict(cartesian=lifted.unflatten(-1, shape), visible=visible.unflatten(-1, shape))
