@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--config', default='configs/tiny/oneocc-tiny_quadsim-mini.py')
+    parser.add_argument('--config', default='configs/tiny/demo_quadsim-mini.py')
     parser.add_argument('--set', default='quadsim', choices=['quadsim', 'humansim'])
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--seed', type=int, default=0, help='of the synthetic set and of the training')

@@ -12,6 +12,8 @@ Default amplitudes (peak, about the ego pose), plausible for robots and people o
 |------------------|-----------|-------|-------|-------|------|-------|------|---------------------|
 | TROT, at 0.60 m  | 2.0       | 25 mm | 15 mm |  8 mm | 3.0° | 2.5°  | 1.5° | 6 mm, 0.8°, 14 Hz   |
 | WALK, at 1.65 m  | 0.95      | 22 mm | 25 mm | 10 mm | 1.5° | 2.0°  | 2.5° | 3 mm, 0.4°, 10 Hz   |
+
+Beside the gait, ego itself turns slowly away from the way and back (50° every 9 m, 35° every 12 m).
 """
 from __future__ import annotations
 
@@ -33,6 +35,9 @@ class GaitStyle:
     Attributes:
         mount_height_m: Height of the sensor mount above the ground.
         slope_follow: Share of the ground's slope that the body takes over (1 = parallel to it).
+        look_deg, look_m: How far the robot turns away from its way while it goes along it (a quadruped walks
+            sideways as well, a person looks around), and the length of way of one swing to and fro. Slow and
+            on purpose, so it belongs to ego.
         strike_m, strike_deg: Vertical and pitch amplitude of the ringing after each foot strike.
     """
     name: str
@@ -49,6 +54,8 @@ class GaitStyle:
     strike_deg: float
     strike_hz: float
     slope_follow: float
+    look_deg: float = 0.0
+    look_m: float = 10.0
 
     def scaled(self, factor: float) -> GaitStyle:
         """The same gait with all amplitudes times `factor` (0 = a perfectly smooth ride)."""
@@ -91,10 +98,12 @@ class GaitStyle:
 
 TROT = GaitStyle('trot', mount_height_m=0.60, speed_mps=0.9, stride_hz=2.0, heave_m=0.025,
                  sway_m=0.015, surge_m=0.008, roll_deg=3.0, pitch_deg=2.5, yaw_deg=1.5,
-                 strike_m=0.006, strike_deg=0.8, strike_hz=14.0, slope_follow=0.8)
+                 strike_m=0.006, strike_deg=0.8, strike_hz=14.0, slope_follow=0.8,
+                 look_deg=50.0, look_m=9.0)
 WALK = GaitStyle('walk', mount_height_m=1.65, speed_mps=1.3, stride_hz=0.95, heave_m=0.022,
                  sway_m=0.025, surge_m=0.010, roll_deg=1.5, pitch_deg=2.0, yaw_deg=2.5,
-                 strike_m=0.003, strike_deg=0.4, strike_hz=10.0, slope_follow=0.0)
+                 strike_m=0.003, strike_deg=0.4, strike_hz=10.0, slope_follow=0.0,
+                 look_deg=35.0, look_m=12.0)
 
 
 class GaitTrajectory:
@@ -125,14 +134,15 @@ class GaitTrajectory:
         self._arc, self._xy = arc, xy
         tangent = np.gradient(xy, axis=0)
         heading = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))
-        self._yaw = _smooth(heading, smooth_m / spacing)
+        swing = np.sin(2 * np.pi * (arc / style.look_m + self.phase))
+        self._yaw = _smooth(heading, smooth_m / spacing) + np.deg2rad(style.look_deg) * swing
         ground = np.asarray(ground_height(xy), dtype=np.float64)
         self._ground = _smooth(ground, smooth_m / spacing)
-        self._slope = np.arctan(np.gradient(self._ground, spacing))
+        ahead = np.stack([np.cos(self._yaw), np.sin(self._yaw)], axis=1)
         left = np.stack([-np.sin(self._yaw), np.cos(self._yaw)], axis=1)
-        across = np.asarray(ground_height(xy + 0.2 * left)) - np.asarray(
-            ground_height(xy - 0.2 * left))
-        self._bank = _smooth(np.arctan(across / 0.4), smooth_m / spacing)
+        self._slope, self._bank = (
+            _smooth(np.arctan((np.asarray(ground_height(xy + 0.2 * side)) - np.asarray(
+                ground_height(xy - 0.2 * side))) / 0.4), smooth_m / spacing) for side in (ahead, left))
 
     @property
     def duration(self) -> float:

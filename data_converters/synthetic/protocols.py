@@ -3,12 +3,13 @@
 | set | sequences | frames each | key frames | camera | lidar | grids |
 |---|---|---|---|---|---|---|
 | quadsim | 10 maps x 1 | 2400 at 10 Hz | every 5th | annulus 1280x960 | 32 x 1024 | 64x64x8 |
-| quadsim --mini | 10 maps x 1 | 72 at 3 Hz | every 3rd | annulus 320x240 | 24 x 360 | 64x64x8 |
+| quadsim --mini | 20 maps x 1 | 36 at 3 Hz | every 3rd | annulus 320x240 | 24 x 360 | 64x64x8 |
 | humansim | 16 maps x 10 | 50 at 2 Hz | all | 608x1216 | - | 64x64x8, 128x128x16 |
 | humansim --mini | 4 maps x 5 | 12 at 1 Hz | all | 128x256 | - | 64x64x8, 128x128x16 |
 
 QuadSim is split by sequence, and every map belongs to one sequence only (a heterogeneous split);
-the last three of ten are val, one each by day, dusk and night. HumanSim is split within the maps
+the last three tenths are val, by day, dusk and night. The mini set has more and shorter rides than the full
+one: with few frames, what a model learns of other places hangs on how many places it has seen. HumanSim is split within the maps
 (the last fifth of each map's sequences is within_val) and across them (the last quarter of the maps
 is cross_val).
 """
@@ -141,7 +142,7 @@ class Protocol:
 
 QUADSIM = Protocol('quadsim', 'quadruped', 0, maps=10, sequences=1, frames=2400, frame_hz=10.0,
                    key_stride=5, image_size=(1280, 960), lidar=(32, 1024), grids=QUAD_GRIDS)
-QUADSIM_MINI = replace(QUADSIM, frames=72, frame_hz=3.0, key_stride=3, image_size=(320, 240),
+QUADSIM_MINI = replace(QUADSIM, maps=20, frames=36, frame_hz=3.0, key_stride=3, image_size=(320, 240),
                        lidar=(24, 360))
 HUMANSIM = Protocol('humansim', 'human', 0, maps=16, sequences=10, frames=50, frame_hz=2.0,
                     key_stride=1, image_size=(1216, 608), lidar=None, grids=HUMAN_GRIDS)

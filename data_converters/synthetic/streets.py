@@ -192,9 +192,9 @@ def draw_plan(rng: np.random.Generator, kind: str) -> Plan:
                     width,
                 )
             )
-    # hills of a few per cent: over the 12.8 m to the edge of a grid the ground rises or falls by one to three voxels
-    amplitude = rng.uniform(0.4, 1.0)
-    waves = _waves(rng, 3, amplitude, 50, 120)
+    # slopes of a few per cent: over the 12.8 m to the edge of a grid the ground rises or falls by about a voxel
+    amplitude = rng.uniform(0.15, 0.6)
+    waves = _waves(rng, 3, amplitude, 60, 140)
     bumps = _waves(rng, 4, rng.uniform(0.03, 0.10), 5, 14)
     if human:
         verge = rng.choice((0.0, rng.uniform(1.2, 2.4)), p=(0.35, 0.65))

@@ -1,4 +1,6 @@
 """Gait: a smooth gravity-aligned ego pose, and a body that shakes about it periodically."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,7 +78,8 @@ def test_ego_is_smooth_and_keeps_its_height_and_speed(style):
 def test_a_quadruped_lifts_its_nose_uphill_and_a_head_stays_level():
     for style, follow in ((TROT, 0.8), (WALK, 0.0)):
         path = np.stack([np.linspace(0, 30, 60), np.zeros(60)], axis=1)
-        trajectory = GaitTrajectory(path, lambda p: 0.1 * p[:, 0], style.scaled(0))
+        straight = replace(style.scaled(0), look_deg=0.0)
+        trajectory = GaitTrajectory(path, lambda p: 0.1 * p[:, 0], straight)
         body = trajectory.body_poses(np.array([10.0]))[0]
         assert np.arcsin(body[2, 0]) == pytest.approx(follow * np.arctan(0.1), abs=1e-3)
 
@@ -89,3 +92,13 @@ def test_bad_paths_and_times_are_refused():
     trajectory = make_trajectory(TROT)
     with pytest.raises(ValueError, match='expected within 0..'):
         trajectory.ego_poses(np.array([trajectory.duration + 1]))
+
+
+def test_the_robot_turns_away_from_its_way_and_back():
+    path = np.stack([np.linspace(0, 30, 60), np.zeros(60)], axis=1)
+    for style in (TROT, WALK):
+        trajectory = GaitTrajectory(path, lambda p: np.zeros(len(p)), style)
+        ego = trajectory.ego_poses(np.linspace(0, trajectory.duration, 400))
+        yaw = np.degrees(np.arctan2(ego[:, 1, 0], ego[:, 0, 0]))
+        assert yaw.max() == pytest.approx(style.look_deg, abs=1) and yaw.min() == pytest.approx(-style.look_deg, abs=1)
+        np.testing.assert_allclose(ego[:, 2, 2], 1)
