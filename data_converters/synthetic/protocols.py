@@ -8,10 +8,10 @@
 | humansim --mini | 4 maps x 5 | 12 at 1 Hz | all | 128x256 | - | 64x64x8, 128x128x16 |
 
 QuadSim is split by sequence, and every map belongs to one sequence only (a heterogeneous split);
-the last three tenths are val, by day, dusk and night. The mini set has more and shorter rides than the full
-one: with few frames, what a model learns of other places hangs on how many places it has seen. HumanSim is split within the maps
-(the last fifth of each map's sequences is within_val) and across them (the last quarter of the maps
-is cross_val).
+the last three tenths are val, by day, dusk and night. The mini set has more and shorter rides than
+the full one: with few frames, what a model learns of other places hangs on how many it has seen.
+HumanSim is split within the maps (the last fifth of each map's sequences is within_val) and across
+them (the last quarter of the maps is cross_val).
 """
 from __future__ import annotations
 
