@@ -10,7 +10,7 @@ from projects.OneOcc.oneocc.structures import OccDataSample
 from tests.models import two_view_rig as rig
 
 NUM_CLASSES = 3
-BACKBONE = dict(type='mmdet.ResNet', depth=18, base_channels=8, stem_channels=8, out_indices=(0, 1, 2, 3),
+BACKBONE = dict(type='mmdet.ResNet', depth=18, base_channels=16, stem_channels=16, out_indices=(0, 1, 2, 3),
                 norm_cfg=dict(type='BN'), style='pytorch')
 EFFICIENT = dict(type='mmdet.EfficientNet', arch='b0', out_indices=(1, 2, 3, 4, 6))
 ENCODER = dict(type='PanoramaEncoder', backbone=BACKBONE, decoder_channels=(16, 16, 8, 8, 8),

@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 import projects.OneOcc.oneocc  # noqa: F401  registers the parts
 from tests.models import two_view_rig as rig
 
-RESNET = dict(type='mmdet.ResNet', depth=18, base_channels=8, stem_channels=8,
+RESNET = dict(type='mmdet.ResNet', depth=18, base_channels=16, stem_channels=16,
               out_indices=(0, 1, 2, 3))
 EFFICIENTNET = dict(type='mmdet.EfficientNet', arch='b0', out_indices=(1, 2, 3, 4, 5))
 MOBILENET = dict(type='mmdet.MobileNetV2', widen_factor=0.25, out_indices=(0, 1, 2, 4, 6))
