@@ -132,11 +132,11 @@ def test_full_protocols_are_those_of_the_paper():
     assert {name: len(names) for name, names in splits.items()} == dict(
         within_train=128, within_val=32, cross_train=120, cross_val=40)
     assert {name[:5] for name in splits['cross_val']} == {f'map{m}' for m in range(12, 16)}
-    for protocol in (QUADSIM, QUADSIM_MINI):
+    for protocol, sizes in ((QUADSIM, [7, 3]), (QUADSIM_MINI, [14, 6])):
         lighting = {plan.name: plan.lighting for plan in protocol.plans()}
         maps = {plan.name: plan.map for plan in protocol.plans()}
         by_split = protocol.splits()
-        assert [len(by_split[split]) for split in ('train', 'val')] == [7, 3]
+        assert [len(by_split[split]) for split in ('train', 'val')] == sizes
         for names in by_split.values():
             assert {lighting[name] for name in names} == {'day', 'dusk', 'night'}
         assert not {maps[n] for n in by_split['train']} & {maps[n] for n in by_split['val']}
