@@ -1,12 +1,15 @@
 """What tools/train.py and tools/test.py share: from arguments to a runner, and errors in a sentence."""
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import traceback
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -108,6 +111,21 @@ def use_outputs(cfg: Config, config_path: str, predictions: str | None,
     if pictures is not None:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []),
                             {'type': 'OccVisualizationHook', 'out_dir': pictures}]
+
+
+def leave_process_group() -> None:
+    """Waits for the other ranks, leaves the group and ends the process; nothing without a group.
+
+    Threads of gloo that are still alive in the interpreter's teardown abort it now and then, and the launcher
+    then calls a finished run failed: so there is no teardown.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def explain_errors(program: str, action: Callable[[], None]) -> int:
