@@ -19,10 +19,14 @@ def free_port() -> int:
 
 
 def launch(script: str, data, *arguments) -> None:
-    done = subprocess.run(
-        [str(ROOT / 'tools' / script), *map(str, arguments)], cwd=ROOT, capture_output=True,
-        text=True, timeout=300, env={**os.environ, 'ONEOCC_DATA': str(data), 'OMP_NUM_THREADS': '1',
-                                     'PYTHON': sys.executable, 'PORT': str(free_port())})
+    for _ in range(4):
+        done = subprocess.run(
+            [str(ROOT / 'tools' / script), *map(str, arguments)], cwd=ROOT, capture_output=True,
+            text=True, timeout=300, env={**os.environ, 'ONEOCC_DATA': str(data), 'OMP_NUM_THREADS': '1',
+                                         'PYTHON': sys.executable, 'PORT': str(free_port())})
+        # gloo on the CPU aborts a rank now and then (signal 6, no exception of ours): that run says nothing
+        if done.returncode == 0 or 'exitcode: -6' not in done.stderr:
+            break
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -114,14 +114,13 @@ def use_outputs(cfg: Config, config_path: str, predictions: str | None,
 
 
 def leave_process_group() -> None:
-    """Waits for the other ranks, leaves the group and ends the process; nothing without a group.
+    """Waits for the other ranks and ends the process at once; does nothing without a group.
 
-    Threads of gloo that are still alive in the interpreter's teardown abort it now and then, and the launcher
-    then calls a finished run failed: so there is no teardown.
+    Taking gloo's threads down, in the interpreter's teardown or by destroying the group, aborts the process now
+    and then, and the launcher then calls a finished run failed: so nothing is taken down.
     """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
