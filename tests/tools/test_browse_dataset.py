@@ -1,10 +1,18 @@
 """browse_dataset draws frames as the pipeline delivers them and prints the class shares."""
+import logging
+
 import pytest
 
 from tests.micro import write_micro_config, write_micro_data
 from tests.scripts import load_script
 
 browse_dataset = load_script('tools/misc/browse_dataset.py')
+
+
+@pytest.fixture(autouse=True)
+def quiet_log(monkeypatch):
+    """mmengine's log may still write to the stream that an earlier test captured and closed."""
+    monkeypatch.setattr(logging, 'raiseExceptions', False)
 
 
 @pytest.fixture()
