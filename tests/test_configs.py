@@ -52,8 +52,9 @@ def test_model_and_data_agree_on_grid_and_classes(path):
     assert config.model.decode_head.num_classes == len(dataset.METAINFO['classes'])
     grid = (config.model.get('view_transformer') or config.model.voxel_encoder).grid
     loads = [t for t in config.train_dataloader.dataset.pipeline if t.type == 'LoadOccupancy']
-    for key in ('shape', 'voxel_size', 'origin'):
-        assert loads[0].grid[key] == grid[key], key
+    parts = config.model.decode_head.get('subvoxels', 1)
+    assert loads[0].grid.shape == tuple(parts * size for size in grid.shape)
+    assert loads[0].grid.voxel_size == grid.voxel_size / parts and loads[0].grid.origin == grid.origin
 
 
 @pytest.mark.parametrize('path', LIGHT, ids=name)

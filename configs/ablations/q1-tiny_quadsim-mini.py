@@ -4,5 +4,5 @@ _base_ = './q0-tiny_quadsim-mini.py'
 model = dict(view_transformer=dict(
     _delete_=True, type='BiGridViewTransformer', channels=16, views=('equi', ),
     grids=('cartesian', ), scales=(1, 4, 8, 16),
-    grid=dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2)),
+    grid=dict(shape=(32, 32, 4), voxel_size=0.8, origin=(-12.8, -12.8, -1.2)),
     gait=dict(type='GaitDisplacementCompensation', mode='shift')))

@@ -6,7 +6,7 @@ model = dict(
         _delete_=True,
         type='PanoramaEncoder',
         backbone=dict(
-            type='mmdet.ResNet', depth=18, base_channels=16, stem_channels=16,
-            out_indices=(0, 1, 2, 3)),
-        decoder_channels=(96, 64, 32, 16, 16))),
+            type='mmdet.ResNet', depth=18, base_channels=16, stem_channels=16, num_stages=3,
+            strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(0, 1, 2)),
+        decoder_channels=(64, 32, 16, 16))),
     view_transformer=dict(views=('equi', 'raw')))

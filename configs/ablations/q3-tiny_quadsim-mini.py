@@ -3,4 +3,4 @@ _base_ = './q2-tiny_quadsim-mini.py'
 
 model = dict(view_transformer=dict(
     grids=('cartesian', 'cylindrical'), injection='volume',
-    cylinder=dict(shape=(24, 64, 8), radius_range=(0.0, 18.24), z_range=(-1.2, 2.0))))
+    cylinder=dict(shape=(24, 64, 4), radius_range=(0.0, 18.24), z_range=(-1.2, 2.0))))

@@ -1,13 +1,13 @@
-# The tiny OneOcc on the lens's band: 64 of 128 rows, 90 degrees around -51..27.
+# The tiny OneOcc on the lens's band: 48 of 96 rows, 90 degrees around -51..27.
 _base_ = './oneocc-tiny_quadsim-mini.py'
 
 train_pipeline = [
     dict(type='LoadPanorama', views=('raw', )),
     dict(type='LoadOccupancy', grid={{_base_.label_grid}}),
     dict(
-        type='UnwrapPanorama', height=64, width=256,
+        type='UnwrapPanorama', height=48, width=192,
         elevation_min_deg=-57, elevation_max_deg=33),
-    dict(type='ResizeView', view='raw', height=192, width=256),
+    dict(type='ResizeView', view='raw', height=96, width=128),
     dict(type='RandomMirror', prob=0.5),
     dict(type='RandomAzimuthRoll', labels=True),
     dict(type='PhotometricJitter'),
@@ -17,9 +17,9 @@ test_pipeline = [
     dict(type='LoadPanorama', views=('raw', )),
     dict(type='LoadOccupancy', grid={{_base_.label_grid}}),
     dict(
-        type='UnwrapPanorama', height=64, width=256,
+        type='UnwrapPanorama', height=48, width=192,
         elevation_min_deg=-57, elevation_max_deg=33),
-    dict(type='ResizeView', view='raw', height=192, width=256),
+    dict(type='ResizeView', view='raw', height=96, width=128),
     dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

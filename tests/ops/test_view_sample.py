@@ -7,8 +7,15 @@ from torch.nn import functional as F
 
 from projects.OneOcc.oneocc.ops.view_sample import view_sample
 
-IMPLEMENTATIONS = ('reference', 'bag')
+IMPLEMENTATIONS = ('reference', 'bag', 'compiled')  # the last one on CPUs only
 SIZE = (16, 32)  # (H, W) of the full image
+
+
+@pytest.fixture(autouse=True)
+def compiled_loop_needs_a_cpu(request, device):
+    if device.type != 'cpu' and getattr(request.node, 'callspec', None):
+        if request.node.callspec.params.get('implementation') == 'compiled':
+            pytest.skip('the compiled loop is for CPUs')
 
 
 def rig(device, batch=2, channels=3, points=50, dtype=torch.float64, strides=(1, 4, 8)):
@@ -58,11 +65,11 @@ def test_matches_brute_force(device, implementation, wrap):
 
 
 @pytest.mark.parametrize('wrap', [False, True])
-def test_bag_equals_reference_forward_and_backward(device, wrap):
+def test_implementations_agree_forward_and_backward(device, wrap):
     features, pixels, valid, weights = rig(device)
     shifts = [torch.randn(2, 2, dtype=torch.float64, device=device) for _ in features]
     results = []
-    for implementation in IMPLEMENTATIONS:
+    for implementation in IMPLEMENTATIONS if device.type == 'cpu' else IMPLEMENTATIONS[:2]:
         leaves = [t.clone().requires_grad_() for t in (*features, pixels, weights, *shifts)]
         f, (p, w), d = leaves[:3], leaves[3:5], leaves[5:]
         out = view_sample(f, p, valid, w, image_size=SIZE, wrap=wrap, shifts=d,
@@ -70,8 +77,9 @@ def test_bag_equals_reference_forward_and_backward(device, wrap):
         (out * torch.linspace(0, 1, out.numel(), dtype=out.dtype,
                               device=device).view_as(out)).sum().backward()
         results.append([out.detach(), *(leaf.grad for leaf in leaves)])
-    for a, b in zip(*results):
-        torch.testing.assert_close(a, b)
+    for want, *others in zip(*results):
+        for got in others:
+            torch.testing.assert_close(got, want)
 
 
 @pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
@@ -157,7 +165,7 @@ def test_without_weights_scales_come_apart(device, implementation):
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
+@pytest.mark.parametrize('implementation', ['reference', 'bag', None])
 def test_half_precision_rounds_features_not_coordinates(device, implementation, dtype):
     features, pixels, valid, weights = rig(device, dtype=torch.float32, points=200)
     want = view_sample(features, pixels, valid, weights, image_size=SIZE)
@@ -165,6 +173,24 @@ def test_half_precision_rounds_features_not_coordinates(device, implementation, 
                       implementation=implementation)
     assert got.dtype == dtype
     torch.testing.assert_close(got.float(), want, atol=0.05, rtol=0.05)
+
+
+def test_compiled_loop_refuses_half_precision_and_is_taken_for_training(device):
+    features, pixels, valid, weights = rig(device, dtype=torch.float32)
+    half = [f.half() for f in features]
+    with pytest.raises(ValueError, match='float16'):
+        view_sample(half, pixels, valid, weights, image_size=SIZE, implementation='compiled')
+    features[0].requires_grad_()
+    names = set()
+
+    def visit(node):
+        names.add(type(node).__name__)
+        for child, _ in node.next_functions:
+            if child is not None:
+                visit(child)
+
+    visit(view_sample(features[:1], pixels, valid, weights[..., :1], image_size=SIZE).grad_fn)
+    assert any('Compiled' in name for name in names) == (device.type == 'cpu')
 
 
 def test_channels_last_maps_give_the_same(device):

@@ -1,4 +1,4 @@
-# QuadSim small enough for two CPU cores: annulus 320x240 unwrapped to 128x256, the same voxels.
+# QuadSim small enough for two CPU cores: annulus 320x240 unwrapped to 96x192, the same voxels.
 # Made by: python data_converters/create_data.py quadsim --mini
 dataset_type = 'QuadOccDataset'
 data_root = '{{$ONEOCC_DATA:data}}/quadsim-mini'
@@ -7,8 +7,8 @@ label_grid = dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2)
 train_pipeline = [
     dict(type='LoadPanorama', views=('raw',)),
     dict(type='LoadOccupancy', grid=label_grid),
-    dict(type='UnwrapPanorama', height=128, width=256),
-    dict(type='ResizeView', view='raw', height=192, width=256),
+    dict(type='UnwrapPanorama', height=96, width=192),
+    dict(type='ResizeView', view='raw', height=96, width=128),
     dict(type='RandomMirror', prob=0.5),
     dict(type='RandomAzimuthRoll', labels=True),
     dict(type='PhotometricJitter'),
@@ -17,8 +17,8 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadPanorama', views=('raw',)),
     dict(type='LoadOccupancy', grid=label_grid),
-    dict(type='UnwrapPanorama', height=128, width=256),
-    dict(type='ResizeView', view='raw', height=192, width=256),
+    dict(type='UnwrapPanorama', height=96, width=192),
+    dict(type='ResizeView', view='raw', height=96, width=128),
     dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
 ]
 

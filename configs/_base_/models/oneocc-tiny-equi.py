@@ -5,6 +5,6 @@ model = dict(
     backbone=dict(raw=None),
     view_transformer=dict(
         views=('equi', ),
-        grid=dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -2.0)),
+        grid=dict(shape=(32, 32, 4), voxel_size=0.8, origin=(-12.8, -12.8, -2.0)),
         cylinder=dict(z_range=(-2.0, 1.2))),
     decode_head=dict(num_classes=10))

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn as nn
 from torch import Tensor
+
+from ..ops import depthwise_conv3d
 
 
 def group_norm(channels: int, num_groups: int) -> nn.GroupNorm:
@@ -43,6 +46,13 @@ class DepthwiseSeparable3D(nn.Module):
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B, in, X, Y, Z) -> (B, out, X / stride, Y / stride, Z / stride)."""
-        out = self.activation(self.norm_depthwise(self.depthwise(volume)))
+        out = self.activation(self.norm_depthwise(self._convolve(volume)))
         out = self.norm_pointwise(self.pointwise(out))
         return self.activation(volume + out if self.residual else out)
+
+    def _convolve(self, volume: Tensor) -> Tensor:
+        """The depthwise convolution, on a CPU with the faster backward where there is one."""
+        layer = self.depthwise
+        fast = (torch.is_grad_enabled() and volume.device.type == 'cpu' and type(layer) is nn.Conv3d
+                and layer.stride == (1, 1, 1) and not torch.is_autocast_enabled('cpu'))
+        return depthwise_conv3d(volume, layer.weight) if fast else layer(volume)

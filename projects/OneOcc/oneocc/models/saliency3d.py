@@ -5,6 +5,8 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..ops import conv3d_by_heights
+
 
 class DualPathSaliency3D(nn.Module):
     """Y = X * A_c * A_s (Eq. 12), both gates from the same X.
@@ -32,6 +34,8 @@ class DualPathSaliency3D(nn.Module):
         pooled = self.mlp(volume.mean((2, 3, 4))) + self.mlp(volume.amax((2, 3, 4)))
         channel = pooled.sigmoid()[:, :, None, None, None]
         summary = torch.cat((volume.mean(1, keepdim=True), volume.amax(1, keepdim=True)), dim=1)
+        if summary.device.type == 'cpu':
+            return channel, conv3d_by_heights(summary, self.spatial.weight, self.spatial.bias).sigmoid()
         return channel, self.spatial(summary).sigmoid()
 
     def forward(self, volume: Tensor) -> Tensor:

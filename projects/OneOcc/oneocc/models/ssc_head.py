@@ -30,6 +30,18 @@ UNKNOWN = 255
 _TERMS = ('ce', 'sem_scal', 'geo_scal', 'frustum', 'relation')
 
 
+def divide_voxels(volume: Tensor, parts: int) -> Tensor:
+    """Channels into space: (B, C parts^3, X, Y, Z) -> (B, C, parts X, parts Y, parts Z).
+
+    Channel c parts^3 + (i parts + j) parts + k of a voxel is channel c of its part (i, j, k).
+    """
+    if parts == 1:
+        return volume
+    batch, _, x, y, z = volume.shape
+    volume = volume.view(batch, -1, parts, parts, parts, x, y, z).permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return volume.reshape(batch, -1, parts * x, parts * y, parts * z)
+
+
 @MODELS.register_module()
 class SSCHead(BaseModule):
     """Semantic scene completion head (section 3.7).
@@ -43,6 +55,8 @@ class SSCHead(BaseModule):
         strides: supervised strides of the label grid; the finest, 1, is what is predicted.
         head: 'linear' (1x1x1 convolution) or 'aspp' (the head of LMSCNet and MonoScene).
         head_channels: channels inside the 'aspp' head; by default those of its level.
+        subvoxels: every voxel of the neck is as long as so many voxels of the labels, and classifies each of
+            those apart; for lifting on a coarser grid than the labels'.
         supervise: 'visible' supervises labelled voxels inside the field of view (the paper), 'known' all
             labelled voxels (MonoScene).
         frustum: view, sectors, bands, edges of the panoramic frustums; None switches the term off.
@@ -58,14 +72,17 @@ class SSCHead(BaseModule):
                  frustum: Mapping | None = None, loss_weights: Mapping[str, float] | None = None,
                  stride_weights: Sequence[float] | None = None,
                  class_counts: Sequence[int] | None = None, head_channels: int | None = None,
-                 init_cfg: dict | None = None) -> None:
+                 subvoxels: int = 1, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if supervise not in ('visible', 'known'):
             raise ValueError(f"supervise must be 'visible' or 'known', but got {supervise!r}")
         unknown_terms = set(loss_weights or ()) - set(_TERMS)
         if unknown_terms:
             raise ValueError(f'loss_weights knows {_TERMS}, but got {sorted(unknown_terms)}')
+        if subvoxels < 1:
+            raise ValueError(f'subvoxels must be at least 1, but got {subvoxels}')
         self.num_classes = num_classes
+        self.subvoxels = subvoxels
         self.strides = tuple(int(stride) for stride in strides)
         if self.strides[:1] != (1,) or len(set(self.strides)) != len(self.strides):
             raise ValueError(f'strides must be distinct and begin with 1, but got {self.strides}')
@@ -86,10 +103,11 @@ class SSCHead(BaseModule):
         self._frustum_cache = CalibrationCache()
 
     def _classifier(self, head: str, width: int, inner: int) -> nn.Module:
+        outputs = (self.num_classes + 1) * self.subvoxels**3
         if head == 'linear':
-            return nn.Conv3d(width, self.num_classes + 1, 1)
+            return nn.Conv3d(width, outputs, 1)
         if head == 'aspp':
-            return ASPPHead3D(width, inner, self.num_classes + 1)
+            return ASPPHead3D(width, inner, outputs)
         raise ValueError(f"head must be 'linear' or 'aspp', but got {head!r}")
 
     def set_class_counts(self, counts: Sequence[int]) -> None:
@@ -104,7 +122,7 @@ class SSCHead(BaseModule):
     def _logits(self, feats: Mapping[int | str, Tensor], stride: int) -> Tensor:
         if stride not in feats:
             raise ValueError(f'the head needs the stride {stride}, but the neck gave {list(feats)}')
-        return self.classifiers[str(stride)](feats[stride])
+        return divide_voxels(self.classifiers[str(stride)](feats[stride]), self.subvoxels)
 
     def forward(self, feats: Mapping[int | str, Tensor]) -> dict[int, Tensor]:
         """{stride: (B, C_in, ...)} -> {stride: logits (B, C + 1, X / stride, ...)}."""

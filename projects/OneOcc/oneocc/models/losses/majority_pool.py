@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .precision import IGNORE_INDEX
@@ -31,8 +30,11 @@ def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX)
     cells = cells.permute(0, 1, 3, 5, 2, 4, 6).flatten(4).long()       # (L, X', Y', Z', factor^3)
     real = (cells != ignore_index) & (cells != 0)
     classes = int(cells[real].max()) + 1 if bool(real.any()) else 1
-    votes = F.one_hot(torch.where(real, cells, 0), classes)
-    votes = (votes * real[..., None]).sum(dim=-2)
+    # one bin a cell and class; what does not vote falls into one bin more
+    first = torch.arange(cells[..., 0].numel(), device=labels.device).view(*cells.shape[:-1], 1) * classes
+    bins = torch.where(real, first + cells, cells[..., 0].numel() * classes)
+    votes = torch.bincount(bins.flatten(), minlength=cells[..., 0].numel() * classes + 1)[:-1]
+    votes = votes.view(*cells.shape[:-1], classes)
     # argmax does not promise the first of equal maxima on every device, so rank breaks the tie
     rank = torch.arange(classes - 1, -1, -1, device=labels.device)
     winner = (votes * classes + rank).argmax(dim=-1)

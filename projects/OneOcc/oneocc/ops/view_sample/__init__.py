@@ -1,9 +1,10 @@
 """Lifting: bilinear samples of one view's multi-scale features at given pixels (Eq. 6, 7, 10, 11).
 
-Two implementations stand behind one signature. `reference.py` is the definition, four explicit
+Three implementations stand behind one signature. `reference.py` is the definition, four explicit
 corners on (B, C, H, W) maps. `bag.py` computes the same sum as one `embedding_bag` per scale over
 channels-last rows: on a channels-last map nothing is copied, and 32768 points of a 608 x 1216 x 64
-map take 1 ms on two CPU cores where `grid_sample` takes 34 ms. The usual deformable-attention
+map take 1 ms on two CPU cores where `grid_sample` takes 34 ms. `compiled.py` is a loop over points
+for training on CPUs, where the bag's backward takes most of a step of a narrow model. The usual deformable-attention
 kernel computes the same function too (one head, one point a level), but pads with zeros at the
 border, so it needs a padded copy of every ring map, and it would tie this room to an extension.
 """
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor
 
 from .bag import sample_map_bag
+from .compiled import fits_compiled, sample_map_compiled
 from .reference import sample_map_reference
 
-__all__ = ['view_sample', 'sample_map_bag', 'sample_map_reference']
+__all__ = ['view_sample', 'sample_map_bag', 'sample_map_compiled', 'sample_map_reference']
 
-_IMPLEMENTATIONS = {'bag': sample_map_bag, 'reference': sample_map_reference}
+_IMPLEMENTATIONS = {'bag': sample_map_bag, 'compiled': sample_map_compiled,
+                    'reference': sample_map_reference}
 
 
 def view_sample(
@@ -31,7 +34,7 @@ def view_sample(
         image_size: tuple[int, int],
         wrap: bool = False,
         shifts: Sequence[Tensor] | None = None,  # S x (B, 2)
-        implementation: str = 'bag') -> Tensor:
+        implementation: str | None = None) -> Tensor:
     """Sample every scale of one view at the same image pixels and sum the scales.
 
     A pixel (u, v) of the full image reads map s at the continuous cell coordinates
@@ -48,7 +51,9 @@ def view_sample(
         image_size: (H, W) of the full image in pixels.
         wrap: the image is a full turn of azimuth, columns are periodic.
         shifts: displacement of each sample in pixels OF THAT SCALE (Eq. 10), x first.
-        implementation: 'bag' or 'reference'; equal up to rounding, forward and backward.
+        implementation: 'bag', 'compiled' or 'reference', equal up to rounding, forward and
+            backward; None takes the compiled loop where it fits and gradients are wanted, else
+            the bag, which uses all cores.
 
     Returns:
         (B, C, N), or (B, S, C, N) without weights; its memory is point-major (channels last).
@@ -57,10 +62,9 @@ def view_sample(
         ValueError: on shapes that do not belong together, naming expected and actual.
     """
     _check(features, pixels, valid, weights, shifts)
-    if implementation not in _IMPLEMENTATIONS:
-        raise ValueError(f'implementation must be one of {sorted(_IMPLEMENTATIONS)}, '
+    if implementation not in (None, *_IMPLEMENTATIONS):
+        raise ValueError(f'implementation must be None or one of {sorted(_IMPLEMENTATIONS)}, '
                          f'got {implementation!r}')
-    sample_map = _IMPLEMENTATIONS[implementation]
     height, width = image_size
     # Half precision cannot hold a pixel coordinate: 8 bits of bfloat16 end at 256.
     pixels = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
@@ -76,6 +80,7 @@ def view_sample(
             mask = coords.new_ones(coords.shape[:2]) if valid is None else valid.to(coords.dtype)
             if weights is not None:
                 mask = mask * weights[..., s].to(coords.dtype)
+            sample_map = _IMPLEMENTATIONS[implementation or _fastest(feature, coords)]
             sampled.append(sample_map(feature, coords, mask, wrap))  # (B, N, C)
         if weights is None:
             return torch.stack(sampled, dim=1).transpose(2, 3)  # (B, S, C, N)
@@ -83,6 +88,11 @@ def view_sample(
         for more in sampled[1:]:
             total = total + more
         return total.transpose(1, 2)  # (B, C, N)
+
+
+def _fastest(feature: Tensor, coords: Tensor) -> str:
+    trains = torch.is_grad_enabled() and feature.requires_grad and not torch.compiler.is_compiling()
+    return 'compiled' if trains and fits_compiled(feature, coords) else 'bag'
 
 
 def _check(features, pixels, valid, weights, shifts) -> None:
