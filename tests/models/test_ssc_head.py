@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from projects.OneOcc.oneocc.models.losses import majority_pool, relation, relation_matrix
+from projects.OneOcc.oneocc.models.ssc_head import divide_voxels
 from tests.models import two_view_rig as rig
 from tests.models.skeleton import build
 
@@ -149,3 +150,27 @@ def test_refusals():
         del small.gt_occ
         small.gt_occ = torch.zeros(8, 8, 8, dtype=torch.uint8)
         head(supervise='known').loss(feats(1), [small])
+
+
+def test_divide_voxels_puts_each_channel_into_its_part(device):
+    volume = torch.arange(2 * 16 * 3 * 2 * 1, device=device).view(2, 16, 3, 2, 1)
+    parted = divide_voxels(volume, 2)
+    assert parted.shape == (2, 2, 6, 4, 2)
+    for i, j, k in ((0, 0, 0), (1, 0, 1), (0, 1, 1), (1, 1, 0)):
+        channel = (i * 2 + j) * 2 + k
+        assert torch.equal(parted[:, :, i::2, j::2, k::2], volume[:, [channel, 8 + channel]])
+    assert divide_voxels(volume, 1) is volume
+
+
+def test_subvoxels_classify_a_finer_grid(device):
+    module = head(subvoxels=2, strides=(1, 2), in_channels=(8, 16)).to(device)
+    coarse = {s: torch.randn(2, w, *(n // s // 2 for n in SHAPE), device=device, requires_grad=True)
+              for s, w in ((1, 8), (2, 16))}
+    assert {s: tuple(v.shape) for s, v in module(coarse).items()} == {
+        s: (2, 4, *(n // s for n in SHAPE)) for s in (1, 2)}
+    half = torch.ones(2, *(n // 2 for n in SHAPE), dtype=torch.bool, device=device)
+    sum(module.loss(coarse, [rig.sample(device=device)] * 2, half).values()).backward()
+    assert all(level.grad.abs().sum() > 0 for level in coarse.values())
+    assert module.predict(coarse, [])[0].shape == SHAPE
+    with pytest.raises(ValueError, match='subvoxels'):
+        head(subvoxels=0)
