@@ -5,7 +5,7 @@ _base_ = './oneocc-tiny-band_quadsim-mini.py'
 model = dict(view_transformer=dict(position=True))
 train_dataloader = dict(batch_size=4)
 param_scheduler = [
-    dict(type='OneCycleLR', eta_max=2e-3, total_steps=10, by_epoch=True, pct_start=0.2,
+    dict(type='OneCycleLR', eta_max=8e-3, total_steps=10, by_epoch=True, pct_start=0.2,
          convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=10, val_interval=10)

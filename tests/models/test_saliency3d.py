@@ -40,3 +40,16 @@ def test_spatial_gate_looks_three_voxels_far(device):
 def test_refuses_an_even_kernel():
     with pytest.raises(ValueError, match='odd'):
         DualPathSaliency3D(4, kernel_size=6)
+
+
+def test_gates_start_open(device):
+    volume = torch.randn(2, 8, 6, 6, 4, device=device)
+    channel, spatial = DualPathSaliency3D(8).to(device).gates(volume)
+    assert channel.mean() > 0.8 and spatial.mean() > 0.8
+
+
+def test_spatial_gate_by_heights_is_its_convolution(device):
+    volume = torch.randn(2, 8, 9, 7, 5, device=device)
+    module = DualPathSaliency3D(8).to(device)
+    summary = torch.cat((volume.mean(1, keepdim=True), volume.amax(1, keepdim=True)), dim=1)
+    torch.testing.assert_close(module.gates(volume)[1], module.spatial(summary).sigmoid())

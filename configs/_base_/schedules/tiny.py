@@ -1,10 +1,10 @@
 # For the tiny models on a laptop's CPU: a minute or two.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-2, fused=True),
+    optimizer=dict(type='AdamW', lr=8e-3, weight_decay=1e-2, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2))
 param_scheduler = [
-    dict(type='OneCycleLR', eta_max=2e-3, total_steps=8, by_epoch=True, pct_start=0.2,
+    dict(type='OneCycleLR', eta_max=8e-3, total_steps=8, by_epoch=True, pct_start=0.2,
          convert_to_iter_based=True),
 ]
 train_cfg = dict(type='ResumableEpochLoop', max_epochs=8, val_interval=8)

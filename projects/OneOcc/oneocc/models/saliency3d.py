@@ -28,6 +28,9 @@ class DualPathSaliency3D(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(),
                                  nn.Linear(hidden, channels))
         self.spatial = nn.Conv3d(2, 1, kernel_size, padding=kernel_size // 2)
+        # Open gates at the start (0.88 each): half-closed ones, sigmoid(0)^2, would hand on a quarter of the signal.
+        nn.init.ones_(self.mlp[-1].bias)  # counted twice, for GAP and for GMP
+        nn.init.constant_(self.spatial.bias, 2.0)
 
     def gates(self, volume: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, X, Y, Z) -> channel gate (B, C, 1, 1, 1), spatial gate (B, 1, X, Y, Z)."""
