@@ -115,22 +115,23 @@ def write_picture(path: str | Path, image: np.ndarray) -> Path:
 
 
 def _image_strips(
-    name: str, image: np.ndarray, painted: np.ndarray, source: str
+    name: str, image: np.ndarray, painted: np.ndarray | None = None, source: str = ''
 ) -> list[np.ndarray]:
-    """A narrow band takes the whole width twice; a frame stands beside its labelled twin."""
-    captions = (f'{name} image', f'{name} image with {source}')
+    """A narrow band takes the whole width; a frame stands beside its labelled twin, if it has one."""
+    pictures = {f'{name} image': image}
+    if painted is not None:
+        pictures[f'{name} image with {source}'] = painted
     height, width = image.shape[:2]
     if width >= 3 * height:
         full = WIDTH - 2 * GAP
-        pictures = [cv2.resize(p, (full, round(full * height / width)),
-                               interpolation=_resampling(width, full)) for p in (image, painted)]
-        return [_row([_captioned(p, c)]) for p, c in zip(pictures, captions)]
+        return [_row([_captioned(cv2.resize(p, (full, round(full * height / width)),
+                                            interpolation=_resampling(width, full)), c)])
+                for c, p in pictures.items()]
     half = (WIDTH - 3 * GAP) // 2
     tall = min(round(half * height / width), 560)
     wide = round(tall * width / height)
-    pictures = [cv2.resize(p, (wide, tall), interpolation=_resampling(width, wide))
-                for p in (image, painted)]
-    return [_row([_captioned(_fit(p, half, tall), c) for p, c in zip(pictures, captions)])]
+    return [_row([_captioned(_fit(cv2.resize(p, (wide, tall), interpolation=_resampling(width, wide)), half, tall), c)
+                  for c, p in pictures.items()])]
 
 
 def _resampling(source: int, target: int) -> int:
