@@ -6,11 +6,17 @@
 
 Runs of one config are one row, mean and sample standard deviation over them (its seeds).
 `--update FILE --table NAME` replaces what stands between the lines `<!-- table:NAME -->` and
-`<!-- /table -->` of FILE, so that no number is typed by hand.
+`<!-- /table -->` of FILE, so that no number is typed by hand. `--plan FILE` does so for all tables of a page:
+
+    python tools/analysis_tools/table.py --plan docs/runs/tables.json
+
+A plan is {"page": FILE, "tables": [{"name", "layout", "runs": [PATTERN], "rows": {CONFIG: LABEL}}]}, its paths
+relative to the current folder; --update writes into a copy of the page instead.
 """
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -29,7 +35,8 @@ from projects.OneOcc.oneocc.evaluation.run_tables import (
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--runs', nargs='+', required=True,
+    parser.add_argument('--plan', type=Path, help='JSON file that says all tables of a page')
+    parser.add_argument('--runs', nargs='+',
                         help='glob patterns of metrics.json files or of folders that hold them')
     parser.add_argument('--layout', choices=('classes', 'ablation', 'lighting'), default='classes',
                         help='classes: Tables 2 and 3; ablation: Table 4; lighting: Table 5')
@@ -39,7 +46,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--update', type=Path, help='markdown file that holds the marked block')
     parser.add_argument('--table', metavar='NAME', help='name of the block in the --update file')
     args = parser.parse_args(argv)
-    if (args.update is None) != (args.table is None):
+    if (args.runs is None) == (args.plan is None):
+        parser.error('give either --runs or --plan')
+    if args.plan is None and (args.update is None) != (args.table is None):
         parser.error('--update and --table belong together')
     for row in args.rows or []:
         if '=' not in row:
@@ -58,8 +67,26 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_page(plan: Path, page: Path | None) -> int:
+    """Replace every table of a plan's page, or of the copy `page`; 0, or 1 after telling what is wrong."""
+    try:
+        wanted = json.loads(plan.read_text())
+        page = page or Path(wanted['page'])
+        text = page.read_text()
+        for table in wanted['tables']:
+            runs = group_runs(find_runs(table['runs']))
+            text = replace_block(text, table['name'], markdown_table(runs, table['layout'], table['rows']))
+        write_text(page, text)
+    except (TableError, OSError, ValueError, KeyError) as error:
+        print(f'table.py: {plan}: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
+    if args.plan is not None:
+        return write_page(args.plan, args.update)
     rows = dict(row.split('=', 1) for row in args.rows) if args.rows else None
     try:
         table = markdown_table(group_runs(find_runs(args.runs)), args.layout, rows)

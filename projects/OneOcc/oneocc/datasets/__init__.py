@@ -13,10 +13,12 @@ from .transforms import (
     RandomMirror,
     ResizeView,
     UnwrapPanorama,
+    UseBodyPose,
 )
 
 __all__ = [
     'CorruptSampleError', 'Human360OccDataset', 'LoadLiDARPoints', 'LoadOccupancy', 'LoadPanorama',
     'PALOccDataset', 'PackOccInputs', 'PhotometricJitter', 'QuadOccDataset', 'RandomAzimuthRoll',
     'RandomMirror', 'ResizeView', 'TooManyCorruptSamplesError', 'UnwrapPanorama',
+    'UseBodyPose',
 ]

@@ -54,5 +54,6 @@ class DepthwiseSeparable3D(nn.Module):
         """The depthwise convolution, on a CPU with the faster backward where there is one."""
         layer = self.depthwise
         fast = (torch.is_grad_enabled() and volume.device.type == 'cpu' and type(layer) is nn.Conv3d
-                and layer.stride == (1, 1, 1) and not torch.is_autocast_enabled('cpu'))
+                and layer.stride == (1, 1, 1) and not torch.is_autocast_enabled('cpu')
+                and not torch.compiler.is_compiling())
         return depthwise_conv3d(volume, layer.weight) if fast else layer(volume)

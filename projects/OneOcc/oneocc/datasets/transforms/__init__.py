@@ -1,5 +1,6 @@
 """From an info record to packed model inputs, in the order a pipeline uses them."""
 from .azimuth import RandomAzimuthRoll, RandomMirror
+from .body_pose import UseBodyPose
 from .loading import LoadLiDARPoints, LoadOccupancy, LoadPanorama
 from .packing import PackOccInputs
 from .photometric import PhotometricJitter
@@ -8,5 +9,5 @@ from .unwrap import UnwrapPanorama
 
 __all__ = [
     'LoadLiDARPoints', 'LoadOccupancy', 'LoadPanorama', 'PackOccInputs', 'PhotometricJitter',
-    'RandomAzimuthRoll', 'RandomMirror', 'ResizeView', 'UnwrapPanorama',
+    'RandomAzimuthRoll', 'RandomMirror', 'ResizeView', 'UnwrapPanorama', 'UseBodyPose',
 ]

@@ -1,0 +1,35 @@
+"""The tables of measured numbers are what the committed runs say."""
+import json
+from pathlib import Path
+
+from tests.scripts import load_script
+
+ROOT = Path(__file__).resolve().parents[1]
+PLAN = ROOT / 'docs/runs/tables.json'
+
+
+def test_page_holds_what_table_py_writes(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    page = ROOT / json.loads(PLAN.read_text())['page']
+    copy = tmp_path / 'page.md'
+    copy.write_text(page.read_text())
+    assert load_script('tools/analysis_tools/table.py').main(['--plan', str(PLAN), '--update', str(copy)]) == 0
+    assert copy.read_text() == page.read_text()
+
+
+def test_every_row_has_three_seeds_of_one_commit():
+    for table in json.loads(PLAN.read_text())['tables']:
+        for config in table['rows']:
+            runs = [json.loads(path.read_text()) for path in ROOT.glob(f'docs/runs/*/{config}/seed*/metrics.json')]
+            assert len(runs) >= 3, config
+            assert len({run['commit'] for run in runs}) == 1, config
+            assert (ROOT / runs[0]['config']).is_file() and Path(runs[0]['config']).stem == config
+
+
+def test_plan_that_asks_for_missing_runs_is_refused(tmp_path, capsys):
+    plan = tmp_path / 'plan.json'
+    plan.write_text(json.dumps(dict(page=str(tmp_path / 'page.md'), tables=[
+        dict(name='a', layout='classes', runs=[str(tmp_path / 'nowhere')], rows={})])))
+    (tmp_path / 'page.md').write_text('<!-- table:a -->\n<!-- /table -->\n')
+    assert load_script('tools/analysis_tools/table.py').main(['--plan', str(plan)]) == 1
+    assert 'nowhere' in capsys.readouterr().err
