@@ -12,7 +12,8 @@ def pose(roll, pitch, yaw, place):
     """(4, 4) world_from_frame, angles in degrees."""
     (cr, sr), (cp, sp), (cy, sy) = ((np.cos(a), np.sin(a)) for a in np.deg2rad((roll, pitch, yaw)))
     matrix = np.eye(4)
-    matrix[:3, :3] = (np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]]) @ np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
+    matrix[:3, :3] = (np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+                      @ np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
                       @ np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]]))
     matrix[:3, 3] = place
     return matrix
@@ -31,7 +32,7 @@ def frame():
 
 def test_points_of_the_ego_frame_land_where_the_body_sees_them(frame):
     mount = frame['cameras']['raw']['cam_from_ego']
-    points = np.c_[np.random.randn(20, 3) * 5, np.ones(20)].T
+    points = np.c_[np.random.default_rng(0).normal(0, 5, (20, 3)), np.ones(20)].T
     seen = mount @ np.linalg.inv(frame['world_from_body']) @ frame['world_from_ego'] @ points
     found = UseBodyPose()(frame)['cameras']['raw']['cam_from_ego'] @ points
     np.testing.assert_allclose(found, seen, atol=1e-12)
