@@ -24,14 +24,14 @@ def expectations(name):
     mini = 'mini' in name
     if name.startswith('quad'):
         folder = 'quadocc' if name == 'quadocc' else 'quadsim-mini' if mini else 'quadsim'
-        sizes = {'raw': (192, 256), 'equi': (128, 256)} if mini else {
+        sizes = {'raw': (96, 128), 'equi': (96, 192)} if mini else {
             'raw': (576, 768), 'equi': (608, 1216)}
         return 'quad', folder, 'train val', (320, 240) if mini else (1280, 960), QUAD_GRID, sizes
     folder = 'human360occ' if '360' in name else 'humansim-mini' if mini else 'humansim'
     split = 'within' if 'within' in name else 'cross'
-    size = (128, 256) if mini else (608, 1216)
+    stored, size = ((128, 256), (96, 192)) if mini else ((608, 1216), (608, 1216))
     grid = FINE_GRID if name.endswith('128') else HUMAN_GRID
-    return 'human', folder, f'{split}_train {split}_val', size[::-1], grid, {'equi': size}
+    return 'human', folder, f'{split}_train {split}_val', stored[::-1], grid, {'equi': size}
 
 
 @pytest.fixture(scope='module')

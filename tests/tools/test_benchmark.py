@@ -29,7 +29,7 @@ def test_records_hold_what_the_format_promises(tmp_path, capsys):
         assert set(record['stages_ms']) == {'encoders', 'lifting', 'neck', 'head'}
         assert record['params'] > 1e5 and record['macs'] > 1e7
         assert record['dtype'] == 'float32'
-    assert records[0]['input_size'] == {'raw': [192, 256], 'equi': [128, 256]}
+    assert records[0]['input_size'] == {'raw': [96, 128], 'equi': [96, 192]}
     printed = capsys.readouterr().out
     assert printed.count('\n| ') == 2 and 'q0-tiny_quadsim-mini' in printed
 
@@ -41,7 +41,7 @@ def test_multiply_adds_are_those_of_the_layers():
     conv = candidate.model.backbone.encoders['equi'].backbone.conv1  # 7x7, stride 2, 3 -> 16
     with benchmark.FlopCounterMode(display=False) as counter, torch.no_grad():
         conv(image)
-    assert counter.get_total_flops() // 2 == 7 * 7 * 3 * 16 * (128 // 2) * (256 // 2)
+    assert counter.get_total_flops() // 2 == 7 * 7 * 3 * 16 * (48 // 2) * (192 // 2)  # the lens's band
 
 
 def test_fusing_batch_norms_changes_no_result():
