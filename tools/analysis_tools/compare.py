@@ -36,6 +36,7 @@ def compare(args: argparse.Namespace) -> None:
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from projects.OneOcc.oneocc.engine.launch import UsageError
     from projects.OneOcc.oneocc.evaluation.predictions import prediction_path
     from projects.OneOcc.oneocc.visualization import methods_sheet, write_picture
     from projects.OneOcc.oneocc.visualization.occ_hook import image_of
@@ -46,7 +47,7 @@ def compare(args: argparse.Namespace) -> None:
     spread = np.linspace(0, len(ids) - 1, min(args.num, len(ids))).round().astype(int)
     unknown = set(args.samples or ()) - set(ids)
     if unknown:
-        raise ValueError(f'{args.config}: no test frames {sorted(unknown)}, there are {ids[0]} ... {ids[-1]}')
+        raise UsageError(f'{args.config}: no test frames {sorted(unknown)}, there are {ids[0]} ... {ids[-1]}')
     folders = dict(item.split('=', 1) for item in args.predictions)
     for sample_id in args.samples or [ids[index] for index in spread]:
         packed = dataset[ids.index(sample_id)]

@@ -38,11 +38,12 @@ def displacements(config, dataset, checkpoint: str, frames: range) -> dict[tuple
     from mmengine.dataset import pseudo_collate
 
     from projects.OneOcc.oneocc.engine import read_checkpoint
+    from projects.OneOcc.oneocc.engine.launch import UsageError
     model = MODELS.build(config.model).eval()
     model.load_state_dict(read_checkpoint(Path(checkpoint))['state_dict'])
     gait = getattr(model.view_transformer, 'gait', None)
     if gait is None or gait.mode != 'shift':
-        raise ValueError(f"{config.filename}: expected a model with gait compensation of mode 'shift'")
+        raise UsageError(f"{config.filename}: expected a model with gait compensation of mode 'shift'")
     said = []
     gait.register_forward_hook(lambda module, args, output: said.append(output.shifts))
     with torch.no_grad():

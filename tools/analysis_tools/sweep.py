@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--jobs', type=int, default=1, help='runs at a time; the cores are shared among them')
     parser.add_argument('--epochs', type=int, help='length of every training instead of what the configs say; they '
                         'must have a schedule of one part, like _base_/schedules/tiny.py')
-    parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to every train.py')
+    parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to every train.py and test.py')
     return parser.parse_args(argv)
 
 
