@@ -37,10 +37,12 @@ def displacements(config, dataset, checkpoint: str, frames: range) -> dict[tuple
     from mmdet3d.registry import MODELS
     from mmengine.dataset import pseudo_collate
 
-    from projects.OneOcc.oneocc.engine import read_checkpoint
+    from projects.OneOcc.oneocc.engine.checkpoint import check_state_dict, read_checkpoint
     from projects.OneOcc.oneocc.engine.launch import UsageError
     model = MODELS.build(config.model).eval()
-    model.load_state_dict(read_checkpoint(Path(checkpoint))['state_dict'])
+    weights = read_checkpoint(Path(checkpoint))['state_dict']
+    check_state_dict(model, weights, checkpoint)
+    model.load_state_dict(weights)
     gait = getattr(model.view_transformer, 'gait', None)
     if gait is None or gait.mode != 'shift':
         raise UsageError(f"{config.filename}: expected a model with gait compensation of mode 'shift'")
