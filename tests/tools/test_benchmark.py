@@ -65,3 +65,33 @@ def test_banded_pipelines_give_banded_cameras():
     assert views['raw'] == (960, 1280)
     assert (views['equi'].height, views['equi'].width) == (64, 256)
     assert views['equi'].elevation_max == pytest.approx(33 * 3.14159265 / 180)
+
+
+def test_precisions_and_modes_are_rows(tmp_path):
+    out = tmp_path / 'efficiency.json'
+    benchmark.main([str(Q0), '--repeats', '1', '--warmup', '0', '--precision', 'float32', 'bfloat16',
+                    '--json', str(out)])
+    records = json.loads(out.read_text())
+    assert [r['dtype'] for r in records] == ['float32', 'bfloat16']
+    assert '| config | precision | M params |' in benchmark.table(records)
+    records[1]['mode'] = 'compiled'
+    assert '| config | precision | mode | M params |' in benchmark.table(records)
+
+
+@pytest.mark.parametrize('flag, value', [('--mode', 'graph'), ('--precision', 'tfloat32')])
+def test_what_only_a_gpu_has_is_refused_elsewhere(flag, value, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.parse_args([str(Q0), flag, value])
+    assert f'{value} needs --device cuda, got cpu' in capsys.readouterr().err
+
+
+@pytest.mark.cuda
+def test_graphs_on_a_gpu(device, tmp_path):
+    if device.type != 'cuda':
+        pytest.skip('CUDA graphs need a CUDA device: run with --device cuda')
+    records = benchmark.main([str(Q0), str(TINY), '--device', 'cuda', '--repeats', '2', '--warmup', '1',
+                              '--precision', 'tfloat32', 'float16', '--mode', 'eager', 'graph'])
+    assert len(records) == 8
+    for record in records:
+        assert set(record['stages_ms']) == {'encoders', 'lifting', 'neck', 'head'}
+        assert 0 < record['peak_memory_mb'] < 2000

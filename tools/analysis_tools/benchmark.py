@@ -2,22 +2,27 @@
 
     python tools/analysis_tools/benchmark.py configs/oneocc/oneocc_quadocc.py \
         configs/ablations/q0_quadsim.py --repeats 10 --json efficiency.json
+    python tools/analysis_tools/benchmark.py configs/oneocc/oneocc_quadocc.py --device cuda \
+        --precision float32 tfloat32 float16 --mode eager graph --repeats 50
 
 No dataset is needed: images are random, of the size that the config's own pipeline makes, and the
 annulus has the lens of the synthetic quadruped. The models take turns, so that a busy minute of the
 machine falls on all of them. Stages: encoders (images or points to features), lifting, neck, and
-head (logits and argmax, which is what the whole takes beyond the other three).
+head (logits and argmax, which is what the whole takes beyond the other three). Modes: eager; graph,
+the forward pass as CUDA graphs (`GraphedPredictor`); compiled, every stage by torch.compile;
+compiled-graph, both.
 """
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import statistics
 import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -30,6 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 STAGES = {'backbone': 'encoders', 'voxel_encoder': 'encoders', 'view_transformer': 'lifting',
           'neck': 'neck'}
+PRECISIONS = ('float32', 'tfloat32', 'float16', 'bfloat16')
+MODES = ('eager', 'graph', 'compiled', 'compiled-graph')
 RECORDED = {'equi': (608, 1216), 'raw': (960, 1280)}  # (H, W) of full-size recordings
 
 
@@ -38,12 +45,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', nargs='+', metavar='CONFIG', type=Path)
     parser.add_argument('--device', default='cpu')
+    parser.add_argument('--precision', nargs='+', choices=PRECISIONS, default=['float32'],
+                        help='one row each; the half ones by autocast, tfloat32 on CUDA')
     parser.add_argument('--amp', action='store_true',
-                        help='autocast: float16 on CUDA, bfloat16 elsewhere')
-    parser.add_argument('--tf32', action='store_true', help='allow TF32 in float32 (CUDA)')
+                        help='short for --precision float16 on CUDA, bfloat16 elsewhere')
+    parser.add_argument('--mode', nargs='+', choices=MODES, default=['eager'], help='one row each')
     parser.add_argument('--fuse', action='store_true',
                         help='fold batch norms into the convolutions before them')
-    parser.add_argument('--compile', action='store_true', help='torch.compile the model')
     parser.add_argument('--repeats', type=int, default=10, help='timed forwards of each model')
     parser.add_argument('--warmup', type=int, default=2, help='forwards that are not counted')
     parser.add_argument('--threads', type=int, help='CPU threads')
@@ -59,14 +67,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if (args.update is None) != (args.table is None):
         parser.error('--update and --table belong together')
+    if args.amp:
+        args.precision = ['float16' if args.device.startswith('cuda') else 'bfloat16']
+    if not args.device.startswith('cuda'):
+        for asked in {'tfloat32', 'graph', 'compiled-graph'} & {*args.precision, *args.mode}:
+            parser.error(f'{asked} needs --device cuda, got {args.device}')
     return args
 
 
 class PeakMemory:
-    """Peak memory of a block in MB: allocated on CUDA, growth of the resident set on Linux."""
+    """Peak memory of a block in MB: allocated on CUDA, growth of the resident set on Linux.
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    Args:
+        others: bytes on a CUDA device that belong to other models.
+    """
+
+    def __init__(self, device: torch.device, others: int = 0) -> None:
+        self.device, self.others = device, others
         self.megabytes: float | None = None
 
     def __enter__(self) -> PeakMemory:
@@ -84,7 +101,7 @@ class PeakMemory:
 
     def __exit__(self, *_) -> None:
         if self.device.type == 'cuda':
-            self.megabytes = torch.cuda.max_memory_allocated(self.device) / 2**20
+            self.megabytes = (torch.cuda.max_memory_allocated(self.device) - self.others) / 2**20
         else:
             self._done.set()
             self._thread.join()
@@ -120,30 +137,33 @@ def views_of(pipeline: list, recorded: dict) -> dict:
 
 
 class Candidate:
-    """One model with its fake batch, and what has been measured of it."""
+    """One model in one precision and mode with its fake batch, and what has been measured of it."""
 
-    def __init__(self, path: Path, args: argparse.Namespace, recorded: dict) -> None:
+    def __init__(self, path: Path, args: argparse.Namespace, recorded: dict,
+                 precision: str = 'float32', mode: str = 'eager') -> None:
         from mmdet3d.registry import MODELS
         from mmengine.config import Config
         from mmengine.registry import init_default_scope
         config = Config.fromfile(path)
         init_default_scope(config.get('default_scope', 'mmdet3d'))
         self.name, self.device = str(path), torch.device(args.device)
+        self.precision, self.mode = precision, mode
+        self.dtype = {'float16': torch.float16, 'bfloat16': torch.bfloat16}.get(precision)
         self.time = time.perf_counter if args.clock == 'wall' else time.process_time
+        before = self._allocated()
         self.model: nn.Module = MODELS.build(config.model).eval().to(self.device)
         self.params = sum(p.numel() for p in self.model.parameters())
         if args.fuse:
             from mmcv.cnn.utils import fuse_conv_bn
             self.model = fuse_conv_bn(self.model)
-        self.dtype = torch.float32
-        if args.amp:
-            self.dtype = torch.float16 if self.device.type == 'cuda' else torch.bfloat16
         self.inputs, self.samples = self._batch(config, recorded)
+        self.own_bytes = self._allocated() - before
         self.sizes = {view: list(image.shape[-2:])
                       for view, image in self.inputs.get('imgs', {}).items()}
         self.seconds, self.stages = [], defaultdict(list)
-        self._watch_stages()
-        self.forward = torch.compile(self.model) if args.compile else self.model
+
+    def _allocated(self) -> int:
+        return torch.cuda.memory_allocated(self.device) if self.device.type == 'cuda' else 0
 
     def _batch(self, config, recorded: dict) -> tuple[dict, list]:
         from data_converters.synthetic.rigs import head_mount, pal_camera, pal_mount
@@ -160,60 +180,103 @@ class Candidate:
         return (dict(imgs=images, points=[points]),
                 [OccDataSample(metainfo=dict(sample_id='random', cameras=cameras))])
 
+    def prepare(self) -> None:
+        """Multiply-adds of convolutions and matrix products, peak memory; then compile, capture, or watch stages."""
+        with FlopCounterMode(display=False) as counter:
+            self._predict()
+        self.macs = counter.get_total_flops() // 2
+        if self.mode.startswith('compiled'):
+            for child in STAGES:
+                if getattr(self.model, child, None) is not None:
+                    getattr(self.model, child).compile()
+            self._predict()
+        with PeakMemory(self.device, self._allocated() - self.own_bytes) as peak:
+            self._predict()
+        self.peak = peak.megabytes
+        self.graphs = None
+        if self.mode.endswith('graph'):
+            from projects.OneOcc.oneocc.engine import GraphedPredictor
+            with self._switches():
+                self.graphs = GraphedPredictor(self.model, self.inputs['imgs'], self.samples, self.dtype).graphs
+        elif self.mode == 'eager':  # hooks would be compiled with the model
+            self._watch_stages()
+
     def _watch_stages(self) -> None:
         for child, stage in STAGES.items():
             module = getattr(self.model, child, None)
             if module is None:
                 continue
 
-            def before(*_, stage=stage) -> None:
-                self.stages[stage].append(-self._clock())
+            def before(*_) -> None:
+                self._started = self._now()
 
             def after(*_, stage=stage) -> None:
-                self.stages[stage][-1] += self._clock()
+                self.stages[stage].append((self._started, self._now()))
 
             module.register_forward_pre_hook(before)
             module.register_forward_hook(after)
 
-    def _clock(self) -> float:
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
-        return self.time()
+    def _now(self) -> float | torch.cuda.Event:
+        """A moment of this clock; on CUDA one in the stream of kernels, which nothing waits for."""
+        if self.device.type != 'cuda':
+            return self.time()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def _seconds(self, moments: tuple) -> float:
+        if self.device.type != 'cuda':
+            return moments[1] - moments[0]
+        torch.cuda.synchronize(self.device)
+        return moments[0].elapsed_time(moments[1]) / 1e3
+
+    @contextmanager
+    def _switches(self) -> Iterator[None]:
+        """TF32 as this candidate wants it, since the switch is one for all."""
+        torch.backends.cuda.matmul.allow_tf32 = self.precision == 'tfloat32'
+        torch.backends.cudnn.allow_tf32 = self.precision == 'tfloat32'
+        yield
+
+    def _predict(self) -> None:
+        with torch.no_grad(), self._switches(), torch.autocast(
+                self.device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None):
+            self.model(self.inputs, self.samples, mode='predict')
 
     def run(self) -> None:
-        with torch.no_grad(), torch.autocast(self.device.type, self.dtype,
-                                             enabled=self.dtype != torch.float32):
-            start = self._clock()
-            self.forward(self.inputs, self.samples, mode='predict')
-            self.seconds.append(self._clock() - start)
+        """One timed forward."""
+        start = self._now()
+        if self.graphs is None:
+            self._predict()
+        else:
+            for stage, graph in self.graphs:
+                begin = self._now()
+                graph.replay()
+                self.stages[stage].append((begin, self._now()))
+        self.seconds.append((start, self._now()))
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
 
     def forget(self) -> None:
         """Drop what the warm-up measured."""
         self.seconds.clear()
         self.stages.clear()
 
-    def measure_once(self) -> None:
-        """Multiply-adds of convolutions and matrix products; peak memory."""
-        with FlopCounterMode(display=False) as counter:
-            self.run()
-        self.macs = counter.get_total_flops() // 2
-        with PeakMemory(self.device) as peak:
-            self.run()
-        self.peak = peak.megabytes
-
     def record(self) -> dict:
-        """The record of section "Benchmark JSON" of the formats."""
-        milliseconds = np.asarray(self.seconds) * 1e3
-        stages = {name: statistics.median(times) * 1e3 for name, times in self.stages.items()}
-        rest = np.median(milliseconds - 1e3 * np.sum(list(self.stages.values()), axis=0))
+        """The record of section "Benchmark JSON" of the formats; 'mode' only where it is not eager."""
+        milliseconds = np.asarray([self._seconds(moments) for moments in self.seconds]) * 1e3
+        stages = {name: 1e3 * np.asarray([self._seconds(moments) for moments in times])
+                  for name, times in self.stages.items() if name != 'head'}
+        found = {name: float(np.median(times)) for name, times in stages.items()}
+        if self.stages:
+            found['head'] = float(np.median(milliseconds - sum(stages.values())))
         return dict(
             config=self.name, params=self.params, macs=int(self.macs),
             latency_ms=dict(median=float(np.median(milliseconds)),
                             p10=float(np.percentile(milliseconds, 10)),
                             p90=float(np.percentile(milliseconds, 90))),
-            stages_ms=dict(stages, head=float(rest)),
-            peak_memory_mb=self.peak, device=device_name(self.device),
-            dtype=str(self.dtype).removeprefix('torch.'), input_size=self.sizes)
+            stages_ms=found, peak_memory_mb=self.peak, device=device_name(self.device),
+            dtype=self.precision, input_size=self.sizes,
+            **({} if self.mode == 'eager' else dict(mode=self.mode)))
 
 
 def device_name(device: torch.device) -> str:
@@ -223,17 +286,21 @@ def device_name(device: torch.device) -> str:
 
 
 def table(records: list[dict]) -> str:
-    """The records as a markdown table."""
-    rows = ['| config | M params | GMAC | ms (p10-p90) | encoders | lifting | neck | head | MB |',
-            '|---|---|---|---|---|---|---|---|---|']
-    for r in records:
+    """The records as a markdown table; precision and mode are columns where they differ."""
+    columns = {'precision': [r['dtype'] for r in records],
+               'mode': [r.get('mode', 'eager') for r in records]}
+    columns = {name: cells for name, cells in columns.items() if len(set(cells)) > 1}
+    rows = ['| ' + ' | '.join(('config', *columns, 'M params', 'GMAC', 'ms (p10-p90)', 'encoders', 'lifting',
+                               'neck', 'head', 'MB')) + ' |',
+            '|---' * (9 + len(columns)) + '|']
+    for n, r in enumerate(records):
         time_ms, stages = r['latency_ms'], r['stages_ms']
-        parts = ' | '.join(f'{stages.get(name, 0):.1f}'
-                           for name in ('encoders', 'lifting', 'neck', 'head'))
-        memory = '' if r['peak_memory_mb'] is None else f'{r["peak_memory_mb"]:.0f}'
-        rows.append(f'| {Path(r["config"]).stem} | {r["params"] / 1e6:.2f} | '
-                    f'{r["macs"] / 1e9:.1f} | {time_ms["median"]:.1f} '
-                    f'({time_ms["p10"]:.1f}-{time_ms["p90"]:.1f}) | {parts} | {memory} |')
+        rows.append('| ' + ' | '.join((
+            Path(r['config']).stem, *(cells[n] for cells in columns.values()),
+            f'{r["params"] / 1e6:.2f}', f'{r["macs"] / 1e9:.1f}',
+            f'{time_ms["median"]:.1f} ({time_ms["p10"]:.1f}-{time_ms["p90"]:.1f})',
+            *(f'{stages[name]:.1f}' if name in stages else '' for name in ('encoders', 'lifting', 'neck', 'head')),
+            '' if r['peak_memory_mb'] is None else f'{r["peak_memory_mb"]:.0f}')) + ' |')
     return '\n'.join(rows)
 
 
@@ -243,15 +310,16 @@ def main(argv: list[str] | None = None) -> list[dict]:
         sys.exit('--clock processor measures --device cpu only')
     if args.threads:
         torch.set_num_threads(args.threads)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.tf32
+    torch.backends.cudnn.benchmark = True  # sizes are fixed
     recorded = dict(RECORDED)
     for item in args.size:
         view, size = item.split('=')
         recorded[view] = tuple(int(n) for n in size.split('x'))
     torch.manual_seed(0)
-    candidates = [Candidate(path, args, recorded) for path in args.configs]
+    candidates = [Candidate(path, args, recorded, precision, mode) for path in args.configs
+                  for precision in args.precision for mode in args.mode]
     for candidate in candidates:
-        candidate.measure_once()
+        candidate.prepare()
         for _ in range(args.warmup):
             candidate.run()
         candidate.forget()
@@ -265,7 +333,13 @@ def main(argv: list[str] | None = None) -> list[dict]:
         args.json.write_text(json.dumps(records, indent=2) + '\n')
     if args.update:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
-        caption = f'{date.today()}, {records[0]["device"]}, {records[0]["dtype"]}, {args.clock} time'
+        caption = f'{date.today()}, {records[0]["device"]}'
+        if len(args.precision) == 1:
+            caption += f', {args.precision[0]}'
+        if args.fuse:
+            caption += ', batch norms folded'
+        if args.device == 'cpu':
+            caption += f', {args.clock} time'
         args.update.write_text(replace_block(args.update.read_text(), args.table,
                                              f'{caption}:\n\n{table(records)}'))
     return records

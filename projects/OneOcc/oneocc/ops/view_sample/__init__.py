@@ -74,7 +74,8 @@ def view_sample(
         sampled = []
         for s, feature in enumerate(features):
             rows, columns = feature.shape[-2:]
-            coords = pixels * pixels.new_tensor((columns / width, rows / height))
+            # number by number: a tensor made from Python numbers would wait for the device
+            coords = torch.stack((pixels[..., 0] * (columns / width), pixels[..., 1] * (rows / height)), dim=-1)
             if shifts is not None:
                 coords = coords + shifts[s].to(coords.dtype)[:, None]
             mask = coords.new_ones(coords.shape[:2]) if valid is None else valid.to(coords.dtype)

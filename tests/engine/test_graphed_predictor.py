@@ -1,0 +1,54 @@
+"""CUDA graphs of the tiny OneOcc: the same labels as predict, for images the graph has not seen."""
+import pytest
+import torch
+
+from projects.OneOcc.oneocc.engine import GraphedPredictor
+from tests.models import tiny_oneocc as tiny
+
+
+@pytest.fixture
+def cuda(device) -> torch.device:
+    if device.type != 'cuda':
+        pytest.skip('CUDA graphs need a CUDA device: run with --device cuda')
+    return device
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize('dtype', [None, torch.float16, torch.bfloat16], ids=str)
+def test_a_graph_predicts_what_the_model_predicts(cuda, dtype):
+    model = tiny.build(cuda).eval()
+    inputs, samples = tiny.batch(2, cuda)
+    predictor = GraphedPredictor(model, inputs['imgs'], samples, dtype)
+    assert [stage for stage, _ in predictor.graphs] == ['encoders', 'lifting', 'neck', 'head']
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        fresh, _ = tiny.batch(2, cuda)
+        labels = predictor(fresh['imgs'])
+        with torch.no_grad(), torch.autocast('cuda', dtype or torch.float16, enabled=dtype is not None):
+            want = torch.stack([s.pred_occ for s in model(fresh, samples, mode='predict')])
+        assert labels.shape == want.shape and labels.dtype == torch.uint8
+        # ties of the argmax may fall either way: libraries choose other kernels while a graph is captured
+        assert (labels == want).float().mean() > (0.999 if dtype is None else 0.97)
+
+
+@pytest.mark.cuda
+def test_other_shapes_are_refused(cuda):
+    model = tiny.build(cuda).eval()
+    inputs, samples = tiny.batch(1, cuda)
+    predictor = GraphedPredictor(model, inputs['imgs'], samples)
+    with pytest.raises(ValueError, match="'equi' of .* got None"):
+        predictor({view: image for view, image in inputs['imgs'].items() if view != 'equi'})
+    with pytest.raises(ValueError, match='was captured with'):
+        predictor({view: image[..., :-16] for view, image in inputs['imgs'].items()})
+
+
+def test_images_on_a_cpu_are_refused():
+    model = tiny.build(torch.device('cpu'))
+    inputs, samples = tiny.batch(1, torch.device('cpu'))
+    with pytest.raises(ValueError, match=r"need images on a CUDA device, got \['cpu'\]"):
+        GraphedPredictor(model, inputs['imgs'], samples)
+
+
+def test_models_of_points_are_refused():
+    with pytest.raises(ValueError, match='a model of images'):
+        GraphedPredictor(torch.nn.Linear(1, 1), {}, [])
