@@ -160,7 +160,7 @@ class Candidate:
         self.own_bytes = self._allocated() - before
         self.sizes = {view: list(image.shape[-2:])
                       for view, image in self.inputs.get('imgs', {}).items()}
-        self.seconds, self.stages = [], defaultdict(list)
+        self.seconds, self.stages, self.graphs = [], defaultdict(list), None
 
     def _allocated(self) -> int:
         return torch.cuda.memory_allocated(self.device) if self.device.type == 'cuda' else 0
@@ -193,7 +193,6 @@ class Candidate:
         with PeakMemory(self.device, self._allocated() - self.own_bytes) as peak:
             self._predict()
         self.peak = peak.megabytes
-        self.graphs = None
         if self.mode.endswith('graph'):
             from projects.OneOcc.oneocc.engine import GraphedPredictor
             with self._switches():
