@@ -16,6 +16,8 @@ def device(request) -> torch.device:
     name = request.config.getoption('--device')
     if name.startswith('cuda') and not torch.cuda.is_available():
         pytest.skip(f'--device {name}: no CUDA device on this machine')
+    # tests compare float32 with float32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device(name)
 
 

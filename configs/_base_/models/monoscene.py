@@ -9,7 +9,9 @@ model = dict(
         view='equi',
         # outputs at strides 2, 4, 8, 16, 32 with 32, 48, 80, 224, 640 channels. ImageNet weights:
         # backbone.init_cfg=dict(type='Pretrained', checkpoint='path/to/efficientnet_b7.pth')
-        backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5)),
+        backbone=dict(
+            type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5),
+            act_cfg=dict(type='SiLU')),  # the same function as Swish in one kernel
         # MonoScene reads the last convolution of EfficientNet (640 -> 2560) before its norm and
         # activation, so that convolution stands here, in front of the decoder's own
         bottleneck_channels=(2560, 2560),

@@ -10,12 +10,14 @@ model = dict(
         equi=dict(
             type='PanoramaEncoder',
             backbone=dict(
-                type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5)),
+                type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5),
+                act_cfg=dict(type='SiLU')),  # the same function as Swish in one kernel
             decoder_channels=(256, 128, 64, 32, 16)),
         raw=dict(
             type='PanoramaEncoder',
             backbone=dict(
-                type='mmdet.EfficientNet', arch='b3', out_indices=(1, 2, 3, 4, 5)),
+                type='mmdet.EfficientNet', arch='b3', out_indices=(1, 2, 3, 4, 5),
+                act_cfg=dict(type='SiLU')),
             decoder_channels=(192, 96, 64, 32, 16))),
     view_transformer=dict(
         type='BiGridViewTransformer',

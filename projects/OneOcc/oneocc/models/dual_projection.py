@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
@@ -38,14 +37,14 @@ class DualProjectionBackbone(BaseModule):
                  channels_last: bool = True, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.scales, self.out_channels = tuple(scales), out_channels
-        self.channels_last = channels_last
         # mmengine's dict, because init_weights does not walk through torch's
         self.encoders = ModuleDict()
         for view, config in (('equi', equi), ('raw', raw)):
             if config is None:
                 continue
             encoder = MODELS.build(dict(config, out_channels=out_channels, scales=self.scales,
-                                        view=view, ring=ring and view == 'equi'))
+                                        view=view, ring=ring and view == 'equi',
+                                        channels_last=channels_last))
             for scale, head in encoder.heads.items():
                 encoder.heads[scale] = nn.Sequential(
                     group_norm(head.in_channels, num_groups), head)
@@ -65,10 +64,4 @@ class DualProjectionBackbone(BaseModule):
         if missing:
             raise ValueError(f'DualProjectionBackbone encodes {list(self.encoders)}, but the inputs '
                              f'hold only {sorted(imgs)}')
-        features = {}
-        for view, encoder in self.encoders.items():
-            image = imgs[view]
-            if self.channels_last:
-                image = image.contiguous(memory_format=torch.channels_last)
-            features[view] = encoder.encode(image)
-        return features
+        return {view: encoder.encode(imgs[view]) for view, encoder in self.encoders.items()}

@@ -82,15 +82,18 @@ class PanoramaEncoder(BaseModule):
         image_skip: whether stride 1 sees the image itself as its skip.
         norm_cfg, act_cfg: of the decoder; a backbone carries its own.
         ring: make every layer periodic along the width (equirectangular views); weights are the same.
+        channels_last: run in channels-last memory; the same numbers.
     """
 
     def __init__(self, backbone: Mapping, decoder_channels: Sequence[int], out_channels: int,
                  scales: Sequence[int] = (1, 2, 4, 8), view: str = 'equi',
                  bottleneck_channels: int | Sequence[int] | None = None, image_skip: bool = True,
                  norm_cfg: Mapping | None = None, act_cfg: Mapping | None = None,
-                 ring: bool = False, init_cfg: dict | None = None) -> None:
+                 ring: bool = False, channels_last: bool = True, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.view = view
+        # 2D convolutions are faster in this memory order, and lifting then reads whole feature vectors
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.scales = tuple(sorted(int(scale) for scale in scales))
         self.out_channels = out_channels
         self.backbone = MODELS.build(dict(backbone))
@@ -157,8 +160,7 @@ class PanoramaEncoder(BaseModule):
         if height % self.divisor or width % self.divisor:
             raise ValueError(f'view {self.view!r}: height and width must be multiples of {self.divisor} '
                              f'(the coarsest stride), but got {height} x {width}')
-        # 2D convolutions are faster in this memory order, and lifting then reads whole feature vectors
-        image = image.contiguous(memory_format=torch.channels_last)
+        image = image.contiguous(memory_format=self.memory_format)
         maps = dict(zip(self.strides, self.backbone(image)))
         maps[1] = image
         features = maps[self.divisor]
