@@ -6,6 +6,7 @@ model = dict(
         _delete_=True,
         type='PanoramaEncoder',
         backbone=dict(
-            type='mmdet.EfficientNet', arch='b3', out_indices=(1, 2, 3, 4, 5)),
+            type='mmdet.EfficientNet', arch='b3', out_indices=(1, 2, 3, 4, 5),
+            act_cfg=dict(type='SiLU')),
         decoder_channels=(192, 96, 64, 32, 16))),
     view_transformer=dict(views=('equi', 'raw')))

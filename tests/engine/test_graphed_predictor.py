@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from projects.OneOcc.oneocc.engine import GraphedPredictor
+from projects.OneOcc.oneocc.engine.graphed_predictor import frozen
 from tests.models import tiny_oneocc as tiny
 
 
@@ -40,6 +41,19 @@ def test_other_shapes_are_refused(cuda):
         predictor({view: image for view, image in inputs['imgs'].items() if view != 'equi'})
     with pytest.raises(ValueError, match='was captured with'):
         predictor({view: image[..., :-16] for view, image in inputs['imgs'].items()})
+
+
+def test_a_frozen_copy_gives_the_same_logits_and_leaves_the_model_alone(device):
+    model = tiny.build(device)
+    inputs, samples = tiny.batch(2, device)
+    with torch.no_grad():
+        model(inputs, samples)  # norms have statistics now
+        names = list(model.state_dict())
+        got = frozen(model)(inputs, samples)
+        want = model.eval()(inputs, samples)
+    for stride in want:
+        torch.testing.assert_close(got[stride], want[stride], atol=1e-4, rtol=1e-4)
+    assert list(model.state_dict()) == names and all(p.requires_grad for p in model.parameters())
 
 
 def test_images_on_a_cpu_are_refused():

@@ -86,6 +86,27 @@ def test_volume_is_the_weighted_sum_of_bilinear_samples(device):
     torch.testing.assert_close(volume, torch.full_like(volume, 15 / 4))
 
 
+@pytest.mark.parametrize('views', [('equi', 'raw'), ('equi',)])
+def test_scores_before_or_after_sampling_are_the_same(device, views):
+    """Volumes and gradients; a score is linear in its feature."""
+    lifting = build(device, views=views)
+    randomise(lifting)
+    given = rig.features(batch=2, device=device)
+    results = []
+    for lifting.score_first in (True, False):
+        leaves = {view: {s: f.clone().requires_grad_() for s, f in maps.items()} for view, maps in given.items()
+                  if view in views}
+        volumes = run(lifting, leaves)
+        lifting.zero_grad()
+        sum((volumes[name] * torch.linspace(0, 1, volumes[name].numel(), device=device).view_as(volumes[name])).sum()
+            for name in ('cartesian', 'cylindrical')).backward()
+        results.append([volumes['cartesian'], volumes['cylindrical'],
+                        *(f.grad for maps in leaves.values() for f in maps.values()),
+                        *(p.grad for p in lifting.score.parameters()), *(p.grad for p in lifting.lift.parameters())])
+    for first, second in zip(*results):
+        torch.testing.assert_close(first, second, atol=2e-4, rtol=1e-4)
+
+
 def test_merged_views(device):
     lifted = torch.randn(1, 2, 4, 3, device=device)
     seen = torch.tensor([[[1, 1, 0, 0], [1, 0, 1, 0]]], dtype=torch.bool, device=device)

@@ -95,3 +95,14 @@ def test_graphs_on_a_gpu(device, tmp_path):
     for record in records:
         assert set(record['stages_ms']) == {'encoders', 'lifting', 'neck', 'head'}
         assert 0 < record['peak_memory_mb'] < 2000
+
+
+def test_a_table_of_earlier_records(tmp_path, capsys):
+    out = tmp_path / 'one.json'
+    records = benchmark.main([str(Q0), '--repeats', '1', '--warmup', '0', '--json', str(out)])
+    capsys.readouterr()
+    assert benchmark.main(['--records', str(out), str(out)]) == records * 2
+    assert capsys.readouterr().out.count('q0-tiny_quadsim-mini') == 2
+    for wrong in ([], [str(Q0), '--records', str(out)]):
+        with pytest.raises(SystemExit):
+            benchmark.parse_args(wrong)

@@ -9,8 +9,9 @@ No dataset is needed: images are random, of the size that the config's own pipel
 annulus has the lens of the synthetic quadruped. The models take turns, so that a busy minute of the
 machine falls on all of them. Stages: encoders (images or points to features), lifting, neck, and
 head (logits and argmax, which is what the whole takes beyond the other three). Modes: eager; graph,
-the forward pass as CUDA graphs (`GraphedPredictor`); compiled, every stage by torch.compile;
-compiled-graph, both.
+the forward pass as CUDA graphs (`GraphedPredictor`, which folds batch norms); compiled, every stage
+by torch.compile; compiled-graph, both. MB is the peak of an ordinary forward in every mode: on CUDA
+all that the model has allocated, elsewhere what the forward adds to it.
 """
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ RECORDED = {'equi': (608, 1216), 'raw': (960, 1280)}  # (H, W) of full-size reco
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', type=Path)
+    parser.add_argument('configs', nargs='*', metavar='CONFIG', type=Path)
+    parser.add_argument('--records', nargs='+', type=Path, default=[], metavar='FILE',
+                        help='measure nothing, make the table of what --json wrote')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--precision', nargs='+', choices=PRECISIONS, default=['float32'],
                         help='one row each; the half ones by autocast, tfloat32 on CUDA')
@@ -67,6 +70,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if (args.update is None) != (args.table is None):
         parser.error('--update and --table belong together')
+    if bool(args.configs) == bool(args.records):
+        parser.error('expected configs to measure, or --records to show')
     if args.amp:
         args.precision = ['float16' if args.device.startswith('cuda') else 'bfloat16']
     if not args.device.startswith('cuda'):
@@ -303,8 +308,8 @@ def table(records: list[dict]) -> str:
     return '\n'.join(rows)
 
 
-def main(argv: list[str] | None = None) -> list[dict]:
-    args = parse_args(argv)
+def measure(args: argparse.Namespace) -> list[dict]:
+    """One record for each config, precision and mode."""
     if args.clock == 'processor' and args.device != 'cpu':
         sys.exit('--clock processor measures --device cpu only')
     if args.threads:
@@ -325,19 +330,28 @@ def main(argv: list[str] | None = None) -> list[dict]:
     for _ in range(args.repeats):
         for candidate in candidates:
             candidate.run()
-    records = [candidate.record() for candidate in candidates]
+    return [candidate.record() for candidate in candidates]
+
+
+def main(argv: list[str] | None = None) -> list[dict]:
+    args = parse_args(argv)
+    if args.records:
+        records = [record for path in args.records for record in json.loads(path.read_text())]
+        made = date.fromtimestamp(min(path.stat().st_mtime for path in args.records))
+    else:
+        records, made = measure(args), date.today()
     print(table(records))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(records, indent=2) + '\n')
     if args.update:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
-        caption = f'{date.today()}, {records[0]["device"]}'
-        if len(args.precision) == 1:
-            caption += f', {args.precision[0]}'
+        caption = f'{made}, {records[0]["device"]}'
+        if len({record['dtype'] for record in records}) == 1:
+            caption += f', {records[0]["dtype"]}'
         if args.fuse:
             caption += ', batch norms folded'
-        if args.device == 'cpu':
+        if records[0]['device'].startswith('cpu'):
             caption += f', {args.clock} time'
         args.update.write_text(replace_block(args.update.read_text(), args.table,
                                              f'{caption}:\n\n{table(records)}'))

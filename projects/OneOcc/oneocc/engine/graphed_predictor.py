@@ -1,28 +1,42 @@
 """Prediction as CUDA graphs, for a robot: one rig, one batch size, no kernel that waits for Python."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
+from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 STAGES = ('encoders', 'lifting', 'neck', 'head')
 
 
+def frozen(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
+    """A copy in eval mode with folded batch norms, the backbone's 2D convolutions in `dtype` for autocast."""
+    model = fuse_conv_bn(copy.deepcopy(model).eval()).requires_grad_(False)
+    if dtype is not None:
+        for layer in model.backbone.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.to(dtype)
+    return model
+
+
 class GraphedPredictor:
     """`predict` of an image model, captured once and replayed for every frame.
 
     A panoramic network has thousands of small kernels, and on a large GPU most of a forward pass is spent
-    launching them. A graph launches them all at once. What it replays is frozen: the sizes of the images, the
-    batch, the calibration (so also the projected voxels) and the weights' addresses. Load weights before.
+    launching them. A graph launches them all at once. What it replays is frozen: the weights, the sizes of the
+    images, the batch and the calibration (so also the projected voxels). Batch norms are folded into the
+    convolutions before them, and under a half `dtype` the encoders' convolutions are kept in it, so that no
+    frame casts them again; this is done to a copy, the model stays as it is.
 
         predictor = GraphedPredictor(model, imgs, data_samples, dtype=torch.float16)
         labels = predictor(imgs)  # (B, X, Y, Z) uint8
 
     Args:
-        model: an OccupancySegmentor with backbone and view_transformer, on a CUDA device; set to eval mode.
+        model: an OccupancySegmentor with backbone and view_transformer, on a CUDA device.
         imgs: {view: (B, 3, H, W)} on that device, as the model's data preprocessor returns them.
         data_samples: B samples that carry the calibration.
         dtype: of autocast; None for the weights' own.
@@ -43,7 +57,7 @@ class GraphedPredictor:
         devices = {image.device.type for image in imgs.values()}
         if devices != {'cuda'}:
             raise ValueError(f'CUDA graphs need images on a CUDA device, got {sorted(devices)}')
-        self._model, self._samples, self._dtype = model.eval(), list(data_samples), dtype
+        self._model, self._samples, self._dtype = frozen(model, dtype), list(data_samples), dtype
         self._imgs = {view: image.clone() for view, image in imgs.items()}
         self._sizes = {view: tuple(image.shape[-2:]) for view, image in imgs.items()}
         stream = torch.cuda.Stream()
@@ -87,7 +101,7 @@ class GraphedPredictor:
         return torch.autocast('cuda', self._dtype or torch.float16, enabled=self._dtype is not None,
                               cache_enabled=False)
 
-    def copy(self, imgs: Mapping[str, Tensor]) -> None:
+    def load(self, imgs: Mapping[str, Tensor]) -> None:
         """Put new images where the graphs read them."""
         for view, own in self._imgs.items():
             if view not in imgs or imgs[view].shape != own.shape:
@@ -97,7 +111,7 @@ class GraphedPredictor:
 
     def __call__(self, imgs: Mapping[str, Tensor]) -> Tensor:
         """{view: (B, 3, H, W)} -> labels (B, X, Y, Z) uint8, 0 empty."""
-        self.copy(imgs)
+        self.load(imgs)
         for _, graph in self.graphs:
             graph.replay()
         return self._labels.clone()

@@ -13,7 +13,8 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from .depthwise3d import DepthwiseSeparable3D, Pointwise3D, group_norm
+from .depthwise3d import DepthwiseSeparable3D, Pointwise3D
+from .group_norm import group_norm
 from .moe_fuse3d import MoEFuse3D
 from .saliency3d import DualPathSaliency3D
 

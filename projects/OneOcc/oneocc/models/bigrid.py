@@ -4,7 +4,8 @@ Shapes: B batch, V views, S scales, N voxels of a grid in C order, C channels.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 import torch.nn as nn
@@ -72,7 +73,7 @@ class GridLifting(nn.Module):
         own = place[:, self.num_scales] if place.shape[1] > self.num_scales else None
         return logits.softmax(-1), own
 
-    def forward(self, features: Features, scores: Features,
+    def forward(self, features: Features, score: Callable, scores: Features | None,
                 calibrations: Mapping[str, Sequence[Mapping]],
                 image_sizes: Mapping[str, tuple[int, int]], ring_views: Sequence[str],
                 correction: GaitCorrection) -> tuple[Tensor, Tensor]:
@@ -80,7 +81,10 @@ class GridLifting(nn.Module):
 
         Args:
             features: {view: {scale: (B, C, Hs, Ws)}}.
-            scores: {view: {scale: (B, 1, Hs, Ws)}}.
+            score: (view, samples (B, S, C, N)) -> scores (B, S, N).
+            scores: maps of the scores, {view: {scale: (B, 1, Hs, Ws)}}. With them only weighted
+                samples are made, one scale after the other; None samples all scales first and
+                scores the samples, which on a GPU is half the kernels.
 
         Returns:
             volume (B, N, C), zero where no view sees the voxel; visible (B, N) bool.
@@ -92,10 +96,15 @@ class GridLifting(nn.Module):
             options: dict = dict(image_size=image_sizes[view], wrap=view in ring_views)
             if correction.shifts is not None:
                 options['shifts'] = [correction.shifts[view][s] for s in maps]
-            sampled = view_sample(list(scores[view].values()), pixels, valid, **options)
-            weights, logit = self.scale_weights(view, sampled[:, :, 0])
-            lifted.append(view_sample(list(maps.values()), pixels, valid, weights,
-                                      **options).transpose(1, 2))
+            if scores is None:
+                sampled = view_sample(list(maps.values()), pixels, valid, **options)  # (B, S, C, N)
+                weights, logit = self.scale_weights(view, score(view, sampled))
+                merged = (sampled * weights.transpose(1, 2)[:, :, None]).sum(1).to(sampled.dtype)
+            else:
+                sampled = view_sample(list(scores[view].values()), pixels, valid, **options)
+                weights, logit = self.scale_weights(view, sampled[:, :, 0])
+                merged = view_sample(list(maps.values()), pixels, valid, weights, **options)
+            lifted.append(merged.transpose(1, 2))
             seen.append(valid)
             logits.append(logit)
         if len(lifted) == 1:
@@ -154,6 +163,9 @@ class BiGridViewTransformer(BaseModule):
     """
 
     levels = (1, 2, 4)
+    # Maps of scores before samples, or samples before scores: the same numbers. None: the first on CPUs, where
+    # bytes count, the second on GPUs, where kernels do.
+    score_first: bool | None = None
 
     def __init__(self, grid: Mapping, channels: int, cylinder: Mapping | None = None,
                  grids: Sequence[str] = ('cartesian', 'cylindrical'), injection: str = 'neck',
@@ -226,16 +238,20 @@ class BiGridViewTransformer(BaseModule):
         """
         maps = {view: {s: features[view][s] for s in self.scales} for view in self.views}
         calibrations = self._calibrations(data_samples)
-        scores = {view: {s: self.score[view][str(s)](f) for s, f in found.items()}
-                  for view, found in maps.items()}
+        score_first = self.score_first
+        if score_first is None:
+            score_first = maps[self.views[0]][self.scales[0]].device.type == 'cpu'
+        scores = None if not score_first else {
+            view: {s: self.score[view][str(s)](f) for s, f in found.items()} for view, found in maps.items()}
         correction = GaitCorrection() if self.gait is None else self.gait(maps)
 
         def lift(name, grid):
             own = list(self.lift).index(name)
-            chosen = {view: {s: score[:, own:own + 1] for s, score in found.items()}
-                      for view, found in scores.items()}
-            volume, visible = self.lift[name](maps, chosen, calibrations, image_sizes,
-                                              self.ring_views, correction)
+            chosen = None if scores is None else {
+                view: {s: score[:, own:own + 1] for s, score in found.items()}
+                for view, found in scores.items()}
+            volume, visible = self.lift[name](maps, partial(self._score_samples, own), chosen,
+                                              calibrations, image_sizes, self.ring_views, correction)
             if self.position is not None:
                 volume = self.position[name](volume.transpose(1, 2), visible).transpose(1, 2)
             # (B, N, C) -> (B, C, X, Y, Z); the memory stays channels-last
@@ -253,6 +269,13 @@ class BiGridViewTransformer(BaseModule):
         else:
             volumes['cartesian'] = self.inject(cartesian, polar[1])
         return dict(volumes, cylindrical=cylindrical, cylindrical_visible=polar_visible)
+
+    def _score_samples(self, grid: int, view: str, sampled: Tensor) -> Tensor:
+        """What sampled maps of scores would be: (B, S, C, N) features -> (B, S, N) scores for a grid."""
+        layers = [self.score[view][str(s)] for s in self.scales]
+        weight = torch.stack([layer.weight[grid].flatten() for layer in layers])  # (S, C)
+        bias = torch.stack([layer.bias[grid] for layer in layers])
+        return torch.einsum('bscn,sc->bsn', sampled, weight.to(sampled.dtype)) + bias[:, None]
 
     def _calibrations(self, data_samples: Sequence) -> dict[str, list[Mapping]]:
         found = {view: [sample_camera(sample, view) for sample in data_samples]

@@ -4,18 +4,12 @@ Shapes: B batch, C channels, volumes (B, C, X, Y, Z).
 """
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn as nn
 from torch import Tensor
 
 from ..ops import depthwise_conv3d
-
-
-def group_norm(channels: int, num_groups: int) -> nn.GroupNorm:
-    """GroupNorm over at most `num_groups` groups, fewer where they do not divide the channels."""
-    return nn.GroupNorm(math.gcd(channels, num_groups), channels)
+from .group_norm import group_norm
 
 
 class Pointwise3D(nn.Linear):
@@ -53,6 +47,8 @@ class DepthwiseSeparable3D(nn.Module):
     def _convolve(self, volume: Tensor) -> Tensor:
         """The depthwise convolution, on a CPU with the faster backward where there is one."""
         layer = self.depthwise
+        if volume.device.type != 'cpu':
+            return layer(volume.contiguous())  # cuDNN's channels-last kernel is several times slower
         fast = (torch.is_grad_enabled() and volume.device.type == 'cpu' and type(layer) is nn.Conv3d
                 and layer.stride == (1, 1, 1) and not torch.is_autocast_enabled('cpu')
                 and not torch.compiler.is_compiling())

@@ -1,12 +1,13 @@
 """Lifting: bilinear samples of one view's multi-scale features at given pixels (Eq. 6, 7, 10, 11).
 
-Three implementations stand behind one signature. `reference.py` is the definition, four explicit
+Four implementations stand behind one signature. `reference.py` is the definition, four explicit
 corners on (B, C, H, W) maps. `bag.py` computes the same sum as one `embedding_bag` per scale over
 channels-last rows: on a channels-last map nothing is copied, and 32768 points of a 608 x 1216 x 64
 map take 1 ms on two CPU cores where `grid_sample` takes 34 ms. `compiled.py` is a loop over points
-for training on CPUs, where the bag's backward takes most of a step of a narrow model. The usual deformable-attention
-kernel computes the same function too (one head, one point a level), but pads with zeros at the
-border, so it needs a padded copy of every ring map, and it would tie this room to an extension.
+for training on CPUs, where the bag's backward takes most of a step of a narrow model. `grid.py` is
+`grid_sample`, for GPUs, where the bag's hundred small kernels take longer than their work. The
+usual deformable-attention kernel computes the same function too (one head, one point a level), but
+pads with zeros at the border, and it would tie this room to an extension.
 """
 from __future__ import annotations
 
@@ -17,12 +18,14 @@ from torch import Tensor
 
 from .bag import sample_map_bag
 from .compiled import fits_compiled, sample_map_compiled
+from .grid import sample_map_grid
 from .reference import sample_map_reference
 
-__all__ = ['view_sample', 'sample_map_bag', 'sample_map_compiled', 'sample_map_reference']
+__all__ = ['view_sample', 'sample_map_bag', 'sample_map_compiled', 'sample_map_grid',
+           'sample_map_reference']
 
 _IMPLEMENTATIONS = {'bag': sample_map_bag, 'compiled': sample_map_compiled,
-                    'reference': sample_map_reference}
+                    'grid': sample_map_grid, 'reference': sample_map_reference}
 
 
 def view_sample(
@@ -51,9 +54,9 @@ def view_sample(
         image_size: (H, W) of the full image in pixels.
         wrap: the image is a full turn of azimuth, columns are periodic.
         shifts: displacement of each sample in pixels OF THAT SCALE (Eq. 10), x first.
-        implementation: 'bag', 'compiled' or 'reference', equal up to rounding, forward and
-            backward; None takes the compiled loop where it fits and gradients are wanted, else
-            the bag, which uses all cores.
+        implementation: 'bag', 'compiled', 'grid' or 'reference', equal up to rounding, forward
+            and backward; None takes the grid on GPUs, on CPUs the compiled loop where it fits and
+            gradients are wanted, else the bag, which uses all cores.
 
     Returns:
         (B, C, N), or (B, S, C, N) without weights; its memory is point-major (channels last).
@@ -92,6 +95,8 @@ def view_sample(
 
 
 def _fastest(feature: Tensor, coords: Tensor) -> str:
+    if feature.device.type != 'cpu':
+        return 'grid'
     trains = torch.is_grad_enabled() and feature.requires_grad and not torch.compiler.is_compiling()
     return 'compiled' if trains and fits_compiled(feature, coords) else 'bag'
 
