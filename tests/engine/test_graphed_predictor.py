@@ -56,6 +56,18 @@ def test_a_frozen_copy_gives_the_same_logits_and_leaves_the_model_alone(device):
     assert list(model.state_dict()) == names and all(p.requires_grad for p in model.parameters())
 
 
+def test_a_frozen_copy_keeps_the_encoders_in_half_precision(device):
+    model = tiny.build(device).eval()
+    inputs, samples = tiny.batch(1, device)
+    copied = frozen(model, torch.bfloat16)
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+        got, want = copied(inputs, samples), model(inputs, samples)
+    for stride in want:
+        torch.testing.assert_close(got[stride].float(), want[stride].float(), atol=0.1, rtol=0.1)
+    assert copied.backbone.encoders['equi'].heads['1'][1].weight.dtype == torch.bfloat16
+    assert model.backbone.encoders['equi'].heads['1'][1].weight.dtype == torch.float32
+
+
 def test_images_on_a_cpu_are_refused():
     model = tiny.build(torch.device('cpu'))
     inputs, samples = tiny.batch(1, torch.device('cpu'))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
@@ -65,18 +64,4 @@ class DualProjectionBackbone(BaseModule):
         if missing:
             raise ValueError(f'DualProjectionBackbone encodes {list(self.encoders)}, but the inputs '
                              f'hold only {sorted(imgs)}')
-        if imgs['equi'].is_cuda and torch.cuda.is_current_stream_capturing():
-            return self._side_by_side(imgs)
         return {view: encoder.encode(imgs[view]) for view, encoder in self.encoders.items()}
-
-    def _side_by_side(self, imgs: Mapping[str, Tensor]) -> dict[str, dict[int, Tensor]]:
-        """Each encoder in a stream of its own, so that a captured graph runs them at the same time."""
-        here, features, streams = torch.cuda.current_stream(), {}, []
-        for view, encoder in self.encoders.items():
-            streams.append(torch.cuda.Stream())
-            streams[-1].wait_stream(here)
-            with torch.cuda.stream(streams[-1]):
-                features[view] = encoder.encode(imgs[view])
-        for stream in streams:
-            here.wait_stream(stream)
-        return features
