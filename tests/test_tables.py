@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 from tests.scripts import load_script
+from tools.analysis_tools import benchmark
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / 'docs/runs/tables.json'
@@ -20,10 +21,19 @@ def test_page_holds_what_table_py_writes(tmp_path, monkeypatch):
 def test_every_row_has_three_seeds_of_one_commit():
     for table in json.loads(PLAN.read_text())['tables']:
         for config in table['rows']:
-            runs = [json.loads(path.read_text()) for path in ROOT.glob(f'docs/runs/*/{config}/seed*/metrics.json')]
+            runs = [json.loads(path.read_text()) for pattern in table['runs']
+                    for path in ROOT.glob(f'{pattern}/seed*/metrics.json') if path.parent.parent.name == config]
             assert len(runs) >= 3, config
             assert len({run['commit'] for run in runs}) == 1, config
             assert (ROOT / runs[0]['config']).is_file() and Path(runs[0]['config']).stem == config
+
+
+def test_gpu_table_is_that_of_the_records(tmp_path):
+    copy = tmp_path / 'page.md'
+    copy.write_text((ROOT / 'configs/README.md').read_text())
+    benchmark.main(['--records', str(ROOT / 'docs/runs/efficiency/nvidia-h200.json'), '--update', str(copy),
+                    '--table', 'efficiency-gpu'])
+    assert copy.read_text() == (ROOT / 'configs/README.md').read_text()
 
 
 def test_plan_that_asks_for_missing_runs_is_refused(tmp_path, capsys):

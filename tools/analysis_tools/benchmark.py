@@ -337,21 +337,20 @@ def main(argv: list[str] | None = None) -> list[dict]:
     args = parse_args(argv)
     if args.records:
         records = [record for path in args.records for record in json.loads(path.read_text())]
-        made = date.fromtimestamp(min(path.stat().st_mtime for path in args.records))
     else:
-        records, made = measure(args), date.today()
+        records = measure(args)
     print(table(records))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(records, indent=2) + '\n')
     if args.update:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
-        caption = f'{made}, {records[0]["device"]}'
+        caption = records[0]['device'] if args.records else f'{date.today()}, {records[0]["device"]}'
         if len({record['dtype'] for record in records}) == 1:
             caption += f', {records[0]["dtype"]}'
         if args.fuse:
             caption += ', batch norms folded'
-        if records[0]['device'].startswith('cpu'):
+        if args.configs and args.device == 'cpu':
             caption += f', {args.clock} time'
         args.update.write_text(replace_block(args.update.read_text(), args.table,
                                              f'{caption}:\n\n{table(records)}'))
