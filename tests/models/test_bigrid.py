@@ -3,15 +3,17 @@ import math
 
 import pytest
 import torch
+from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmdet3d.registry import MODELS
 
 from projects.OneOcc.oneocc.geometry import CartesianGrid, CylindricalGrid
 from projects.OneOcc.oneocc.models.bigrid import (
+    CELL_CENTRES,
     BiGridViewTransformer,
     merge_views,
     surrounding_cylinder,
 )
-from projects.OneOcc.oneocc.models.gait_compensation import rotation_from_vector
+from projects.OneOcc.oneocc.models.gait_compensation import GaitCorrection, rotation_from_vector
 from projects.OneOcc.oneocc.models.polar_pyramid import PolarPyramid
 from tests.models import two_view_rig as rig
 
@@ -105,6 +107,40 @@ def test_scores_before_or_after_sampling_are_the_same(device, views):
                         *(p.grad for p in lifting.score.parameters()), *(p.grad for p in lifting.lift.parameters())])
     for first, second in zip(*results):
         torch.testing.assert_close(first, second, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('centre, layer', [('first_pixel', torch.nn.Conv2d), ('last_pixel', Conv2dAdaptivePadding)])
+@pytest.mark.parametrize('kernel', [3, 5])
+def test_convolutions_centre_their_cells_there(device, centre, layer, kernel):
+    """The centroid of the pixels that a cell of three strided convolutions sees, in the terms of view_sample."""
+    layers = torch.nn.Sequential(*(layer(1, 1, kernel, stride=2, padding=kernel // 2, bias=False)
+                                   for _ in range(3))).to(device)
+    for parameter in layers.parameters():
+        torch.nn.init.ones_(parameter)
+    image = torch.zeros(1, 1, 128, 128, device=device, requires_grad=True)
+    cell, stride = 7, 8
+    layers(image)[0, 0, cell, cell].backward()
+    seen = image.grad[0, 0].sum(0)
+    u = (seen * (torch.arange(128, device=device) + 0.5)).sum() / seen.sum()
+    x = u / stride + CELL_CENTRES[centre] * (1 - 1 / stride)
+    assert x.item() == pytest.approx(cell + 0.5, abs=1e-4)
+
+
+def test_moving_the_centres_is_a_constant_displacement(device):
+    plain, moved = build(device), build(device, cell_centre='first_pixel')
+    moved.load_state_dict(plain.state_dict())
+    given = rig.features(batch=2, device=device)
+
+    def half_a_cell(maps):
+        return GaitCorrection(shifts={view: {s: f.new_full((2, 2), 0.5 - 0.5 / s) for s, f in scales.items()}
+                                      for view, scales in maps.items()})
+    plain.gait = half_a_cell
+    want, got = run(plain, given), run(moved, given)
+    assert torch.equal(want['cartesian'], got['cartesian'])
+    moved.gait = half_a_cell  # adds up with a correction
+    assert not torch.allclose(run(moved, given)['cartesian'], got['cartesian'])
+    with pytest.raises(ValueError, match='cell_centre must be one of'):
+        build(device, cell_centre='middle')
 
 
 def test_merged_views(device):

@@ -5,6 +5,7 @@ Shapes: B batch, V views, S scales, N voxels of a grid in C order, C channels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -21,6 +22,10 @@ from .gait_compensation import Features, GaitCorrection
 from .polar_pyramid import PolarPyramid
 from .voxel_position import VoxelPosition
 from .voxel_projection import VoxelProjection
+
+# How far beside the middle of its s pixels a cell's centre lies, in cells of stride s: this times (1 - 1 / s).
+# The pixel u of a cell centred on its first pixel, u = s j + 0.5, is at u / s + 0.5 (1 - 1 / s) = j + 0.5.
+CELL_CENTRES = {'area': 0.0, 'first_pixel': 0.5, 'last_pixel': -0.5}
 
 
 class GridLifting(nn.Module):
@@ -160,6 +165,10 @@ class BiGridViewTransformer(BaseModule):
         gait: config of GaitDisplacementCompensation, its channels, views and scales filled in
             from here; None for no compensation.
         position: add to every lifted voxel where it is (`VoxelPosition`); not in the paper.
+        cell_centre: which pixel of the image a cell of a feature map sits at. 'area', as in Eq. 6: the middle of
+            its s x s pixels. Strided convolutions do not put it there: with the same padding on both sides
+            (ResNet, MobileNet) a cell is centred on its 'first_pixel', with TensorFlow's padding (EfficientNet)
+            on its 'last_pixel', half a cell beside the middle. A network can learn that; a GDC does.
     """
 
     levels = (1, 2, 4)
@@ -171,8 +180,12 @@ class BiGridViewTransformer(BaseModule):
                  grids: Sequence[str] = ('cartesian', 'cylindrical'), injection: str = 'neck',
                  views: Sequence[str] = ('equi', 'raw'), ring_views: Sequence[str] = ('equi',),
                  scales: Sequence[int] = (1, 4, 8, 16), gait: Mapping | None = None,
-                 position: bool = False, init_cfg: dict | None = None) -> None:
+                 position: bool = False, cell_centre: str = 'area',
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
+        if cell_centre not in CELL_CENTRES:
+            raise ValueError(f'cell_centre must be one of {sorted(CELL_CENTRES)}, got {cell_centre!r}')
+        self.cell_shift = CELL_CENTRES[cell_centre]
         if tuple(grids) not in (('cartesian',), ('cartesian', 'cylindrical')):
             raise ValueError("grids must be ('cartesian',) or ('cartesian', 'cylindrical'), "
                              f'got {tuple(grids)}')
@@ -244,6 +257,8 @@ class BiGridViewTransformer(BaseModule):
         scores = None if not score_first else {
             view: {s: self.score[view][str(s)](f) for s, f in found.items()} for view, found in maps.items()}
         correction = GaitCorrection() if self.gait is None else self.gait(maps)
+        if self.cell_shift:
+            correction = self._centred(correction, maps)
 
         def lift(name, grid):
             own = list(self.lift).index(name)
@@ -269,6 +284,14 @@ class BiGridViewTransformer(BaseModule):
         else:
             volumes['cartesian'] = self.inject(cartesian, polar[1])
         return dict(volumes, cylindrical=cylindrical, cylindrical_visible=polar_visible)
+
+    def _centred(self, correction: GaitCorrection, maps: Features) -> GaitCorrection:
+        """The correction with the constant way from a cell's middle to its centre, on every map."""
+        found = correction.shifts
+        return replace(correction, shifts={view: {
+            s: f.new_full((len(f), 2), self.cell_shift * (1 - 1 / s), dtype=torch.float32)
+            + (0 if found is None else found[view][s]) for s, f in scales.items()}
+            for view, scales in maps.items()})
 
     def _score_samples(self, grid: int, view: str, sampled: Tensor) -> Tensor:
         """What sampled maps of scores would be: (B, S, C, N) features -> (B, S, N) scores for a grid."""
