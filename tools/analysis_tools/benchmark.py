@@ -10,7 +10,7 @@ annulus has the lens of the synthetic quadruped. The models take turns, so that 
 machine falls on all of them. Stages: encoders (images or points to features), lifting, neck, and
 head (logits and argmax, which is what the whole takes beyond the other three). Modes: eager; graph,
 the forward pass as CUDA graphs (`GraphedPredictor`, which folds batch norms); compiled, every stage
-by torch.compile; compiled-graph, both. MB is the peak of an ordinary forward in every mode: on CUDA
+by torch.compile. MB is the peak of an ordinary forward in every mode: on CUDA
 all that the model has allocated, elsewhere what the forward adds to it.
 """
 from __future__ import annotations
@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 STAGES = {'backbone': 'encoders', 'voxel_encoder': 'encoders', 'view_transformer': 'lifting',
           'neck': 'neck'}
 PRECISIONS = ('float32', 'tfloat32', 'float16', 'bfloat16')
-MODES = ('eager', 'graph', 'compiled', 'compiled-graph')
+MODES = ('eager', 'graph', 'compiled')
 RECORDED = {'equi': (608, 1216), 'raw': (960, 1280)}  # (H, W) of full-size recordings
 
 
@@ -75,7 +75,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if args.amp:
         args.precision = ['float16' if args.device.startswith('cuda') else 'bfloat16']
     if not args.device.startswith('cuda'):
-        for asked in {'tfloat32', 'graph', 'compiled-graph'} & {*args.precision, *args.mode}:
+        for asked in {'tfloat32', 'graph'} & {*args.precision, *args.mode}:
             parser.error(f'{asked} needs --device cuda, got {args.device}')
     return args
 
@@ -190,7 +190,7 @@ class Candidate:
         with FlopCounterMode(display=False) as counter:
             self._predict()
         self.macs = counter.get_total_flops() // 2
-        if self.mode.startswith('compiled'):
+        if self.mode == 'compiled':
             for child in STAGES:
                 if getattr(self.model, child, None) is not None:
                     getattr(self.model, child).compile()
@@ -198,7 +198,7 @@ class Candidate:
         with PeakMemory(self.device, self._allocated() - self.own_bytes) as peak:
             self._predict()
         self.peak = peak.megabytes
-        if self.mode.endswith('graph'):
+        if self.mode == 'graph':
             from projects.OneOcc.oneocc.engine import GraphedPredictor
             with self._switches():
                 self.graphs = GraphedPredictor(self.model, self.inputs['imgs'], self.samples, self.dtype).graphs

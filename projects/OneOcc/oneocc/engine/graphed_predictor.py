@@ -26,7 +26,7 @@ def frozen(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
 class GraphedPredictor:
     """`predict` of an image model, captured once and replayed for every frame.
 
-    A panoramic network has thousands of small kernels, and on a large GPU most of a forward pass is spent
+    A panoramic network has thousands of small kernels, and on a large GPU half of an eager forward pass goes by in
     launching them. A graph launches them all at once. What it replays is frozen: the weights, the sizes of the
     images, the batch and the calibration (so also the projected voxels). Batch norms are folded into the
     convolutions before them, and under a half `dtype` the encoders' convolutions are kept in it, so that no
@@ -40,8 +40,8 @@ class GraphedPredictor:
         imgs: {view: (B, 3, H, W)} on that device, as the model's data preprocessor returns them.
         data_samples: B samples that carry the calibration.
         dtype: of autocast; None for the weights' own.
-        warmup: forward passes before the capture, in which libraries choose kernels, the calibration's tables
-            are made and compiled modules compile.
+        warmup: forward passes before the capture, in which libraries choose kernels and the calibration's
+            tables are made.
 
     Raises:
         ValueError: a model of points (their number changes), images that are not on a CUDA device, or, when
