@@ -2,6 +2,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.scripts import load_script
 from tools.analysis_tools import benchmark
 
@@ -28,11 +30,12 @@ def test_every_row_has_three_seeds_of_one_commit():
             assert (ROOT / runs[0]['config']).is_file() and Path(runs[0]['config']).stem == config
 
 
-def test_gpu_table_is_that_of_the_records(tmp_path):
+@pytest.mark.parametrize('records, table', [('cpu', 'efficiency'), ('nvidia-h200', 'efficiency-gpu')])
+def test_tables_of_cost_are_those_of_the_records(tmp_path, records, table):
     copy = tmp_path / 'page.md'
     copy.write_text((ROOT / 'configs/README.md').read_text())
-    benchmark.main(['--records', str(ROOT / 'docs/runs/efficiency/nvidia-h200.json'), '--update', str(copy),
-                    '--table', 'efficiency-gpu'])
+    benchmark.main(['--records', str(ROOT / f'docs/runs/efficiency/{records}.json'), '--update', str(copy),
+                    '--table', table])
     assert copy.read_text() == (ROOT / 'configs/README.md').read_text()
 
 
