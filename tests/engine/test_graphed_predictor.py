@@ -75,6 +75,13 @@ def test_images_on_a_cpu_are_refused():
         GraphedPredictor(model, inputs['imgs'], samples)
 
 
+def test_voxels_that_move_are_refused():
+    model = tiny.build(torch.device('cpu'), gait='rotation')
+    inputs, samples = tiny.batch(1, torch.device('cpu'))
+    with pytest.raises(ValueError, match="got mode='rotation'"):
+        GraphedPredictor(model, inputs['imgs'], samples)
+
+
 def test_models_of_points_are_refused():
     with pytest.raises(ValueError, match='a model of images'):
         GraphedPredictor(torch.nn.Linear(1, 1), {}, [])

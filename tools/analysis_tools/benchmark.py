@@ -22,8 +22,6 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -200,8 +198,8 @@ class Candidate:
         self.peak = peak.megabytes
         if self.mode == 'graph':
             from projects.OneOcc.oneocc.engine import GraphedPredictor
-            with self._switches():
-                self.graphs = GraphedPredictor(self.model, self.inputs['imgs'], self.samples, self.dtype).graphs
+            self._switch_tf32()
+            self.graphs = GraphedPredictor(self.model, self.inputs['imgs'], self.samples, self.dtype).graphs
         elif self.mode == 'eager':  # hooks would be compiled with the model
             self._watch_stages()
 
@@ -234,15 +232,14 @@ class Candidate:
         torch.cuda.synchronize(self.device)
         return moments[0].elapsed_time(moments[1]) / 1e3
 
-    @contextmanager
-    def _switches(self) -> Iterator[None]:
-        """TF32 as this candidate wants it, since the switch is one for all."""
+    def _switch_tf32(self) -> None:
+        """As this candidate wants it, since the switch is one for all."""
         torch.backends.cuda.matmul.allow_tf32 = self.precision == 'tfloat32'
         torch.backends.cudnn.allow_tf32 = self.precision == 'tfloat32'
-        yield
 
     def _predict(self) -> None:
-        with torch.no_grad(), self._switches(), torch.autocast(
+        self._switch_tf32()
+        with torch.no_grad(), torch.autocast(
                 self.device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None):
             self.model(self.inputs, self.samples, mode='predict')
 

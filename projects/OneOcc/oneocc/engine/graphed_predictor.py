@@ -44,8 +44,8 @@ class GraphedPredictor:
             tables are made.
 
     Raises:
-        ValueError: a model of points (their number changes), images that are not on a CUDA device, or, when
-            called, images of another shape than those captured.
+        ValueError: a model of points (their number changes), gait compensation by rotation, images that are
+            not on a CUDA device, or, when called, images of another shape than those captured.
     """
 
     def __init__(self, model: nn.Module, imgs: Mapping[str, Tensor],
@@ -54,6 +54,9 @@ class GraphedPredictor:
         if getattr(model, 'view_transformer', None) is None:
             raise ValueError('a graph has fixed sizes: expected a model of images, got one of points '
                              f'({type(model).__name__} without view_transformer)')
+        if getattr(getattr(model.view_transformer, 'gait', None), 'mode', None) == 'rotation':
+            raise ValueError("a graph has fixed voxels: expected gait compensation by mode='shift' or none, got "
+                             "mode='rotation', which projects them anew for every frame")
         devices = {image.device.type for image in imgs.values()}
         if devices != {'cuda'}:
             raise ValueError(f'CUDA graphs need images on a CUDA device, got {sorted(devices)}')

@@ -168,7 +168,7 @@ class BiGridViewTransformer(BaseModule):
         cell_centre: which pixel of the image a cell of a feature map sits at. 'area', as in Eq. 6: the middle of
             its s x s pixels. Strided convolutions do not put it there: with the same padding on both sides
             (ResNet, MobileNet) a cell is centred on its 'first_pixel', with TensorFlow's padding (EfficientNet)
-            on its 'last_pixel', half a cell beside the middle. A network can learn that; a GDC does.
+            on its 'last_pixel', half a cell beside the middle. A network can learn that, and so can a GDC.
     """
 
     levels = (1, 2, 4)

@@ -49,7 +49,7 @@ class DepthwiseSeparable3D(nn.Module):
         layer = self.depthwise
         if volume.device.type != 'cpu':
             return layer(volume.contiguous())  # cuDNN's channels-last kernel is several times slower
-        fast = (torch.is_grad_enabled() and volume.device.type == 'cpu' and type(layer) is nn.Conv3d
+        fast = (torch.is_grad_enabled() and type(layer) is nn.Conv3d
                 and layer.stride == (1, 1, 1) and not torch.is_autocast_enabled('cpu')
                 and not torch.compiler.is_compiling())
         return depthwise_conv3d(volume, layer.weight) if fast else layer(volume)
