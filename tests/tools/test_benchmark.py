@@ -1,10 +1,13 @@
 """The efficiency table: every promised field, of several models side by side."""
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from projects.OneOcc.oneocc.engine.launch import UsageError
 from tools.analysis_tools import benchmark
 
 ROOT = Path(__file__).parents[2]
@@ -106,3 +109,19 @@ def test_a_table_of_earlier_records(tmp_path, capsys):
     for wrong in ([], [str(Q0), '--records', str(out)]):
         with pytest.raises(SystemExit):
             benchmark.parse_args(wrong)
+
+
+@pytest.mark.parametrize('text', ['no json', '{}x', '[{"config": "a"}]', '[1]'])
+def test_other_files_are_no_records(tmp_path, text):
+    path = tmp_path / 'other.json'
+    path.write_text(text)
+    with pytest.raises(UsageError, match='other.json: expected the records'):
+        benchmark.main(['--records', str(path)])
+
+
+def test_a_mistyped_path_ends_in_a_sentence():
+    done = subprocess.run([sys.executable, 'tools/analysis_tools/benchmark.py', 'nowhere.py'], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith('benchmark.py: error: ') and 'nowhere.py' in done.stderr
+    assert 'Traceback' not in done.stderr

@@ -305,6 +305,18 @@ def table(records: list[dict]) -> str:
     return '\n'.join(rows)
 
 
+def read_records(path: Path) -> list[dict]:
+    """What --json wrote; UsageError for any other file."""
+    from projects.OneOcc.oneocc.engine.launch import UsageError
+    try:
+        records = json.loads(path.read_text())
+        table(records)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f'{path}: expected the records that benchmark.py --json writes, got '
+                         f'{type(error).__name__} ({error})') from None
+    return records
+
+
 def measure(args: argparse.Namespace) -> list[dict]:
     """One record for each config, precision and mode."""
     if args.clock == 'processor' and args.device != 'cpu':
@@ -333,7 +345,7 @@ def measure(args: argparse.Namespace) -> list[dict]:
 def main(argv: list[str] | None = None) -> list[dict]:
     args = parse_args(argv)
     if args.records:
-        records = [record for path in args.records for record in json.loads(path.read_text())]
+        records = [record for path in args.records for record in read_records(path)]
     else:
         records = measure(args)
     print(table(records))
@@ -355,4 +367,5 @@ def main(argv: list[str] | None = None) -> list[dict]:
 
 
 if __name__ == '__main__':
-    main()
+    from projects.OneOcc.oneocc.engine.launch import explain_errors
+    sys.exit(explain_errors('benchmark.py', main))
