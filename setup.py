@@ -1,4 +1,5 @@
 """Packaging: one import name, `projects.OneOcc.oneocc` (a namespace package), and the data makers."""
+
 import re
 from pathlib import Path
 
@@ -26,9 +27,10 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=find_namespace_packages(
-        include=['projects.OneOcc', 'projects.OneOcc.oneocc*', 'data_converters*']),
+        include=['projects.OneOcc', 'projects.OneOcc.core*', 'projects.OneOcc.oneocc*', 'data_converters*']
+    ),
     package_data={
-        'data_converters.synthetic': ['*.txt', '*.json'],
+        'data_converters.synthetic.capture': ['*.txt'],
         'projects.OneOcc.oneocc.visualization': ['*.html'],
     },
     install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),

@@ -6,6 +6,7 @@
 The same set, seed and options give the same bytes, whatever the number of workers. A killed run is
 continued by the same command: finished sequences stand in DIR/sequences/, anything else begins again.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -20,40 +21,42 @@ from pathlib import Path
 if __package__ in (None, ''):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data_converters.atomic_files import write_json
 from data_converters.ground_truth import format_table, write_infos
 from data_converters.sequence_pool import OutputLock, make_sequences
-from data_converters.synthetic.protocols import (
-    HUMANSIM,
-    HUMANSIM_MINI,
-    QUADSIM,
-    QUADSIM_MINI,
-    Protocol,
-)
+from data_converters.synthetic.capture.protocols import HUMANSIM, HUMANSIM_MINI, QUADSIM, QUADSIM_MINI, Protocol
+from projects.OneOcc.core.formats.atomic_files import write_json
 
 SETTINGS_FILE = 'create_data.json'
-PROTOCOLS = {('quadsim', False): QUADSIM, ('quadsim', True): QUADSIM_MINI,
-             ('humansim', False): HUMANSIM, ('humansim', True): HUMANSIM_MINI}
+PROTOCOLS = {
+    ('quadsim', False): QUADSIM,
+    ('quadsim', True): QUADSIM_MINI,
+    ('humansim', False): HUMANSIM,
+    ('humansim', True): HUMANSIM_MINI,
+}
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line; the shrinking options change the settings, hence the set."""
     parser = argparse.ArgumentParser(
-        prog='create_data.py', description='Make a synthetic panoramic occupancy data set.')
+        prog='create_data.py', description='Make a synthetic panoramic occupancy data set.'
+    )
     parser.add_argument('set', choices=['quadsim', 'humansim'], help='which twin to make')
-    parser.add_argument('--out', required=True, type=Path, metavar='DIR',
-                        help='root folder of this set, e.g. data/quadsim-mini')
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='DIR', help='root folder of this set, e.g. data/quadsim-mini'
+    )
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--mini', action='store_true',
-                        help='the small set that the demo and the tests use')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N',
-                        help='processes; does not change the result (default: all cores)')
+    parser.add_argument('--mini', action='store_true', help='the small set that the demo and the tests use')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='processes; does not change the result (default: all cores)',
+    )
     parser.add_argument('--maps', type=int, metavar='N', help='humansim: number of maps')
-    parser.add_argument('--sequences', type=int, metavar='N',
-                        help='number of sequences (humansim: in every map)')
+    parser.add_argument('--sequences', type=int, metavar='N', help='number of sequences (humansim: in every map)')
     parser.add_argument('--frames', type=int, metavar='N', help='frames of every sequence')
-    parser.add_argument('--image-width', type=int, metavar='W',
-                        help='image width; the height follows from the camera')
+    parser.add_argument('--image-width', type=int, metavar='W', help='image width; the height follows from the camera')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser.parse_args(arguments)
 
@@ -74,30 +77,32 @@ def choose_protocol(args: argparse.Namespace) -> Protocol:
     if args.image_width is not None:
         divisor = 4 if protocol.is_quad else 2
         if args.image_width < 32 or args.image_width % divisor:
-            raise ValueError(f'--image-width: expected a multiple of {divisor} from 32 on, '
-                             f'got {args.image_width}')
+            raise ValueError(f'--image-width: expected a multiple of {divisor} from 32 on, got {args.image_width}')
         height = args.image_width * 3 // 4 if protocol.is_quad else args.image_width // 2
         protocol = replace(protocol, image_size=(args.image_width, height))
     if protocol.is_quad:
         if args.maps is not None:
-            raise ValueError('--maps: every quadsim sequence has a map of its own; '
-                             'use --sequences')
+            raise ValueError('--maps: every quadsim sequence has a map of its own; use --sequences')
         if args.sequences is not None:
             protocol = replace(protocol, maps=args.sequences)
     else:
-        protocol = replace(protocol, maps=protocol.maps if args.maps is None else args.maps,
-                           sequences=args.sequences or protocol.sequences)
+        protocol = replace(
+            protocol,
+            maps=protocol.maps if args.maps is None else args.maps,
+            sequences=args.sequences or protocol.sequences,
+        )
     protocol.splits()
     return protocol
 
 
 def generator_digest() -> str:
-    """Digest of this folder's sources: a set is continued only by the code that began it."""
-    folder = Path(__file__).resolve().parent
+    """Digest of the sources that make a set: it is continued only by the code that began it."""
+    converters = Path(__file__).resolve().parent
     digest = hashlib.sha256()
-    for path in sorted([*folder.rglob('*.py'), *folder.rglob('*.txt')]):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
+    for folder in (converters, converters.parent / 'projects/OneOcc/core'):
+        for path in sorted([*folder.rglob('*.py'), *folder.rglob('*.txt')]):
+            digest.update(path.relative_to(folder).as_posix().encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -117,16 +122,23 @@ def claim_folder(out: Path, protocol: Protocol) -> None:
             found = json.loads(path.read_text(encoding='utf-8'))
         except ValueError as error:
             raise ValueError(f'{path}: not a JSON file: {error}; choose another --out') from error
-        wrong = [f'{key} is {_brief(found.get(key))} there and {_brief(settings[key])} now'
-                 for key in settings if found.get(key) != settings[key]]
+        wrong = [
+            f'{key} is {_brief(found.get(key))} there and {_brief(settings[key])} now'
+            for key in settings
+            if found.get(key) != settings[key]
+        ]
         if wrong:
-            raise ValueError(f'{out} holds a set with other settings: {"; ".join(wrong)}. '
-                             'Choose another --out, or remove that folder')
+            raise ValueError(
+                f'{out} holds a set with other settings: {"; ".join(wrong)}. '
+                'Choose another --out, or remove that folder'
+            )
         return
     strangers = sorted(p.name for p in out.iterdir() if not p.name.endswith('.tmp'))
     if strangers:
-        raise ValueError(f'{out}: expected an empty folder or a set begun by this command, '
-                         f'got one with {", ".join(strangers[:5])} in it')
+        raise ValueError(
+            f'{out}: expected an empty folder or a set begun by this command, '
+            f'got one with {", ".join(strangers[:5])} in it'
+        )
     write_json(path, settings, indent=1)
 
 
@@ -140,8 +152,15 @@ def create(protocol: Protocol, out: Path, workers: int, quiet: bool = False) -> 
     claim_folder(out, protocol)
     with OutputLock(out):
         summaries = make_sequences(protocol, out, workers, quiet)
-        return write_infos(out, protocol.dataset, protocol.splits(), protocol.grids, summaries,
-                           robot=protocol.robot, seed=protocol.seed)
+        return write_infos(
+            out,
+            protocol.dataset,
+            protocol.splits(),
+            protocol.grids,
+            summaries,
+            robot=protocol.robot,
+            seed=protocol.seed,
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -153,8 +172,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'create_data.py: error: {error}', file=sys.stderr)
         return 2
     except BrokenExecutor:
-        print('create_data.py: error: a worker process died (out of memory?); the same command '
-              'continues, perhaps with fewer --workers', file=sys.stderr)
+        print(
+            'create_data.py: error: a worker process died (out of memory?); the same command '
+            'continues, perhaps with fewer --workers',
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print('create_data.py: interrupted; the same command continues', file=sys.stderr)

@@ -3,6 +3,7 @@
 A map is a dense (X, Y, Z) array over world-aligned cubes: cell = floor((point - low) / size). A ray runs from
 the sensor to its return; it counts once in every cell that it crosses.
 """
+
 from __future__ import annotations
 
 import math

@@ -3,6 +3,7 @@
 A sequence is done when DIR/sequences/<name>.json exists. It is written last, by a rename, and holds
 what the info files need; a sequence without it is thrown away and made again.
 """
+
 from __future__ import annotations
 
 import fcntl
@@ -20,10 +21,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data_converters.atomic_files import write_json
 from data_converters.ground_truth import label_sequence, occupancy_folder
-from data_converters.synthetic.protocols import Protocol, SequencePlan
-from data_converters.synthetic.record import record_sequence
+from data_converters.synthetic.capture.protocols import Protocol, SequencePlan
+from data_converters.synthetic.capture.record import record_sequence
+from projects.OneOcc.core.formats.atomic_files import write_json
 
 _LOCK_PATIENCE_S = 10.0
 _progress = None
@@ -53,14 +54,18 @@ class OutputLock:
         os.close(self._handle)
 
 
-def make_sequences(protocol: Protocol, out: Path, workers: int, quiet: bool = False
-                   ) -> list[dict[str, Any]]:
+def make_sequences(protocol: Protocol, out: Path, workers: int, quiet: bool = False) -> list[dict[str, Any]]:
     """Make what is missing and return the summaries of all sequences, in their order."""
     plans = protocol.plans()
     steps = protocol.frames + len(range(0, protocol.frames, protocol.key_stride))
     missing = [plan for plan in plans if not _summary_path(out, plan).is_file()]
-    with tqdm(total=steps * len(plans), initial=steps * (len(plans) - len(missing)), unit='frame',
-              desc=f'{protocol.dataset} ({len(plans)} sequences)', disable=quiet) as bar:
+    with tqdm(
+        total=steps * len(plans),
+        initial=steps * (len(plans) - len(missing)),
+        unit='frame',
+        desc=f'{protocol.dataset} ({len(plans)} sequences)',
+        disable=quiet,
+    ) as bar:
         if workers == 1 or len(missing) <= 1:
             for plan in missing:
                 make_sequence(protocol, plan, out, bar.update)
@@ -69,12 +74,12 @@ def make_sequences(protocol: Protocol, out: Path, workers: int, quiet: bool = Fa
     return [json.loads(_summary_path(out, plan).read_text(encoding='utf-8')) for plan in plans]
 
 
-def make_sequence(protocol: Protocol, plan: SequencePlan, out: Path,
-                  on_frame: Callable[[], Any] = lambda: None) -> None:
+def make_sequence(
+    protocol: Protocol, plan: SequencePlan, out: Path, on_frame: Callable[[], Any] = lambda: None
+) -> None:
     """Record and label one sequence from nothing, then mark it as done."""
     root = out / 'recordings' / plan.name
-    leftovers = [root, *(out / occupancy_folder(protocol.grids, grid) / plan.name
-                         for grid in protocol.grids)]
+    leftovers = [root, *(out / occupancy_folder(protocol.grids, grid) / plan.name for grid in protocol.grids)]
     for folder in leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     recording = record_sequence(protocol, plan, root, on_frame)
@@ -82,14 +87,14 @@ def make_sequence(protocol: Protocol, plan: SequencePlan, out: Path,
     write_json(_summary_path(out, plan), summary)
 
 
-def _make_in_parallel(protocol: Protocol, plans: list[SequencePlan], out: Path, workers: int,
-                      bar: tqdm) -> None:
+def _make_in_parallel(protocol: Protocol, plans: list[SequencePlan], out: Path, workers: int, bar: tqdm) -> None:
     # forked workers share what is imported already; nothing has been computed before
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else None
     context = multiprocessing.get_context(method)
     progress = context.Queue()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker,
-                             initargs=(progress, os.getpid())) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(progress, os.getpid())
+    ) as pool:
         pending = {pool.submit(_work, protocol, plan, out) for plan in plans}
         try:
             while pending:
@@ -120,6 +125,7 @@ def _start_worker(progress: Any, parent: int) -> None:
     _progress = progress
     import cv2
     import torch
+
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 

@@ -14,6 +14,7 @@ moving objects come from the key frame's own sweep only. A voxel is
 Hits win over passing rays, because a ray that grazes the ground passes a hundred voxels that hold
 it; only a voxel with very few hits that is nearly all passed is empty (range noise at an edge).
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -23,10 +24,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data_converters.atomic_files import read_npz, write_npz
 from data_converters.ray_carving import carve, count_free, count_hits, first_of_each
-from data_converters.recording import UNLABELLED, Frame, Recording
-from projects.OneOcc.oneocc.geometry import CartesianGrid, EquirectCamera, camera_from_dict
+from projects.OneOcc.core.formats.atomic_files import read_npz, write_npz
+from projects.OneOcc.core.formats.recording import UNLABELLED, Frame, Recording
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, camera_from_dict
 
 OCCUPANCY_KEYS = ('labels', 'origin_m', 'voxel_size_m', 'classes')
 
@@ -49,6 +50,7 @@ class VoxelizeSettings:
         ray_spacing_deg: Panoramas are thinned to about this angle between rays.
         shadow: Unknown depth behind a moving surface.
     """
+
     hit_cell: float = 0.05
     map_cells: int = 3
     min_hits: int = 1
@@ -73,6 +75,7 @@ class Scan:
         labels: (N,) uint8: class of the return, 0 = no return (free all along), 255 = unlabelled.
         dynamic: (N,) bool, return from a moving object.
     """
+
     origin: np.ndarray
     ends: np.ndarray
     labels: np.ndarray
@@ -99,8 +102,7 @@ class PanoramaScanner:
         camera = camera_from_dict(mount)
         self._recording, self._settings = recording, settings
         self._body_from_cam = np.linalg.inv(mount['cam_from_body'])
-        v, u = np.meshgrid(np.arange(camera.height) + 0.5, np.arange(camera.width) + 0.5,
-                           indexing='ij')
+        v, u = np.meshgrid(np.arange(camera.height) + 0.5, np.arange(camera.width) + 0.5, indexing='ij')
         rays, valid = camera.unproject(torch.from_numpy(np.stack([u, v], axis=-1)))
         self._rays = rays.numpy()
         self._valid = valid.numpy() & camera.valid_mask().numpy()
@@ -131,9 +133,14 @@ class SequenceMap:
         num_classes: C.
     """
 
-    def __init__(self, scans: Iterable[Scan], ego_positions: np.ndarray,
-                 grids: Sequence[CartesianGrid], num_classes: int,
-                 settings: VoxelizeSettings | None = None) -> None:
+    def __init__(
+        self,
+        scans: Iterable[Scan],
+        ego_positions: np.ndarray,
+        grids: Sequence[CartesianGrid],
+        num_classes: int,
+        settings: VoxelizeSettings | None = None,
+    ) -> None:
         settings = settings or VoxelizeSettings()
         self.settings, self.num_classes = settings, num_classes
         self._cell = min(grid.voxel_size for grid in grids) / settings.map_cells
@@ -148,8 +155,7 @@ class SequenceMap:
                 batch = [self._thin(batch)]
         self._points, self._columns = self._thin(batch)
 
-    def labels(self, world_from_ego: np.ndarray, grid: CartesianGrid,
-               own_scans: Sequence[Scan] = ()) -> np.ndarray:
+    def labels(self, world_from_ego: np.ndarray, grid: CartesianGrid, own_scans: Sequence[Scan] = ()) -> np.ndarray:
         """Ground truth (X, Y, Z) uint8 around one pose; moving objects come from `own_scans`."""
         settings = self.settings
         map_from_world = np.eye(4)
@@ -166,9 +172,8 @@ class SequenceMap:
             self._cast_shadow(shadow, scan, np.linalg.inv(world_from_ego), grid)
         samples = min(max(2, round(grid.voxel_size / self._cell)), 3)
         free = np.zeros(grid.shape, np.uint16)
-        count_free(free, self._passes, settings.min_passes, self._cell, map_from_ego, origin,
-                   grid.voxel_size, samples)
-        return self._decide(hits, free / samples ** 3, shadow > 0)
+        count_free(free, self._passes, settings.min_passes, self._cell, map_from_ego, origin, grid.voxel_size, samples)
+        return self._decide(hits, free / samples**3, shadow > 0)
 
     def _decide(self, hits: np.ndarray, free_share: np.ndarray, shadow: np.ndarray) -> np.ndarray:
         settings = self.settings
@@ -188,12 +193,18 @@ class SequenceMap:
         length = np.linalg.norm(reach, axis=1)
         # near its end a grazing ray runs inside cells that hold the very surface it ends on
         descent = np.maximum(-reach[:, 2] / np.maximum(length, 1e-9), 1e-3)
-        back = np.maximum(settings.keep_back,
-                          np.minimum(settings.ground_clearance / descent, 0.5 * length))
+        back = np.maximum(settings.keep_back, np.minimum(settings.ground_clearance / descent, 0.5 * length))
         back = np.where(reach[:, 2] < 0, back, settings.keep_back)
         back[scan.labels == 0] = 0
-        carve(self._passes, np.zeros(3), self._cell, scan.origin[None] - self._low,
-              scan.ends - self._low, back, settings.max_range)
+        carve(
+            self._passes,
+            np.zeros(3),
+            self._cell,
+            scan.origin[None] - self._low,
+            scan.ends - self._low,
+            back,
+            settings.max_range,
+        )
 
     def _hits(self, scan: Scan, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         near = np.linalg.norm(scan.ends - scan.origin, axis=1) <= self.settings.max_range
@@ -216,13 +227,12 @@ class SequenceMap:
         points = np.concatenate([points for points, _ in batch])
         columns = np.concatenate([columns for _, columns in batch])
         # offset and 2**16 cells an axis keep the key of any point near the map non-negative
-        cells = np.floor(points / self.settings.hit_cell).astype(np.int64) + 2 ** 10
-        keys = ((cells[:, 0] * 2 ** 16 + cells[:, 1]) * 2 ** 16 + cells[:, 2]) * 32 + columns
+        cells = np.floor(points / self.settings.hit_cell).astype(np.int64) + 2**10
+        keys = ((cells[:, 0] * 2**16 + cells[:, 1]) * 2**16 + cells[:, 2]) * 32 + columns
         first = first_of_each(keys)
         return points[first], columns[first]
 
-    def _cast_shadow(self, shadow: np.ndarray, scan: Scan, ego_from_world: np.ndarray,
-                     grid: CartesianGrid) -> None:
+    def _cast_shadow(self, shadow: np.ndarray, scan: Scan, ego_from_world: np.ndarray, grid: CartesianGrid) -> None:
         chosen = scan.dynamic & (scan.labels > 0)
         if not chosen.any() or self.settings.shadow <= 0:
             return
@@ -230,15 +240,26 @@ class SequenceMap:
         origin = ego_from_world[:3, :3] @ scan.origin + ego_from_world[:3, 3]
         reach = ends - origin
         beyond = reach / np.linalg.norm(reach, axis=1, keepdims=True) * self.settings.shadow
-        carve(shadow, np.asarray(grid.origin, dtype=np.float64), grid.voxel_size, ends,
-              ends + beyond, np.zeros(len(ends)), np.inf)
+        carve(
+            shadow,
+            np.asarray(grid.origin, dtype=np.float64),
+            grid.voxel_size,
+            ends,
+            ends + beyond,
+            np.zeros(len(ends)),
+            np.inf,
+        )
 
 
-def write_occupancy(path: str | Path, labels: np.ndarray, grid: CartesianGrid,
-                    classes: Sequence[str]) -> None:
+def write_occupancy(path: str | Path, labels: np.ndarray, grid: CartesianGrid, classes: Sequence[str]) -> None:
     """Write one label file: labels uint8 (X, Y, Z), origin_m (3,), voxel_size_m, classes (C,)."""
-    write_npz(path, labels=labels.astype(np.uint8), origin_m=np.asarray(grid.origin, np.float64),
-              voxel_size_m=np.float64(grid.voxel_size), classes=np.asarray(classes, dtype=np.str_))
+    write_npz(
+        path,
+        labels=labels.astype(np.uint8),
+        origin_m=np.asarray(grid.origin, np.float64),
+        voxel_size_m=np.float64(grid.voxel_size),
+        classes=np.asarray(classes, dtype=np.str_),
+    )
 
 
 def read_occupancy(path: str | Path) -> tuple[np.ndarray, CartesianGrid, tuple[str, ...]]:
@@ -251,8 +272,7 @@ def read_occupancy(path: str | Path) -> tuple[np.ndarray, CartesianGrid, tuple[s
     arrays = read_npz(path, OCCUPANCY_KEYS)
     labels = arrays['labels']
     if labels.ndim != 3 or labels.dtype != np.uint8:
-        raise ValueError(f'{path}: labels: expected uint8 (X, Y, Z), '
-                         f'got {labels.dtype} {labels.shape}')
+        raise ValueError(f'{path}: labels: expected uint8 (X, Y, Z), got {labels.dtype} {labels.shape}')
     grid = CartesianGrid(labels.shape, float(arrays['voxel_size_m']), tuple(arrays['origin_m']))
     return labels, grid, tuple(str(name) for name in arrays['classes'])
 
@@ -260,14 +280,14 @@ def read_occupancy(path: str | Path) -> tuple[np.ndarray, CartesianGrid, tuple[s
 def count_labels(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, int]:
     """Voxels of empty and each class (C + 1,) int64, and the number of unknown ones."""
     counts = np.bincount(labels.reshape(-1), minlength=256)
-    return counts[:num_classes + 1], int(counts[UNLABELLED])
+    return counts[: num_classes + 1], int(counts[UNLABELLED])
 
 
-def _bounds(ego_positions: np.ndarray, grids: Sequence[CartesianGrid]
-            ) -> tuple[np.ndarray, np.ndarray]:
+def _bounds(ego_positions: np.ndarray, grids: Sequence[CartesianGrid]) -> tuple[np.ndarray, np.ndarray]:
     """Box that holds every grid at every position, whatever its heading."""
-    radius = max(np.hypot(max(abs(g.origin[0]), abs(g.upper[0])),
-                          max(abs(g.origin[1]), abs(g.upper[1]))) for g in grids)
+    radius = max(
+        np.hypot(max(abs(g.origin[0]), abs(g.upper[0])), max(abs(g.origin[1]), abs(g.upper[1]))) for g in grids
+    )
     below, above = min(g.origin[2] for g in grids), max(g.upper[2] for g in grids)
     ego_positions = np.asarray(ego_positions, dtype=np.float64)
     low = ego_positions.min(axis=0) + [-radius, -radius, below]
@@ -287,5 +307,5 @@ def _even_pixels(camera, spacing_deg: float) -> np.ndarray:
     for row in range(row_step // 2, camera.height, row_step):
         elevation = camera.elevation_max - band * (row + 0.5) / camera.height
         step = max(1, round(spacing_deg / per_pixel / max(np.cos(elevation), 1e-3)))
-        keep[row, (row * 7) % step::step] = True
+        keep[row, (row * 7) % step :: step] = True
     return keep

@@ -1,4 +1,5 @@
 """Fixtures shared by all tests: the device, the seed, the folder of small real samples."""
+
 from pathlib import Path
 
 import numpy as np

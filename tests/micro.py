@@ -1,4 +1,5 @@
 """A config of the project's real parts, so small that it trains in a second, and data for it."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 Written from the architecture: EfficientNet as gen-efficientnet names it, MonoScene's decoder on top.
 """
+
 from __future__ import annotations
 
 import math
@@ -12,8 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # blocks, kernel, stride, expansion, channels of the seven stages at width and depth 1
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
-          (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 SCALES = {'b0': (1.0, 1.0), 'b7': (2.0, 3.1)}  # width, depth
 SKIP_STAGES = {2: 0, 4: 1, 8: 2, 16: 4}
 NORM_EPS = {'encoder': 1e-3, 'decoder': 1e-5}
@@ -94,7 +102,7 @@ def random_state(entries: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str
             state[name] = torch.rand(shape, generator=generator) + 0.5
         else:
             fan = math.prod(shape[1:]) if len(shape) > 1 else 10
-            state[name] = torch.randn(shape, generator=generator) / fan ** 0.5
+            state[name] = torch.randn(shape, generator=generator) / fan**0.5
     return state
 
 
@@ -109,8 +117,9 @@ class OfficialImageNetwork:
         self.state, self.stages = state, stages(arch)
 
     def norm(self, x: Tensor, name: str, eps: float) -> Tensor:
-        mean, var, weight, bias = (self.state[f'{name}.{leaf}'] for leaf in (
-            'running_mean', 'running_var', 'weight', 'bias'))
+        mean, var, weight, bias = (
+            self.state[f'{name}.{leaf}'] for leaf in ('running_mean', 'running_var', 'weight', 'bias')
+        )
         return F.batch_norm(x, mean, var, weight, bias, eps=eps)
 
     def same(self, x: Tensor, name: str, stride: int = 1, groups: int = 1) -> Tensor:

@@ -1,4 +1,5 @@
 """Load a command-line script of tools/ or data_converters/ as a module, without running it."""
+
 import importlib.util
 import sys
 from pathlib import Path

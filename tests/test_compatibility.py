@@ -1,4 +1,5 @@
 """A wrong OpenMMLab stack is refused with the range, what is there, and the cure."""
+
 from importlib import metadata
 
 import pytest

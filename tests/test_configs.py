@@ -1,4 +1,5 @@
 """Every config is read, names only what exists, and builds its model; the tree is closed."""
+
 import re
 from pathlib import Path
 
@@ -33,8 +34,17 @@ def scope():
 @pytest.mark.parametrize('path', CONFIGS, ids=name)
 def test_config_names_only_what_is_registered(path):
     config = Config.fromfile(path)
-    for key in ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'optim_wrapper',
-                'train_cfg', 'default_hooks', 'custom_imports'):
+    for key in (
+        'model',
+        'train_dataloader',
+        'val_dataloader',
+        'test_dataloader',
+        'val_evaluator',
+        'optim_wrapper',
+        'train_cfg',
+        'default_hooks',
+        'custom_imports',
+    ):
         assert key in config, key
     for part in ('backbone', 'view_transformer', 'voxel_encoder', 'neck', 'decode_head', 'data_preprocessor'):
         if config.model.get(part):
@@ -82,6 +92,5 @@ def test_data_root_comes_from_the_environment(path, monkeypatch):
 def test_every_config_stands_in_the_table():
     table = (ROOT / 'configs/README.md').read_text()
     short = {path: path.stem.split('_')[0].removesuffix('-tiny') for path in CONFIGS if path.parent.name == 'ablations'}
-    missing = [name(path) for path in CONFIGS
-               if name(path) not in table and f'`{short.get(path)}`' not in table]
+    missing = [name(path) for path in CONFIGS if name(path) not in table and f'`{short.get(path)}`' not in table]
     assert not missing, missing

@@ -1,4 +1,5 @@
 """The project as a guest: two copies into a bare folder, run by mmdet3d's own tools."""
+
 import json
 import os
 import shutil
@@ -42,9 +43,13 @@ def run_in_one_process(guest: Path, *commands: list) -> str:
     """Runs tools one after another in the bare folder; importing the stack is most of the time."""
     commands = [[str(part) for part in command] for command in commands]
     done = subprocess.run(
-        [sys.executable, '-c', _DRIVER, json.dumps(commands)], cwd=guest, capture_output=True,
-        text=True, timeout=300, env={**os.environ, 'PYTHONPATH': '.', 'OMP_NUM_THREADS': '1',
-                                     'ONEOCC_DATA': str(guest / 'data')})
+        [sys.executable, '-c', _DRIVER, json.dumps(commands)],
+        cwd=guest,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, 'PYTHONPATH': '.', 'OMP_NUM_THREADS': '1', 'ONEOCC_DATA': str(guest / 'data')},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout + done.stderr
 
@@ -54,9 +59,19 @@ def test_stock_tools_train_resume_and_test_the_guest(guest):
     config = write_micro_config(guest / 'projects/OneOcc/configs/tiny/micro.py', '../_base_')
     train = ['tools/train.py', config, '--work-dir', 'run']
     log = run_in_one_process(
-        guest, [*train, '--cfg-options', 'train_cfg.max_epochs=1'], [*train, '--resume'],
-        ['tools/test.py', config, 'run/epoch_2.pth', '--work-dir', 'tested', '--cfg-options',
-         'test_evaluator.out_file=tested/metrics.json'])
+        guest,
+        [*train, '--cfg-options', 'train_cfg.max_epochs=1'],
+        [*train, '--resume'],
+        [
+            'tools/test.py',
+            config,
+            'run/epoch_2.pth',
+            '--work-dir',
+            'tested',
+            '--cfg-options',
+            'test_evaluator.out_file=tested/metrics.json',
+        ],
+    )
     assert f'guest {guest}/projects' in log, 'the project was imported from somewhere else'
     assert 'Resumed after epoch 1, iteration 2' in log
     assert json.loads((guest / 'tested/metrics.json').read_text())['frames'] == VAL_FRAMES

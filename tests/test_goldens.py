@@ -5,6 +5,7 @@ its name; how to add a family stands in tests/goldens/__init__.py. An empty fold
 family knows, a family without a file and a missing companion file are failures, never skips.
 `pytest tests/test_goldens.py -rP` prints the largest deviation per kind of value.
 """
+
 import importlib
 import pkgutil
 import shutil
@@ -47,8 +48,9 @@ def test_folder_holds_files():
 @pytest.mark.parametrize('pattern', sorted(FAMILIES))
 def test_every_family_has_a_file(pattern):
     files = golden_files(golden_folder())
-    assert any(patterns_of(path, [pattern]) for path in files), \
+    assert any(patterns_of(path, [pattern]) for path in files), (
         f'{golden_folder()} holds no file of the family {pattern}'
+    )
 
 
 def test_empty_folder_is_a_failure(tmp_path):
@@ -73,8 +75,7 @@ def test_unknown_file_is_a_failure(tmp_path):
 
 
 def test_missing_companion_is_a_failure(tmp_path):
-    lovasz = next(path for path in sorted(DEFAULT_FOLDER.iterdir())
-                  if path.name.startswith('lovasz_'))
+    lovasz = next(path for path in sorted(DEFAULT_FOLDER.iterdir()) if path.name.startswith('lovasz_'))
     shutil.copy(lovasz, tmp_path)
     with pytest.raises(GoldenError, match='needs metrics_losses_'):
         check_file(tmp_path / lovasz.name)

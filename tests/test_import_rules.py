@@ -1,27 +1,31 @@
 """Who may import whom: the law of the house, read from the syntax trees."""
+
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / 'projects/OneOcc/oneocc'
+PROJECT = ROOT / 'projects/OneOcc'
 OPEN_MMLAB = {'mmengine', 'mmcv', 'mmdet', 'mmdet3d'}
-ROOMS = {'geometry', 'ops', 'structures', 'models', 'baselines', 'datasets', 'evaluation', 'engine', 'visualization'}
+CORE = {'core.geometry', 'core.formats', 'core.ops'}
 MAY_IMPORT_ROOMS = {
-    'geometry': set(),
-    'ops': {'geometry'},
-    'structures': {'geometry'},
-    'models': {'geometry', 'ops', 'structures'},
-    'baselines': {'geometry', 'ops', 'structures', 'models'},
-    'datasets': {'geometry', 'structures'},
-    'evaluation': set(),
-    'visualization': {'geometry', 'structures'},
-    'engine': {'structures', 'visualization'},
+    'core.geometry': set(),
+    'core.formats': {'core.geometry'},
+    'core.ops': {'core.geometry'},
+    'oneocc.structures': CORE,
+    'oneocc.models': CORE | {'oneocc.structures'},
+    'oneocc.baselines': CORE | {'oneocc.structures', 'oneocc.models'},
+    'oneocc.datasets': CORE | {'oneocc.structures'},
+    'oneocc.evaluation': CORE,
+    'oneocc.visualization': CORE | {'oneocc.structures'},
+    'oneocc.engine': CORE | {'oneocc.structures', 'oneocc.visualization'},
 }
-NEVER_MM = {'geometry'}
+FLOORS = ('tracing', 'shading', 'places', 'capture')  # of the synthetic world; each may use those before it
 OPTIONAL = {'open3d', 'mayavi', 'viser', 'rerun', 'plotly', 'pyvista', 'torchvision', 'spconv', 'kornia'}
-SOURCES = sorted(PACKAGE.rglob('*.py'))
+SOURCES = sorted(PROJECT.rglob('*.py'))
 
 
 def imports(path: Path, top_level_only: bool = False) -> set[str]:
@@ -29,35 +33,66 @@ def imports(path: Path, top_level_only: bool = False) -> set[str]:
     tree = ast.parse(path.read_text())
     package = path.relative_to(ROOT).with_suffix('').parts[:-1]
     found = set()
-    for node in (tree.body if top_level_only else ast.walk(tree)):
+    for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = package[:len(package) - node.level + 1] if node.level else ()
+            base = package[: len(package) - node.level + 1] if node.level else ()
             module = '.'.join((*base, *((node.module or '').split('.') if node.module else ())))
             found |= {f'{module}.{alias.name}' for alias in node.names} | {module}
     return found
 
 
 def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0]
+    """'core.geometry' of projects/OneOcc/core/geometry/grids.py."""
+    return '.'.join(path.relative_to(PROJECT).parts[:2])
 
 
-@pytest.mark.parametrize('path', [p for p in SOURCES if room_of(p) in ROOMS],
-                         ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    'path', [p for p in SOURCES if room_of(p) in MAY_IMPORT_ROOMS], ids=lambda p: str(p.relative_to(PROJECT))
+)
 def test_room_imports_only_what_it_may(path):
     room = room_of(path)
     for name in imports(path):
         parts = name.split('.')
-        if parts[:3] == ['projects', 'OneOcc', 'oneocc'] and len(parts) > 3 and parts[3] in ROOMS:
-            assert parts[3] == room or parts[3] in MAY_IMPORT_ROOMS[room], f'{room} imports {name}'
-        if room in NEVER_MM:
-            assert parts[0] not in OPEN_MMLAB, f'{room} imports {name}'
+        target = '.'.join(parts[2:4])
+        if parts[:2] == ['projects', 'OneOcc'] and target in MAY_IMPORT_ROOMS:
+            assert target == room or target in MAY_IMPORT_ROOMS[room], f'{room} imports {name}'
     if path.name == 'ssc_counts.py':
         assert not {name.split('.')[0] for name in imports(path)} & (OPEN_MMLAB | {'torch'})
 
 
-@pytest.mark.parametrize('path', SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize('path', sorted((PROJECT / 'core').rglob('*.py')), ids=lambda p: str(p.relative_to(PROJECT)))
+def test_the_core_knows_no_mm_package_and_no_plug_in(path):
+    for name in imports(path):
+        assert name.split('.')[0] not in OPEN_MMLAB, f'{path} imports {name}'
+        assert not name.startswith('projects.OneOcc.oneocc'), f'{path} imports {name}'
+
+
+def test_importing_the_core_loads_no_mm_package():
+    code = (
+        'import sys, time; start = time.perf_counter(); import torch, numpy; libraries = time.perf_counter();'
+        'import projects.OneOcc.core.geometry, projects.OneOcc.core.formats, projects.OneOcc.core.ops;'
+        'print(time.perf_counter() - libraries, sorted(m for m in sys.modules'
+        f' if m.split(".")[0] in {sorted(OPEN_MMLAB)}))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, loaded = done.stdout.strip().split(' ', 1)
+    assert loaded == '[]'
+    assert float(seconds) < 2, f'{seconds} s beside torch and numpy'
+
+
+@pytest.mark.parametrize(
+    'path', sorted((ROOT / 'data_converters/synthetic').glob('*/*.py')), ids=lambda p: f'{p.parent.name}/{p.name}'
+)
+def test_floors_of_the_synthetic_world_use_only_those_below(path):
+    own = FLOORS.index(path.parent.name)
+    for name in imports(path):
+        if name.startswith('data_converters.synthetic.'):
+            assert FLOORS.index(name.split('.')[2]) <= own, f'{path.parent.name} imports {name}'
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda p: str(p.relative_to(PROJECT)))
 def test_relative_imports_inside_the_package(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and not node.level:
@@ -75,8 +110,11 @@ def test_converters_know_neither_models_nor_metrics(path):
         assert not name.startswith(('projects.OneOcc.oneocc.models', 'projects.OneOcc.oneocc.evaluation')), name
 
 
-@pytest.mark.parametrize('path', [p for p in SOURCES if room_of(p) in {'models', 'baselines', 'ops'}],
-                         ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    'path',
+    [p for p in SOURCES if room_of(p) in {'oneocc.models', 'oneocc.baselines', 'core.ops'}],
+    ids=lambda p: str(p.relative_to(PROJECT)),
+)
 def test_models_name_no_dataset_and_no_device(path):
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
@@ -92,9 +130,11 @@ def strip_docstrings(node: ast.AST) -> ast.AST:
     """The same tree without string expressions (docstrings may cite data sets)."""
     for child in ast.walk(node):
         if hasattr(child, 'body') and isinstance(child.body, list):
-            child.body = [n for n in child.body
-                          if not (isinstance(n, ast.Expr) and isinstance(getattr(n, 'value', None), ast.Constant))
-                          ] or [ast.Pass()]
+            child.body = [
+                n
+                for n in child.body
+                if not (isinstance(n, ast.Expr) and isinstance(getattr(n, 'value', None), ast.Constant))
+            ] or [ast.Pass()]
     return ast.Pass() if isinstance(node, ast.Expr) else node
 
 

@@ -1,4 +1,5 @@
 """What the READMEs name exists: files, folders, commands, flags, make targets, pictures."""
+
 import re
 import subprocess
 from pathlib import Path
@@ -6,8 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [path for path in sorted(ROOT.rglob('*.md'))
-         if not {'.venv', 'data', 'work_dirs', 'node_modules'} & set(path.relative_to(ROOT).parts[:1])]
+PAGES = [
+    path
+    for path in sorted(ROOT.rglob('*.md'))
+    if not {'.venv', 'data', 'work_dirs', 'node_modules'} & set(path.relative_to(ROOT).parts[:1])
+]
 TOP = {path.name for path in ROOT.iterdir()}
 
 
@@ -40,8 +44,11 @@ def test_commands_name_real_scripts_and_flags(page, command):
         known = re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), re.M)
         assert set(targets) <= set(known), command
         return
-    scripts = [word for word in words if word.endswith(('.py', '.sh')) and not word.startswith('$')
-               and not word.startswith('projects/')]
+    scripts = [
+        word
+        for word in words
+        if word.endswith(('.py', '.sh')) and not word.startswith('$') and not word.startswith('projects/')
+    ]
     for script in scripts:
         assert list(ROOT.glob(script)), f'{command}: no {script}'
     if words[0] in ('python', 'bash') and scripts:

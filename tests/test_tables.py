@@ -1,4 +1,5 @@
 """The tables of measured numbers are what the committed runs say."""
+
 import json
 from pathlib import Path
 
@@ -23,8 +24,12 @@ def test_page_holds_what_table_py_writes(tmp_path, monkeypatch):
 def test_every_row_has_three_seeds_of_one_commit():
     for table in json.loads(PLAN.read_text())['tables']:
         for config in table['rows']:
-            runs = [json.loads(path.read_text()) for pattern in table['runs']
-                    for path in ROOT.glob(f'{pattern}/seed*/metrics.json') if path.parent.parent.name == config]
+            runs = [
+                json.loads(path.read_text())
+                for pattern in table['runs']
+                for path in ROOT.glob(f'{pattern}/seed*/metrics.json')
+                if path.parent.parent.name == config
+            ]
             assert len(runs) >= 3, config
             assert len({run['commit'] for run in runs}) == 1, config
             assert (ROOT / runs[0]['config']).is_file() and Path(runs[0]['config']).stem == config
@@ -34,15 +39,22 @@ def test_every_row_has_three_seeds_of_one_commit():
 def test_tables_of_cost_are_those_of_the_records(tmp_path, records, table):
     copy = tmp_path / 'page.md'
     copy.write_text((ROOT / 'configs/README.md').read_text())
-    benchmark.main(['--records', str(ROOT / f'docs/runs/efficiency/{records}.json'), '--update', str(copy),
-                    '--table', table])
+    benchmark.main(
+        ['--records', str(ROOT / f'docs/runs/efficiency/{records}.json'), '--update', str(copy), '--table', table]
+    )
     assert copy.read_text() == (ROOT / 'configs/README.md').read_text()
 
 
 def test_plan_that_asks_for_missing_runs_is_refused(tmp_path, capsys):
     plan = tmp_path / 'plan.json'
-    plan.write_text(json.dumps(dict(page=str(tmp_path / 'page.md'), tables=[
-        dict(name='a', layout='classes', runs=[str(tmp_path / 'nowhere')], rows={})])))
+    plan.write_text(
+        json.dumps(
+            dict(
+                page=str(tmp_path / 'page.md'),
+                tables=[dict(name='a', layout='classes', runs=[str(tmp_path / 'nowhere')], rows={})],
+            )
+        )
+    )
     (tmp_path / 'page.md').write_text('<!-- table:a -->\n<!-- /table -->\n')
     assert load_script('tools/analysis_tools/table.py').main(['--plan', str(plan)]) == 1
     assert 'nowhere' in capsys.readouterr().err

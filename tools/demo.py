@@ -3,6 +3,7 @@
 Leaves in work_dirs/demo: pictures/, metrics.json (with the scores of two yardsticks on the same frames),
 predictions/, the checkpoints, and prints a table. A run that was cut is continued.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -45,12 +46,14 @@ def newest_checkpoint(folder: Path) -> Path:
 def add_yardsticks(dataset: Path, metrics_file: Path) -> dict:
     """Score "majority" and "empty" on the frames that the model was scored on; store them beside it."""
     from projects.OneOcc.oneocc.evaluation import percent, write_json, yardstick_scores
+
     metrics = json.loads(metrics_file.read_text())
     infos = {split: json.loads((dataset / f'infos_{split}.json').read_text()) for split in ('train', 'val')}
     num_classes = len(infos['train']['metainfo']['classes'])
     found = yardstick_scores(*(labels_of(dataset, infos[split]) for split in ('train', 'val')), num_classes)
-    metrics['yardsticks'] = {name: {key: percent(scores[key]) for key in ('miou', 'iou')}
-                             for name, scores in found.items()}
+    metrics['yardsticks'] = {
+        name: {key: percent(scores[key]) for key in ('miou', 'iou')} for name, scores in found.items()
+    }
     write_json(metrics_file, metrics)
     return metrics
 
@@ -58,6 +61,7 @@ def add_yardsticks(dataset: Path, metrics_file: Path) -> dict:
 def labels_of(dataset: Path, infos: dict):
     """Label grids (X, Y, Z) of a split, one after the other."""
     import numpy as np
+
     for entry in infos['data_list']:
         with np.load(dataset / next(iter(entry['occupancy'].values()))) as archive:
             yield archive['labels']
@@ -73,8 +77,11 @@ def markdown(metrics: dict) -> str:
 
 def rows_of(metrics: dict) -> list[tuple[str, dict]]:
     """The two yardsticks and the model."""
-    return [('every voxel its most frequent training label', metrics['yardsticks']['majority']),
-            ('everything visible is empty', metrics['yardsticks']['empty']), ('the trained model', metrics)]
+    return [
+        ('every voxel its most frequent training label', metrics['yardsticks']['majority']),
+        ('everything visible is empty', metrics['yardsticks']['empty']),
+        ('the trained model', metrics),
+    ]
 
 
 def table(metrics: dict) -> str:
@@ -92,21 +99,39 @@ def main(argv: list[str] | None = None) -> int:
     started = time.time()
     data = Path(os.environ.setdefault('ONEOCC_DATA', str(ROOT / 'data'))) / f'{args.set}-mini'
     work_dir = (ROOT / args.work_dir).resolve()
-    step('a small synthetic world', 'data_converters/create_data.py', args.set, '--mini', '--out', str(data),
-         '--seed', str(args.seed))
+    step(
+        'a small synthetic world',
+        'data_converters/create_data.py',
+        args.set,
+        '--mini',
+        '--out',
+        str(data),
+        '--seed',
+        str(args.seed),
+    )
     options = ['--cfg-options', f'randomness.seed={args.seed}', *args.cfg_options]
     step('training', 'tools/train.py', args.config, '--work-dir', str(work_dir / 'train'), '--resume', *options)
-    step('evaluation and pictures', 'tools/test.py', args.config, str(newest_checkpoint(work_dir / 'train')),
-         '--work-dir', str(work_dir), '--out', str(work_dir / 'predictions'),
-         '--show-dir', str(work_dir / 'pictures'), *options)
+    step(
+        'evaluation and pictures',
+        'tools/test.py',
+        args.config,
+        str(newest_checkpoint(work_dir / 'train')),
+        '--work-dir',
+        str(work_dir),
+        '--out',
+        str(work_dir / 'predictions'),
+        '--show-dir',
+        str(work_dir / 'pictures'),
+        *options,
+    )
     metrics = add_yardsticks(data, work_dir / 'metrics.json')
     print(f'\n{metrics["frames"]} validation frames, voxels that count: {metrics["mask_policy"]}\n\n{table(metrics)}')
     seconds = time.time() - started
     if args.update:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
+
         args.update.write_text(replace_block(args.update.read_text(), 'demo', markdown(metrics)))
-    print(f'\npictures: {work_dir / "pictures"}\nnumbers:  {work_dir / "metrics.json"}\n'
-          f'total:    {seconds:.0f} s')
+    print(f'\npictures: {work_dir / "pictures"}\nnumbers:  {work_dir / "metrics.json"}\ntotal:    {seconds:.0f} s')
     return 0
 
 

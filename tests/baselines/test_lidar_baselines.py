@@ -1,4 +1,5 @@
 """SSCNet, LMSCNet and the occupancy encoder: sizes, refusals, degenerate scans."""
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 from mmdet3d.registry import MODELS
 
 from projects.OneOcc.oneocc.baselines import LMSCNet, PointOccupancyEncoder, SSCNet, SSCNetHead
-from projects.OneOcc.oneocc.baselines.sscnet import balance_mask, balanced_cross_entropy
+from projects.OneOcc.oneocc.baselines.lidar.sscnet import balance_mask, balanced_cross_entropy
 from projects.OneOcc.oneocc.structures import OccDataSample
 
 GRID = dict(shape=(16, 16, 8), voxel_size=0.4, origin=(-3.2, -3.2, -1.2))
@@ -18,16 +19,30 @@ def sample(labels: torch.Tensor) -> OccDataSample:
     return out
 
 
-@pytest.mark.parametrize('name, arguments', [
-    ('SSCNet', {}), ('LMSCNet', dict(height=8)), ('PointOccupancyEncoder', dict(grid=GRID)),
-    ('SSCNetHead', dict(num_classes=6)), ('SSCNetHead', dict(num_classes=6, full=True))])
+@pytest.mark.parametrize(
+    'name, arguments',
+    [
+        ('SSCNet', {}),
+        ('LMSCNet', dict(height=8)),
+        ('PointOccupancyEncoder', dict(grid=GRID)),
+        ('SSCNetHead', dict(num_classes=6)),
+        ('SSCNetHead', dict(num_classes=6, full=True)),
+    ],
+)
 def test_each_part_builds_alone(name, arguments):
     MODELS.build(dict(type=name, **arguments))
 
 
-@pytest.mark.parametrize('points', [
-    torch.empty(0, 4), torch.full((5, 4), 100.0), torch.tensor([[0.1, 0.1, 0.1, 0.5]]),
-    torch.full((3, 4), float('nan'))], ids=['empty', 'outside', 'one', 'nan'])
+@pytest.mark.parametrize(
+    'points',
+    [
+        torch.empty(0, 4),
+        torch.full((5, 4), 100.0),
+        torch.tensor([[0.1, 0.1, 0.1, 0.5]]),
+        torch.full((3, 4), float('nan')),
+    ],
+    ids=['empty', 'outside', 'one', 'nan'],
+)
 def test_degenerate_scans_give_a_defined_result(points, device):
     encoder = PointOccupancyEncoder(GRID)
     volumes = encoder([points.to(device)])
@@ -69,11 +84,16 @@ def test_wrong_grids_are_refused_with_their_size():
 def test_sixteen_levels_work():
     maps = LMSCNet(16)({'cartesian': torch.zeros(1, 1, 16, 16, 16)})
     assert {s: tuple(m.shape[2:]) for s, m in maps.items()} == {
-        1: (16, 16, 16), 2: (8, 8, 8), 4: (4, 4, 4), 8: (2, 2, 2)}
+        1: (16, 16, 16),
+        2: (8, 8, 8),
+        4: (4, 4, 4),
+        8: (2, 2, 2),
+    }
 
 
-@pytest.mark.parametrize('classes, full, expected', [
-    (7, False, 923815), (11, False, 924331), (7, True, 980263), (11, True, 1013035)])
+@pytest.mark.parametrize(
+    'classes, full, expected', [(7, False, 923815), (11, False, 924331), (7, True, 980263), (11, True, 1013035)]
+)
 def test_parameter_counts_are_the_official_ones(classes, full, expected):
     parts = SSCNet(), SSCNetHead(classes - 1, full=full)
     assert sum(p.numel() for part in parts for p in part.parameters()) == expected

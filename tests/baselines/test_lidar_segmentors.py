@@ -1,4 +1,5 @@
 """Every LiDAR baseline as a whole OccupancySegmentor from its config: training, prediction, bad input."""
+
 from pathlib import Path
 
 import numpy as np
@@ -90,15 +91,23 @@ def test_prediction_is_a_label_grid_and_the_argmax(model):
     assert torch.equal(logits[0].argmax(0).to(torch.uint8), predict(model, [points])[0])
 
 
-EMPTY, OUTSIDE = torch.empty(0, 4), torch.full((5, 4), 100.)
+EMPTY, OUTSIDE = torch.empty(0, 4), torch.full((5, 4), 100.0)
 ONE_VOXEL, NOT_FINITE = torch.tensor([[0.1, 0.1, 0.1, 0.5]]), torch.full((3, 4), float('nan'))
 
 
-@pytest.mark.parametrize('points, fill', [
-    pytest.param(EMPTY, None, id='empty scan'), pytest.param(OUTSIDE, None, id='wholly outside'),
-    pytest.param(ONE_VOXEL, None, id='one occupied voxel'), pytest.param(NOT_FINITE, None, id='not finite'),
-    pytest.param(None, 0, id='all empty'), pytest.param(None, 4, id='one class'),
-    pytest.param(None, 255, id='all unknown'), pytest.param(EMPTY, 255, id='empty scan, all unknown')])
+@pytest.mark.parametrize(
+    'points, fill',
+    [
+        pytest.param(EMPTY, None, id='empty scan'),
+        pytest.param(OUTSIDE, None, id='wholly outside'),
+        pytest.param(ONE_VOXEL, None, id='one occupied voxel'),
+        pytest.param(NOT_FINITE, None, id='not finite'),
+        pytest.param(None, 0, id='all empty'),
+        pytest.param(None, 4, id='one class'),
+        pytest.param(None, 255, id='all unknown'),
+        pytest.param(EMPTY, 255, id='empty scan, all unknown'),
+    ],
+)
 def test_degenerate_scans_and_labels_have_a_defined_result(model, points, fill):
     points = scene()[0] if points is None else points
     labels = scene()[1] if fill is None else torch.full(GRID['shape'], fill)
@@ -114,7 +123,7 @@ def test_scans_that_fill_the_same_voxels_are_the_same_to_the_occupancy_networks(
     if type(model.neck).__name__ == 'OccRWKV':
         pytest.skip('OccRWKV reads the points, not the occupancy alone')
     points, _ = scene()
-    twice = torch.cat([points, points + torch.tensor([0.05, -0.05, 0.05, 0.3]), torch.full((7, 4), -50.)])
+    twice = torch.cat([points, points + torch.tensor([0.05, -0.05, 0.05, 0.3]), torch.full((7, 4), -50.0)])
     assert torch.equal(predict(model, [points])[0], predict(model, [twice])[0])
 
 
@@ -125,8 +134,10 @@ def test_a_batch_mixes_an_empty_scan_with_a_full_one(model):
     assert (together[1] == alone).float().mean() > 0.999
 
 
-@pytest.mark.parametrize('method, height, message', [
-    ('lmscnet', 10, 'multiple of 8, but got 10'), ('lmscnet-ss', 4, 'multiple of 8, but got 4')])
+@pytest.mark.parametrize(
+    'method, height, message',
+    [('lmscnet', 10, 'multiple of 8, but got 10'), ('lmscnet-ss', 4, 'multiple of 8, but got 4')],
+)
 def test_wrong_heights_end_at_construction(method, height, message):
     cfg = config(method)
     cfg.neck.height = height
@@ -134,12 +145,17 @@ def test_wrong_heights_end_at_construction(method, height, message):
         build(cfg)
 
 
-@pytest.mark.parametrize('method, shape, message', [
-    ('lmscnet', (32, 32, 16), r'height 8 .* got \(32, 32, 16\)'),
-    ('lmscnet', (36, 32, 8), r'multiples of 8.* got \(36'),
-    ('sscnet', (32, 32, 6), r'multiples of 4, but got \(32, 32, 6\)'),
-    ('sscnet-full', (30, 32, 8), r'multiples of 4, but got \(30, 32, 8\)'),
-    ('occrwkv', (32, 32, 6), 'multiple'), ('occrwkv', (36, 32, 8), 'multiple')])
+@pytest.mark.parametrize(
+    'method, shape, message',
+    [
+        ('lmscnet', (32, 32, 16), r'height 8 .* got \(32, 32, 16\)'),
+        ('lmscnet', (36, 32, 8), r'multiples of 8.* got \(36'),
+        ('sscnet', (32, 32, 6), r'multiples of 4, but got \(32, 32, 6\)'),
+        ('sscnet-full', (30, 32, 8), r'multiples of 4, but got \(30, 32, 8\)'),
+        ('occrwkv', (32, 32, 6), 'multiple'),
+        ('occrwkv', (36, 32, 8), 'multiple'),
+    ],
+)
 def test_grids_of_a_wrong_shape_are_named(method, shape, message):
     cfg = config(method)
     for part in cfg.values():

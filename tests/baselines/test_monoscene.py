@@ -1,12 +1,13 @@
 """MonoScene complete, from the shipped configs. Values of its 3D network: tests/goldens/unet3d.py."""
+
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 
-from projects.OneOcc.oneocc.baselines.monoscene_weights import convert_state_dict
-from projects.OneOcc.oneocc.geometry import CartesianGrid
+from projects.OneOcc.core.geometry import CartesianGrid
+from projects.OneOcc.oneocc.baselines.official_weights.monoscene import convert_state_dict
 from tests.models import two_view_rig as rig
 from tests.models.skeleton import batch, build, skeleton_config
 
@@ -19,8 +20,7 @@ def complete():
     # three levels of 16x16x8 voxels; the coarsest keeps two along z
     grid = dict(rig.GRID, shape=(16, 16, 8))
     config['view_transformer'] = dict(type='FLoSP', grid=grid)
-    config['neck'] = dict(type='UNet3D', channels=8,
-                          context_prior=dict(type='ContextRelationPrior', shape=(4, 4, 2)))
+    config['neck'] = dict(type='UNet3D', channels=8, context_prior=dict(type='ContextRelationPrior', shape=(4, 4, 2)))
     return build(config)
 
 
@@ -48,21 +48,33 @@ def test_complete_model_trains(fill):
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
-@pytest.mark.parametrize('name, expected', [
-    ('monoscene-tiny', 400_912),
-    # 63.79 M encoder, 68.79 M decoder, 1.25 M 3D network, 0.79 M head
-    pytest.param('monoscene', 134_612_583, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    'name, expected',
+    [
+        ('monoscene-tiny', 400_912),
+        # 63.79 M encoder, 68.79 M decoder, 1.25 M 3D network, 0.79 M head
+        pytest.param('monoscene', 134_612_583, marks=pytest.mark.slow),
+    ],
+)
 def test_parameter_counts_of_the_shipped_configs(name, expected):
     model = build(Config.fromfile(CONFIGS / f'{name}.py').model)
     assert sum(p.numel() for p in model.parameters()) == expected
 
 
 def test_unused_official_weights_are_dropped_by_name():
-    state = {f'process_l1.0.main.0.{key}': torch.zeros(1) for key in
-             ('conv1.weight', 'downsample2.1.weight', 'downsample4.2.bias')}
-    state |= {f'process_l1.1.main.{key}': torch.zeros(1) for key in
-              ('conv1.weight', 'downsample.1.weight', 'downsample2.1.weight')}
+    state = {
+        f'process_l1.0.main.0.{key}': torch.zeros(1)
+        for key in ('conv1.weight', 'downsample2.1.weight', 'downsample4.2.bias')
+    }
+    state |= {
+        f'process_l1.1.main.{key}': torch.zeros(1)
+        for key in ('conv1.weight', 'downsample.1.weight', 'downsample2.1.weight')
+    }
     renamed, dropped = convert_state_dict(state)
     assert dropped == ['process_l1.0.main.0.downsample2.1.weight', 'process_l1.0.main.0.downsample4.2.bias']
-    assert set(renamed) == {'process_1.0.reduce.0.weight', 'down_1.reduce.0.weight',
-                            'down_1.shortcut.1.weight', 'down_1.carry_z_over_y.1.weight'}
+    assert set(renamed) == {
+        'process_1.0.reduce.0.weight',
+        'down_1.reduce.0.weight',
+        'down_1.shortcut.1.weight',
+        'down_1.carry_z_over_y.1.weight',
+    }

@@ -1,4 +1,5 @@
 """OccRWKV: parts against their definitions, degenerate scans, parameters that all learn."""
+
 import pytest
 import torch
 
@@ -24,8 +25,9 @@ def test_linear_time_equals_the_formula(tokens, device):
     decay, first = torch.linspace(-5, 40, 6).double(), torch.randn(6).double()
     key, value = torch.randn(2, 2, tokens, 6).double().to(device)
     decay, first = decay.to(device), first.to(device)
-    torch.testing.assert_close(bi_wkv(decay, first, key, value), bi_wkv_reference(decay, first, key, value),
-                               rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        bi_wkv(decay, first, key, value), bi_wkv_reference(decay, first, key, value), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_bi_wkv_gradients():
@@ -46,7 +48,7 @@ def test_bi_wkv_is_a_weighted_mean():
 
 
 def test_q_shift_reads_the_four_neighbours():
-    x = torch.arange(12.).reshape(1, 12, 1).expand(1, 12, 4)  # a 3 x 4 map
+    x = torch.arange(12.0).reshape(1, 12, 1).expand(1, 12, 4)  # a 3 x 4 map
     out = q_shift(x, (3, 4)).unflatten(1, (3, 4))[0]
     assert out[1, 1].tolist() == [4, 6, 1, 9]  # left, right, upper, lower of token 5
     assert out[0, 0].tolist() == [0, 1, 0, 4]
@@ -88,7 +90,7 @@ def test_top_view_is_the_maximum_of_a_column():
 
 
 def test_parameters_are_the_original_ones_without_what_is_never_called():
-    original = dict(shape=(256, 256, 32), voxel_size=0.2, origin=(0., -25.6, -2.))
+    original = dict(shape=(256, 256, 32), voxel_size=0.2, origin=(0.0, -25.6, -2.0))
     neck, head = OccRWKV(original, 19), OccRWKVHead(19, original)
     assert parameters(neck.point_features) == 3_936
     assert parameters(neck.completion) == 1_428_566
@@ -120,8 +122,11 @@ def samples(labels: torch.Tensor) -> list[OccDataSample]:
     return out
 
 
-@pytest.mark.parametrize('points', [
-    torch.empty(0, 4), torch.full((5, 4), 100.), torch.tensor([[0.1, 0.1, 0.1, 0.5]])], ids=['empty', 'outside', 'one'])
+@pytest.mark.parametrize(
+    'points',
+    [torch.empty(0, 4), torch.full((5, 4), 100.0), torch.tensor([[0.1, 0.1, 0.1, 0.5]])],
+    ids=['empty', 'outside', 'one'],
+)
 @pytest.mark.parametrize('fill', [0, 3, 255], ids=['empty labels', 'one class', 'unknown labels'])
 def test_degenerate_scans_and_labels_give_finite_losses(model, points, fill):
     encoder, neck, head = model

@@ -1,4 +1,5 @@
 """The door: same seed same bytes, killed runs end alike, and mistakes are told in one sentence."""
+
 import hashlib
 import json
 import os
@@ -12,27 +13,37 @@ import numpy as np
 import pytest
 
 from data_converters import create_data
-from data_converters.recording import Recording
-from data_converters.synthetic.protocols import (
-    HUMANSIM,
-    HUMANSIM_MINI,
-    QUADSIM,
-    QUADSIM_MINI,
-)
+from data_converters.synthetic.capture.protocols import HUMANSIM, HUMANSIM_MINI, QUADSIM, QUADSIM_MINI
 from data_converters.voxelize import read_occupancy
-from projects.OneOcc.oneocc.datasets.info_schema import read_infos
-from projects.OneOcc.oneocc.geometry import camera_from_dict
+from projects.OneOcc.core.formats.infos import read_infos
+from projects.OneOcc.core.formats.recording import Recording
+from projects.OneOcc.core.geometry import camera_from_dict
 
 SCRIPT = Path(create_data.__file__)
-TINY = {'quadsim': ['quadsim', '--mini', '--sequences', '3', '--frames', '6', '--image-width',
-                    '64', '--quiet'],
-        'humansim': ['humansim', '--mini', '--maps', '2', '--sequences', '2', '--frames', '2',
-                     '--image-width', '64', '--quiet']}
+TINY = {
+    'quadsim': ['quadsim', '--mini', '--sequences', '3', '--frames', '6', '--image-width', '64', '--quiet'],
+    'humansim': [
+        'humansim',
+        '--mini',
+        '--maps',
+        '2',
+        '--sequences',
+        '2',
+        '--frames',
+        '2',
+        '--image-width',
+        '64',
+        '--quiet',
+    ],
+}
 
 
 def digests(root):
-    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(Path(root).rglob('*')) if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(Path(root).rglob('*'))
+        if path.is_file()
+    }
 
 
 def make(name, out, *options):
@@ -48,8 +59,7 @@ def sets(tmp_path_factory):
 
 
 def test_killed_and_continued_by_other_workers_gives_the_same_bytes(sets, tmp_path):
-    command = [sys.executable, str(SCRIPT), *TINY['quadsim'], '--out', str(tmp_path / 'set'),
-               '--workers', '2']
+    command = [sys.executable, str(SCRIPT), *TINY['quadsim'], '--out', str(tmp_path / 'set'), '--workers', '2']
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
     try:
@@ -76,15 +86,17 @@ def test_a_finished_set_is_left_as_it_is(sets, capsys):
 
 def test_another_seed_makes_another_world(sets, tmp_path):
     assert make('quadsim', tmp_path / 'set', '--seed', '1', '--sequences', '2') == 0
-    first, other = (digests(root)['recordings/seq00/raw/000000.png']
-                    for root in (sets / 'quadsim', tmp_path / 'set'))
+    first, other = (digests(root)['recordings/seq00/raw/000000.png'] for root in (sets / 'quadsim', tmp_path / 'set'))
     assert first != other
 
 
-@pytest.mark.parametrize('name, splits, grids', [
-    ('quadsim', {'train': 2, 'val': 1}, ['64x64x8']),
-    ('humansim', {'within_train': 2, 'within_val': 2, 'cross_train': 2, 'cross_val': 2},
-     ['64x64x8', '128x128x16'])])
+@pytest.mark.parametrize(
+    'name, splits, grids',
+    [
+        ('quadsim', {'train': 2, 'val': 1}, ['64x64x8']),
+        ('humansim', {'within_train': 2, 'within_val': 2, 'cross_train': 2, 'cross_val': 2}, ['64x64x8', '128x128x16']),
+    ],
+)
 def test_info_files_lead_to_files_that_fit(sets, name, splits, grids):
     root = sets / name
     table = json.loads((root / 'class_counts.json').read_text())
@@ -118,19 +130,23 @@ def test_recordings_keep_both_poses(sets):
     np.testing.assert_allclose(ego[:, 2, :3], np.broadcast_to([0, 0, 1], (6, 3)), atol=1e-8)
     apart = np.linalg.norm(ego[:, :3, 3] - body[:, :3, 3], axis=1)
     assert 0.001 < apart.max() < 0.08
-    assert [set(frame.files) for frame in recording.frames] == [
-        {'lidar', 'raw'}, {'lidar'}, {'lidar'}] * 2
+    assert [set(frame.files) for frame in recording.frames] == [{'lidar', 'raw'}, {'lidar'}, {'lidar'}] * 2
 
 
 def test_full_protocols_are_those_of_the_paper():
-    assert (QUADSIM.maps * QUADSIM.sequences, QUADSIM.frames, QUADSIM.frame_hz,
-            QUADSIM.key_stride) == (10, 2400, 10.0, 5)
+    assert (QUADSIM.maps * QUADSIM.sequences, QUADSIM.frames, QUADSIM.frame_hz, QUADSIM.key_stride) == (
+        10,
+        2400,
+        10.0,
+        5,
+    )
     assert (HUMANSIM.maps, HUMANSIM.sequences, HUMANSIM.frames) == (16, 10, 50)
     assert HUMANSIM.image_size == (1216, 608)
     assert [grid.shape for grid in HUMANSIM.grids] == [(64, 64, 8), (128, 128, 16)]
     splits = HUMANSIM.splits()
     assert {name: len(names) for name, names in splits.items()} == dict(
-        within_train=128, within_val=32, cross_train=120, cross_val=40)
+        within_train=128, within_val=32, cross_train=120, cross_val=40
+    )
     assert {name[:5] for name in splits['cross_val']} == {f'map{m}' for m in range(12, 16)}
     for protocol, sizes in ((QUADSIM, [7, 3]), (QUADSIM_MINI, [14, 6])):
         lighting = {plan.name: plan.lighting for plan in protocol.plans()}
@@ -146,15 +162,18 @@ def test_full_protocols_are_those_of_the_paper():
         assert len({plan.weather for plan in protocol.plans()}) == 4
 
 
-@pytest.mark.parametrize('options, words', [
-    (['quadsim', '--sequences', '1'], 'at least 2'),
-    (['quadsim', '--maps', '3'], 'use --sequences'),
-    (['humansim', '--maps', '1'], 'at least 2 maps'),
-    (['quadsim', '--frames', '0'], 'frames: expected at least 1, got 0'),
-    (['quadsim', '--image-width', '50'], '--image-width'),
-    (['quadsim', '--workers', '0'], '--workers'),
-    (['quadsim', '--seed', '-1'], '--seed'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (['quadsim', '--sequences', '1'], 'at least 2'),
+        (['quadsim', '--maps', '3'], 'use --sequences'),
+        (['humansim', '--maps', '1'], 'at least 2 maps'),
+        (['quadsim', '--frames', '0'], 'frames: expected at least 1, got 0'),
+        (['quadsim', '--image-width', '50'], '--image-width'),
+        (['quadsim', '--workers', '0'], '--workers'),
+        (['quadsim', '--seed', '-1'], '--seed'),
+    ],
+)
 def test_bad_options_are_told_in_one_sentence(options, words, tmp_path, capsys):
     assert create_data.main([*options, '--out', str(tmp_path / 'set')]) == 2
     message = capsys.readouterr().err
@@ -178,9 +197,11 @@ def test_foreign_and_other_folders_are_refused(sets, tmp_path, capsys):
     assert make('quadsim', tmp_path / 'foreign') == 2
     assert 'thesis.tex' in capsys.readouterr().err
     before = digests(sets / 'quadsim')
-    for options, words in ((['--seed', '7'], 'seed is 0 there and 7 now'),
-                           (['--frames', '9'], 'frames is 6 there and 9 now'),
-                           (['--image-width', '128'], 'image_size is [64, 48] there')):
+    for options, words in (
+        (['--seed', '7'], 'seed is 0 there and 7 now'),
+        (['--frames', '9'], 'frames is 6 there and 9 now'),
+        (['--image-width', '128'], 'image_size is [64, 48] there'),
+    ):
         assert make('quadsim', sets / 'quadsim', *options) == 2
         assert words in capsys.readouterr().err
     assert make('humansim', sets / 'quadsim') == 2

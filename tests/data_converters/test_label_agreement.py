@@ -1,20 +1,25 @@
 """Aggregated labels against the exact occupancy of the synthetic worlds that they were made from."""
+
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from data_converters.ground_truth import frame_scanner
-from data_converters.synthetic.protocols import HUMANSIM_MINI, QUADSIM_MINI
-from data_converters.synthetic.record import cached_world, record_sequence
-from data_converters.synthetic.truth import KINDS, compare, exact_occupancy, report
+from data_converters.synthetic.capture.protocols import HUMANSIM_MINI, QUADSIM_MINI
+from data_converters.synthetic.capture.record import cached_world, record_sequence
+from data_converters.synthetic.capture.truth import KINDS, compare, exact_occupancy, report
 from data_converters.voxelize import SequenceMap, VoxelizeSettings
 
 
-@pytest.mark.parametrize('protocol, sequence, least', [
-    (replace(QUADSIM_MINI, image_size=(64, 48)), 1, 0.97),
-    (replace(HUMANSIM_MINI, maps=1), 0, 0.97),
-], ids=['lidar', 'panorama'])
+@pytest.mark.parametrize(
+    'protocol, sequence, least',
+    [
+        (replace(QUADSIM_MINI, image_size=(64, 48)), 1, 0.97),
+        (replace(HUMANSIM_MINI, maps=1), 0, 0.97),
+    ],
+    ids=['lidar', 'panorama'],
+)
 def test_seen_voxels_agree_with_the_exact_world(protocol, sequence, least, tmp_path, capsys):
     plan = protocol.plans()[sequence]
     recording = record_sequence(protocol, plan, tmp_path)
@@ -26,7 +31,7 @@ def test_seen_voxels_agree_with_the_exact_world(protocol, sequence, least, tmp_p
     aggregate = SequenceMap(scans, positions, protocol.grids, len(recording.classes), settings)
     for grid, samples in zip(protocol.grids, (5, 3)):
         total = Counter()
-        for frame in recording.frames[3::len(recording.frames) // 3]:
+        for frame in recording.frames[3 :: len(recording.frames) // 3]:
             labels = aggregate.labels(frame.world_from_ego, grid, scans_of(frame))
             scene = world.at(frame.time, observer=frame.world_from_body[:2, 3])
             truth = exact_occupancy(scene, frame.world_from_ego, grid, samples)

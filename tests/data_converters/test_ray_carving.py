@@ -1,26 +1,26 @@
 """Compiled ray carving against its slow twin, and against what can be counted by hand."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_converters.ray_carving import (
-    carve,
-    carve_reference,
-    count_free,
-    count_hits,
-    first_of_each,
-)
+from data_converters.ray_carving import carve, carve_reference, count_free, count_hits, first_of_each
 
 
 def random_rays(seed, count=60):
     rng = np.random.default_rng(seed)
-    return dict(low=rng.normal(0, 1, 3), size=float(rng.uniform(0.1, 0.7)),
-                origins=rng.normal(1, 2, (1, 3)), ends=rng.normal(1, 4, (count, 3)),
-                keep_back=rng.uniform(0, 0.5, count), max_range=float(rng.uniform(2, 8)))
+    return dict(
+        low=rng.normal(0, 1, 3),
+        size=float(rng.uniform(0.1, 0.7)),
+        origins=rng.normal(1, 2, (1, 3)),
+        ends=rng.normal(1, 4, (count, 3)),
+        keep_back=rng.uniform(0, 0.5, count),
+        max_range=float(rng.uniform(2, 8)),
+    )
 
 
-@given(st.integers(0, 2 ** 32 - 1))
+@given(st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
 def test_compiled_and_slow_carving_agree(seed):
     rays = random_rays(seed)
@@ -102,7 +102,7 @@ def test_free_samples_are_counted_in_passed_cells_only(samples):
     passes[:5] = 3
     free = np.zeros((5, 5, 5), np.uint16)
     count_free(free, passes, 3, 0.1, np.eye(4), np.zeros(3), 0.2, samples)
-    full = samples ** 3
+    full = samples**3
     assert (free[:2] == full).all() and (free[3:] == 0).all()
     if samples > 1:
         assert (free[2] == full // 2).all()

@@ -1,16 +1,10 @@
 """Aggregation in a room whose occupancy is known in closed form: a floor, a box, a moving box."""
+
 import numpy as np
 import pytest
 
-from data_converters.voxelize import (
-    Scan,
-    SequenceMap,
-    VoxelizeSettings,
-    count_labels,
-    read_occupancy,
-    write_occupancy,
-)
-from projects.OneOcc.oneocc.geometry import CartesianGrid
+from data_converters.voxelize import Scan, SequenceMap, VoxelizeSettings, count_labels, read_occupancy, write_occupancy
+from projects.OneOcc.core.geometry import CartesianGrid
 
 FLOOR, BOX, MOVER = 1, 2, 3
 GRID = CartesianGrid((32, 32, 8), 0.4, (-6.4, -6.4, -1.3))
@@ -29,10 +23,12 @@ def scan_room(origin, mover=None, count=6000, no_return_label=0):
     """Even rays over the sphere from `origin`; a ray without return becomes a far free one."""
     n = np.arange(count) + 0.5
     z = 1 - 2 * n / count
-    phi = n * np.pi * (1 + 5 ** 0.5)
+    phi = n * np.pi * (1 + 5**0.5)
     rays = np.stack([np.sqrt(1 - z * z) * np.cos(phi), np.sqrt(1 - z * z) * np.sin(phi), z], 1)
-    times = [np.where(rays[:, 2] < 0, -origin[2] / np.minimum(rays[:, 2], -1e-9), np.inf),
-             hit_box(origin, rays, BOX_BOUNDS)]
+    times = [
+        np.where(rays[:, 2] < 0, -origin[2] / np.minimum(rays[:, 2], -1e-9), np.inf),
+        hit_box(origin, rays, BOX_BOUNDS),
+    ]
     times.append(np.full(count, np.inf) if mover is None else hit_box(origin, rays, mover))
     times = np.stack(times)
     nearest, reach = times.argmin(axis=0), times.min(axis=0)
@@ -87,8 +83,9 @@ def test_the_inside_of_solids_stays_unknown(ride):
     _, share = truth(pose)
     buried = np.zeros(GRID.shape, bool)
     full = share > 0.999
-    buried[1:-1, 1:-1, 1:-1] = np.logical_and.reduce([
-        np.roll(full, shift, axis)[1:-1, 1:-1, 1:-1] for axis in range(3) for shift in (-1, 0, 1)])
+    buried[1:-1, 1:-1, 1:-1] = np.logical_and.reduce(
+        [np.roll(full, shift, axis)[1:-1, 1:-1, 1:-1] for axis in range(3) for shift in (-1, 0, 1)]
+    )
     assert buried.sum() > 20
     assert (labels[buried] == 255).all()
 
@@ -119,8 +116,9 @@ def test_moving_things_come_from_their_own_instant_only():
 
 def test_unlabelled_returns_stop_rays_but_claim_no_class():
     scan = scan_room(np.array([0.0, 0, HEIGHT]), count=20000)
-    unlabelled = Scan(scan.origin, scan.ends, np.where(scan.labels == BOX, 255, scan.labels)
-                      .astype(np.uint8), scan.dynamic)
+    unlabelled = Scan(
+        scan.origin, scan.ends, np.where(scan.labels == BOX, 255, scan.labels).astype(np.uint8), scan.dynamic
+    )
     positions = np.array([[0.0, 0, HEIGHT]])
     with_class = SequenceMap([scan], positions, [GRID], 3).labels(pose_at(0, 0), GRID)
     without = SequenceMap([unlabelled], positions, [GRID], 3).labels(pose_at(0, 0), GRID)
@@ -139,12 +137,10 @@ def test_order_of_scans_does_not_matter():
 def test_two_resolutions_of_one_map_agree():
     fine = CartesianGrid((64, 64, 16), 0.2, GRID.origin)
     scans = [scan_room(np.array([x, 2.5, HEIGHT]), count=60000) for x in (-2.0, 1.0)]
-    ride = SequenceMap(scans, np.array([[0.0, 0, HEIGHT]]), [GRID, fine], 3,
-                       VoxelizeSettings())
+    ride = SequenceMap(scans, np.array([[0.0, 0, HEIGHT]]), [GRID, fine], 3, VoxelizeSettings())
     coarse_labels = ride.labels(pose_at(0, 0), GRID)
     fine_labels = ride.labels(pose_at(0, 0), fine)
-    blocks = fine_labels.reshape(32, 2, 32, 2, 8, 2).transpose(0, 2, 4, 1, 3, 5).reshape(
-        *GRID.shape, 8)
+    blocks = fine_labels.reshape(32, 2, 32, 2, 8, 2).transpose(0, 2, 4, 1, 3, 5).reshape(*GRID.shape, 8)
     near = np.hypot(*GRID.centers().numpy()[..., :2].transpose(3, 0, 1, 2)) < 5
     occupied = near & (coarse_labels > 0) & (coarse_labels < 255)
     assert ((blocks > 0) & (blocks < 255)).any(-1)[occupied].mean() > 0.9

@@ -1,4 +1,5 @@
 """Tiny sets on disk for the tests of this room."""
+
 from pathlib import Path
 
 import pytest

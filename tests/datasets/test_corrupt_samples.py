@@ -1,4 +1,5 @@
 """Bad files: one clear error each; named, counted, replaced and bounded while training."""
+
 import logging
 import multiprocessing
 
@@ -6,28 +7,28 @@ import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
-from projects.OneOcc.oneocc.datasets import (
-    CorruptSampleError,
-    QuadOccDataset,
-    TooManyCorruptSamplesError,
-)
+from projects.OneOcc.oneocc.datasets import CorruptSampleError, QuadOccDataset, TooManyCorruptSamplesError
 from tests.tiny_dataset import write_tiny_dataset
 
 PIPELINE = [
-    dict(type='LoadPanorama'), dict(type='LoadOccupancy'), dict(type='LoadLiDARPoints'),
-    dict(type='PackOccInputs', keys=('imgs', 'points', 'gt_occ'))]
-RAW, LABELS, LIDAR = (
-    'recordings/seq00/raw/{}.png', 'occupancy/seq00/{}.npz', 'recordings/seq00/lidar/{}.npz')
+    dict(type='LoadPanorama'),
+    dict(type='LoadOccupancy'),
+    dict(type='LoadLiDARPoints'),
+    dict(type='PackOccInputs', keys=('imgs', 'points', 'gt_occ')),
+]
+RAW, LABELS, LIDAR = ('recordings/seq00/raw/{}.png', 'occupancy/seq00/{}.npz', 'recordings/seq00/lidar/{}.npz')
 
 
 def truncate(path):
-    path.write_bytes(path.read_bytes()[:len(path.read_bytes()) // 2])
+    path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2])
 
 
 def write_image(size, mode='RGB'):
     def write(path):
         from PIL import Image
+
         Image.new(mode, size).save(path)
+
     return write
 
 
@@ -37,6 +38,7 @@ def rewrite(**changes):
         for key, value in changes.items():
             content[key] = value(content[key]) if callable(value) else value
         np.savez(path, **{key: value for key, value in content.items() if value is not None})
+
     return change
 
 
@@ -45,6 +47,7 @@ def put(index, value):
         array = array.copy()
         array[index] = value
         return array
+
     return change
 
 
@@ -57,14 +60,12 @@ DAMAGES = {
     'missing labels': (LABELS, lambda path: path.unlink(), 'missing'),
     'truncated labels': (LABELS, truncate, 'complete occupancy'),
     'text for labels': (LABELS, lambda path: path.write_text('no'), 'occupancy'),
-    'labels of another grid': (
-        LABELS, rewrite(labels=np.zeros((8, 8, 4), np.uint8)), r'\(16, 16, 4\).*\(8, 8, 4\)'),
+    'labels of another grid': (LABELS, rewrite(labels=np.zeros((8, 8, 4), np.uint8)), r'\(16, 16, 4\).*\(8, 8, 4\)'),
     'another voxel size': (LABELS, rewrite(voxel_size_m=0.4), r'0\.8 m.*0\.4 m'),
     'another origin': (LABELS, rewrite(origin_m=np.zeros(3)), r'-6\.4.*\[0\.0, 0\.0, 0\.0\]'),
     'other classes': (LABELS, rewrite(classes=np.array(['cat'])), 'vehicle.*cat'),
     'label out of range': (LABELS, rewrite(labels=put((0, 0, 0), 7)), r'0\.\.6.*\[7\]'),
-    'labels of another type': (
-        LABELS, rewrite(labels=lambda labels: labels.astype(np.int32)), 'uint8.*int32'),
+    'labels of another type': (LABELS, rewrite(labels=lambda labels: labels.astype(np.int32)), 'uint8.*int32'),
     'labels without classes': (LABELS, rewrite(classes=None), 'classes'),
     'pickled labels': (LABELS, rewrite(classes=np.array([{}], dtype=object)), 'pickle'),
     'missing sweep': (LIDAR, lambda path: path.unlink(), 'missing'),
@@ -80,8 +81,7 @@ def test_test_mode_raises_one_error_that_names_the_file(quad_root, name):
     template, damage, words = DAMAGES[name]
     path = quad_root / template.format('000001')
     damage(path)
-    dataset = QuadOccDataset(
-        'infos_train.json', str(quad_root), pipeline=PIPELINE, test_mode=True)
+    dataset = QuadOccDataset('infos_train.json', str(quad_root), pipeline=PIPELINE, test_mode=True)
     assert dataset[0]['inputs']['points'].shape == (200, 4)
     with pytest.raises(CorruptSampleError, match=words) as raised:
         dataset[1]
@@ -112,14 +112,14 @@ def six_frames(tmp_path):
 
 def test_a_corrupt_sample_is_replaced_by_the_same_one_in_any_order(six_frames):
     make = lambda: QuadOccDataset(  # noqa: E731
-        'infos_train.json', str(six_frames), pipeline=PIPELINE, max_corrupt_share=0.4)
+        'infos_train.json', str(six_frames), pipeline=PIPELINE, max_corrupt_share=0.4
+    )
     assert ids(make(), range(6)) == ['00', '01', '04', '04', '04', '05']
     assert ids(make(), [3, 2, 3]) == ['04', '04', '04']
 
 
 def test_a_corrupt_sample_is_named_once_and_counted_once(six_frames, caplog):
-    dataset = QuadOccDataset(
-        'infos_train.json', str(six_frames), pipeline=PIPELINE, max_corrupt_share=0.4)
+    dataset = QuadOccDataset('infos_train.json', str(six_frames), pipeline=PIPELINE, max_corrupt_share=0.4)
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     with caplog.at_level(logging.WARNING):
@@ -136,8 +136,7 @@ def test_a_set_of_nothing_but_corrupt_samples_says_so(tmp_path):
     root = write_tiny_dataset(tmp_path, frames=2, splits=('train',))
     for frame in ('000000', '000001'):
         truncate(root / RAW.format(frame))
-    dataset = QuadOccDataset(
-        'infos_train.json', str(root), pipeline=PIPELINE, max_corrupt_share=1.0)
+    dataset = QuadOccDataset('infos_train.json', str(root), pipeline=PIPELINE, max_corrupt_share=1.0)
     with pytest.raises(CorruptSampleError, match='every one of the 2'):
         dataset[0]
 
@@ -146,8 +145,7 @@ def test_workers_count_together(tmp_path):
     root = write_tiny_dataset(tmp_path, frames=6, splits=('train',))
     for frame in ('000001', '000004'):
         truncate(root / LABELS.format(frame))
-    dataset = QuadOccDataset(
-        'infos_train.json', str(root), pipeline=PIPELINE, max_corrupt_share=0.2)
+    dataset = QuadOccDataset('infos_train.json', str(root), pipeline=PIPELINE, max_corrupt_share=0.2)
     # One corrupt frame in a worker, one here; only their sum is above the limit.
     worker = multiprocessing.get_context('fork').Process(target=dataset.__getitem__, args=(1,))
     worker.start()
@@ -160,6 +158,7 @@ def test_workers_count_together(tmp_path):
 def test_errors_of_the_program_are_not_taken_for_corrupt_samples(quad_root):
     def broken(results):
         raise KeyError('a typo')
+
     dataset = QuadOccDataset('infos_train.json', str(quad_root), pipeline=[broken])
     with pytest.raises(KeyError, match='a typo'):
         dataset[0]

@@ -1,4 +1,5 @@
 """Every dataset config reads a set from the folder that ONEOCC_DATA names, through to a batch."""
+
 from functools import cache
 from pathlib import Path
 
@@ -24,8 +25,7 @@ def expectations(name):
     mini = 'mini' in name
     if name.startswith('quad'):
         folder = 'quadocc' if name == 'quadocc' else 'quadsim-mini' if mini else 'quadsim'
-        sizes = {'raw': (96, 128), 'equi': (96, 192)} if mini else {
-            'raw': (576, 768), 'equi': (608, 1216)}
+        sizes = {'raw': (96, 128), 'equi': (96, 192)} if mini else {'raw': (576, 768), 'equi': (608, 1216)}
         return 'quad', folder, 'train val', (320, 240) if mini else (1280, 960), QUAD_GRID, sizes
     folder = 'human360occ' if '360' in name else 'humansim-mini' if mini else 'humansim'
     split = 'within' if 'within' in name else 'cross'
@@ -37,12 +37,20 @@ def expectations(name):
 @pytest.fixture(scope='module')
 def sets(tmp_path_factory):
     """Writes each set once; several configs read the same one."""
+
     @cache
     def write(kind, splits, image_size, fine):
         grid = QUAD_GRID if kind == 'quad' else HUMAN_GRID
         return write_tiny_dataset(
-            tmp_path_factory.mktemp(kind), kind, frames=1, splits=tuple(splits.split()),
-            image_size=image_size, grid=grid, fine_grid=FINE_GRID if fine else None)
+            tmp_path_factory.mktemp(kind),
+            kind,
+            frames=1,
+            splits=tuple(splits.split()),
+            image_size=image_size,
+            grid=grid,
+            fine_grid=FINE_GRID if fine else None,
+        )
+
     return write
 
 
@@ -63,8 +71,7 @@ def test_config_reads_its_set(name, sets, tmp_path, monkeypatch):
         if name.endswith('lidar'):
             assert batch['inputs'].keys() == {'points'}
         else:
-            assert {view: tuple(images[0].shape[1:])
-                    for view, images in batch['inputs']['imgs'].items()} == sizes
+            assert {view: tuple(images[0].shape[1:]) for view, images in batch['inputs']['imgs'].items()} == sizes
         sample = batch['data_samples'][0]
         assert list(sample.gt_occ.shape) == grid['shape'] == list(sample.grid.shape)
         assert np.isclose(sample.grid.voxel_size, grid['voxel_size'])

@@ -1,4 +1,5 @@
 """The sets: what they carry, what they filter, what they refuse."""
+
 import json
 
 import numpy as np
@@ -7,9 +8,9 @@ from mmdet3d.registry import DATASETS
 from mmengine.dataset import DefaultSampler, pseudo_collate
 from torch.utils.data import DataLoader
 
+from projects.OneOcc.core.formats.infos import read_infos
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, TaylorCamera
 from projects.OneOcc.oneocc.datasets import Human360OccDataset, PALOccDataset, QuadOccDataset
-from projects.OneOcc.oneocc.datasets.info_schema import read_infos
-from projects.OneOcc.oneocc.geometry import CartesianGrid, EquirectCamera, TaylorCamera
 from tests.tiny_dataset import write_tiny_dataset
 
 PIPELINE = [dict(type='LoadPanorama'), dict(type='LoadOccupancy'), dict(type='PackOccInputs')]
@@ -54,21 +55,24 @@ def test_equirectangular_recordings_need_no_raw_view(human_root):
 
 
 def test_builds_from_the_registry_with_classes_of_its_own(quad_root):
-    dataset = DATASETS.build(dict(
-        type='PALOccDataset', ann_file='infos_train.json', data_root=str(quad_root),
-        pipeline=PIPELINE))
+    dataset = DATASETS.build(
+        dict(type='PALOccDataset', ann_file='infos_train.json', data_root=str(quad_root), pipeline=PIPELINE)
+    )
     assert isinstance(dataset, PALOccDataset)
     assert dataset.metainfo['classes'][0] == 'vehicle'
 
 
-@pytest.mark.parametrize('kwargs, frames', [
-    (dict(lighting='night'), ['000002', '000005']),
-    (dict(lighting=['day', 'dusk']), ['000000', '000001', '000003', '000004']),
-    (dict(stride=5), ['000000', '000005']),
-    (dict(stride=2, lighting='day'), ['000000']),
-    (dict(indices=2), ['000000', '000001']),
-    (dict(indices=[5, 0]), ['000005', '000000']),
-])
+@pytest.mark.parametrize(
+    'kwargs, frames',
+    [
+        (dict(lighting='night'), ['000002', '000005']),
+        (dict(lighting=['day', 'dusk']), ['000000', '000001', '000003', '000004']),
+        (dict(stride=5), ['000000', '000005']),
+        (dict(stride=2, lighting='day'), ['000000']),
+        (dict(indices=2), ['000000', '000001']),
+        (dict(indices=[5, 0]), ['000005', '000000']),
+    ],
+)
 def test_subsets(tmp_path, kwargs, frames):
     root = write_tiny_dataset(tmp_path, frames=6, splits=('train',))
     dataset = QuadOccDataset('infos_train.json', str(root), **kwargs)
@@ -94,7 +98,8 @@ def test_one_of_several_grids_can_be_chosen(tmp_path):
     assert chosen.metainfo['grid'] == fine
     labels = [chosen[index]['data_samples'].gt_occ for index in range(3)]
     assert chosen.metainfo['class_counts'] == [
-        sum(int((volume == label).sum()) for volume in labels) for label in range(7)]
+        sum(int((volume == label).sum()) for volume in labels) for label in range(7)
+    ]
     with pytest.raises(ValueError, match=r"'8x8x8'.*16x16x4.*32x32x8"):
         QuadOccDataset('infos_train.json', str(root), grid='8x8x8')
 
@@ -102,39 +107,45 @@ def test_one_of_several_grids_can_be_chosen(tmp_path):
 def test_workers_load_what_the_main_process_loads(quad_root):
     dataset = QuadOccDataset('infos_train.json', str(quad_root), pipeline=PIPELINE)
     loader = DataLoader(
-        dataset, batch_size=3, num_workers=1, collate_fn=pseudo_collate,
-        sampler=DefaultSampler(dataset, shuffle=False))
-    batch, = loader
+        dataset, batch_size=3, num_workers=1, collate_fn=pseudo_collate, sampler=DefaultSampler(dataset, shuffle=False)
+    )
+    (batch,) = loader
     for index, sample in enumerate(batch['data_samples']):
         assert sample.gt_occ.equal(dataset[index]['data_samples'].gt_occ)
-        assert sample.cameras['raw']['camera'] == dataset[index]['data_samples'].cameras[
-            'raw']['camera']
+        assert sample.cameras['raw']['camera'] == dataset[index]['data_samples'].cameras['raw']['camera']
 
 
-@pytest.mark.parametrize('folder, command', [
-    ('quadsim-mini', 'create_data.py quadsim --mini --out {}/quadsim-mini --seed 0'),
-    ('humansim', 'create_data.py humansim --out {}/humansim --seed 0'),
-    ('quadocc', 'twin comes from: python data_converters/create_data.py quadsim --out {}/quadsim'),
-    ('elsewhere', 'create_data.py makes the synthetic sets quadsim and humansim'),
-])
+@pytest.mark.parametrize(
+    'folder, command',
+    [
+        ('quadsim-mini', 'create_data.py quadsim --mini --out {}/quadsim-mini --seed 0'),
+        ('humansim', 'create_data.py humansim --out {}/humansim --seed 0'),
+        ('quadocc', 'twin comes from: python data_converters/create_data.py quadsim --out {}/quadsim'),
+        ('elsewhere', 'create_data.py makes the synthetic sets quadsim and humansim'),
+    ],
+)
 def test_missing_set_names_the_variable_and_the_command(tmp_path, monkeypatch, folder, command):
     monkeypatch.setenv('ONEOCC_DATA', str(tmp_path))
     with pytest.raises(FileNotFoundError) as raised:
         PALOccDataset('infos_train.json', str(tmp_path / folder))
-    for words in ('ONEOCC_DATA', str(tmp_path / folder / 'infos_train.json'),
-                  command.format(tmp_path)):
+    for words in ('ONEOCC_DATA', str(tmp_path / folder / 'infos_train.json'), command.format(tmp_path)):
         assert words in str(raised.value)
 
 
-@pytest.mark.parametrize('change, words', [
-    (lambda infos: infos['data_list'].clear(), 'empty split'),
-    (lambda infos: infos.pop('data_list'), 'data_list'),
-    (lambda infos: infos['metainfo'].update(version=9), 'version'),
-    (lambda infos: infos['data_list'][1]['world_from_ego'][0].__setitem__(3, float('nan')),
-     r'data_list\[1\].*world_from_ego.*finite.*nan'),
-    (lambda infos: infos['data_list'][2]['cameras']['raw'].pop('cam_from_ego'), 'cam_from_ego'),
-    (lambda infos: infos['metainfo']['classes'].reverse(), r'classes.*vehicle.*terrain'),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda infos: infos['data_list'].clear(), 'empty split'),
+        (lambda infos: infos.pop('data_list'), 'data_list'),
+        (lambda infos: infos['metainfo'].update(version=9), 'version'),
+        (
+            lambda infos: infos['data_list'][1]['world_from_ego'][0].__setitem__(3, float('nan')),
+            r'data_list\[1\].*world_from_ego.*finite.*nan',
+        ),
+        (lambda infos: infos['data_list'][2]['cameras']['raw'].pop('cam_from_ego'), 'cam_from_ego'),
+        (lambda infos: infos['metainfo']['classes'].reverse(), r'classes.*vehicle.*terrain'),
+    ],
+)
 def test_refuses_a_wrong_info_file(quad_root, change, words):
     path = edit_infos(quad_root, change)
     with pytest.raises(ValueError, match=words) as raised:
@@ -149,21 +160,23 @@ def test_refuses_an_unreadable_info_file(quad_root):
         QuadOccDataset('infos_train.json', str(quad_root))
 
 
-@pytest.mark.parametrize('kwargs, words', [
-    (dict(lighting='dawn'), r'dawn.*day.*dusk.*night'),
-    (dict(weather=['rain']), r'rain.*clear'),
-    (dict(indices=[]), 'no frame'),
-    (dict(stride=0), 'positive integer.*0'),
-    (dict(max_corrupt_share=2), r'\[0, 1\]'),
-])
+@pytest.mark.parametrize(
+    'kwargs, words',
+    [
+        (dict(lighting='dawn'), r'dawn.*day.*dusk.*night'),
+        (dict(weather=['rain']), r'rain.*clear'),
+        (dict(indices=[]), 'no frame'),
+        (dict(stride=0), 'positive integer.*0'),
+        (dict(max_corrupt_share=2), r'\[0, 1\]'),
+    ],
+)
 def test_refuses_an_empty_subset(quad_root, kwargs, words):
     with pytest.raises(ValueError, match=words):
         QuadOccDataset('infos_train.json', str(quad_root), **kwargs)
 
 
 def test_a_calibration_that_no_model_accepts_names_frame_and_camera(quad_root):
-    edit_infos(quad_root, lambda infos: infos['data_list'][0]['cameras']['raw'].update(
-        coefficients=[1.0, 2.0]))
+    edit_infos(quad_root, lambda infos: infos['data_list'][0]['cameras']['raw'].update(coefficients=[1.0, 2.0]))
     dataset = QuadOccDataset('infos_train.json', str(quad_root), test_mode=True)
     with pytest.raises(ValueError, match='infos_train.json.*seq00/000000.*raw'):
         dataset.get_data_info(0)

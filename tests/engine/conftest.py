@@ -1,4 +1,5 @@
 """The toy runs start fast: no compiler is asked for its version."""
+
 import mmengine.runner.runner
 import pytest
 

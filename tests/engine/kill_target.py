@@ -3,6 +3,7 @@
 Run as a program: `python -m tests.engine.kill_target WORK_DIR KILLS`. The stack is imported once;
 every training is a forked child that the parent kills with SIGKILL. Prints one JSON line.
 """
+
 import json
 import os
 import random

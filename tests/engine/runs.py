@@ -1,4 +1,5 @@
 """Running the toy in this process, interrupted or not, and comparing what comes out."""
+
 from __future__ import annotations
 
 from itertools import count

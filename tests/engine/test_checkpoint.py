@@ -1,4 +1,5 @@
 """Files on the disk: whole or absent, plain, and refused in one sentence when they do not fit."""
+
 import enum
 import os
 import pickle
@@ -27,8 +28,11 @@ from tests.engine.toy import toy_config
 
 
 def small_checkpoint(step: int = 1) -> dict:
-    return {'meta': {'epoch': step, 'iter': 3 * step}, 'optimizer': {},
-            'state_dict': {'weight': torch.full((4,), float(step))}}
+    return {
+        'meta': {'epoch': step, 'iter': 3 * step},
+        'optimizer': {},
+        'state_dict': {'weight': torch.full((4,), float(step))},
+    }
 
 
 class Payload:
@@ -46,14 +50,31 @@ class Colour(enum.IntEnum):
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    content = {'meta': {'epoch': 2, 'name': 'x', 'array': np.arange(3), 'scalar': np.float64(0.5),
-                        'path': tmp_path, 'enum': Colour.RED, 'none': None, 'pair': (1, [2.5])},
-               'state_dict': OrderedDict(w=nn.Parameter(torch.ones(2)))}
+    content = {
+        'meta': {
+            'epoch': 2,
+            'name': 'x',
+            'array': np.arange(3),
+            'scalar': np.float64(0.5),
+            'path': tmp_path,
+            'enum': Colour.RED,
+            'none': None,
+            'pair': (1, [2.5]),
+        },
+        'state_dict': OrderedDict(w=nn.Parameter(torch.ones(2))),
+    }
     write_checkpoint(content, tmp_path / 'a.pth')
     found = read_checkpoint(tmp_path / 'a.pth')
     assert found['meta'].pop('array').tolist() == [0, 1, 2]
-    assert found['meta'] == {'epoch': 2, 'name': 'x', 'scalar': 0.5, 'path': str(tmp_path),
-                             'enum': 1, 'none': None, 'pair': (1, [2.5])}
+    assert found['meta'] == {
+        'epoch': 2,
+        'name': 'x',
+        'scalar': 0.5,
+        'path': str(tmp_path),
+        'enum': 1,
+        'none': None,
+        'pair': (1, [2.5]),
+    }
     assert same(dict(found['state_dict']), {'w': torch.ones(2)})
     assert [p.name for p in tmp_path.iterdir()] == ['a.pth']
 
@@ -67,9 +88,11 @@ def test_live_objects_are_refused_with_their_key(tmp_path):
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(allow_nan=False), max_size=20))
 def test_message_hub_survives_the_round_trip(values):
-    state = {'log_scalars': {'loss': HistoryBuffer(values, [1] * len(values))},
-             'runtime_info': {'iter': 3, 'live': object()},
-             'resumed_keys': {'loss': True, 'iter': True, 'live': True}}
+    state = {
+        'log_scalars': {'loss': HistoryBuffer(values, [1] * len(values))},
+        'runtime_info': {'iter': 3, 'live': object()},
+        'resumed_keys': {'loss': True, 'iter': True, 'live': True},
+    }
     plain = plain_message_hub(state)
     assert plain['runtime_info'] == {'iter': 3} and 'live' not in plain['resumed_keys']
     assert to_plain(plain) is not None
@@ -85,8 +108,11 @@ def test_code_in_a_checkpoint_is_named_and_never_run(tmp_path, protocol):
         torch.save(content, path)
     else:
         path.write_bytes(pickle.dumps(content))
-    with pytest.raises(CheckpointError, match=r'evil\.pth: expected tensors and plain containers, '
-                                              r'but the file holds Python objects or code'):
+    with pytest.raises(
+        CheckpointError,
+        match=r'evil\.pth: expected tensors and plain containers, '
+        r'but the file holds Python objects or code',
+    ):
         read_checkpoint(path)
     assert not victim.exists()
     with pytest.raises(CheckpointError, match='evil.pth'):
@@ -100,7 +126,7 @@ def test_truncated_files_are_refused_wherever_they_end(tmp_path_factory, data):
     path = tmp_path_factory.mktemp('cut') / 'epoch_1.pth'
     write_checkpoint(small_checkpoint(), path)
     whole = path.read_bytes()
-    path.write_bytes(whole[:data.draw(st.integers(0, len(whole) - 1))])
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     with pytest.raises(CheckpointError, match=r'epoch_1\.pth: expected'):
         read_checkpoint(path)
 
@@ -119,11 +145,14 @@ def test_an_altered_weight_is_noticed(tmp_path_factory, data):
         verify_checkpoint(path)
 
 
-@pytest.mark.parametrize(('content', 'said'), [
-    (b'', 'truncated file of 0 bytes'),
-    (b'not a checkpoint at all', 'expected'),
-    (None, 'found nothing'),
-])
+@pytest.mark.parametrize(
+    ('content', 'said'),
+    [
+        (b'', 'truncated file of 0 bytes'),
+        (b'not a checkpoint at all', 'expected'),
+        (None, 'found nothing'),
+    ],
+)
 def test_what_is_no_checkpoint_is_told(tmp_path, content, said):
     path = tmp_path / 'x.pth'
     if content is not None:
@@ -163,9 +192,12 @@ def test_state_dict_of_another_config_is_reported_entry_by_entry():
     other = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 7, bias=False), nn.Linear(1, 1)).state_dict()
     with pytest.raises(CheckpointError) as error:
         check_state_dict(model, other, 'run/epoch_3.pth')
-    for part in ('run/epoch_3.pth: expected the 4 entries of Sequential',
-                 '1 of another shape: 1.weight expected (5, 2), got (7, 2)',
-                 '1 missing: 1.bias (5,)', '2 unknown to this model: 2.bias, 2.weight'):
+    for part in (
+        'run/epoch_3.pth: expected the 4 entries of Sequential',
+        '1 of another shape: 1.weight expected (5, 2), got (7, 2)',
+        '1 missing: 1.bias (5,)',
+        '2 unknown to this model: 2.bias, 2.weight',
+    ):
         assert part in str(error.value)
 
 
@@ -241,8 +273,11 @@ class TestRunner:
         train(toy_config(tmp_path / 'a', **{'train_cfg.max_epochs': 1}))
         path = str(tmp_path / 'a/epoch_1.pth')
         other = toy_config(tmp_path / 'b', load_from=path, **{'model.width': 5})
-        with pytest.raises(CheckpointError, match=r'epoch_1\.pth: expected the .* of ToyModel.*'
-                                                  r'trunk\.0\.weight expected \(5, 6\), got \(8, 6\)'):
+        with pytest.raises(
+            CheckpointError,
+            match=r'epoch_1\.pth: expected the .* of ToyModel.*'
+            r'trunk\.0\.weight expected \(5, 6\), got \(8, 6\)',
+        ):
             make_runner(other).test()
         other.strict_load = False
         assert make_runner(other).test()['toy/samples'] == 10
@@ -251,7 +286,6 @@ class TestRunner:
             train(other)
 
     def test_stock_checkpoint_is_named_as_holding_objects(self, tmp_path):
-        torch.save({'state_dict': {}, 'meta': {}, 'message_hub': HistoryBuffer([1], [1])},
-                   tmp_path / 'stock.pth')
+        torch.save({'state_dict': {}, 'meta': {}, 'message_hub': HistoryBuffer([1], [1])}, tmp_path / 'stock.pth')
         with pytest.raises(CheckpointError, match=r'asks for mmengine\S*HistoryBuffer'):
             read_checkpoint(tmp_path / 'stock.pth')

@@ -1,4 +1,5 @@
 """CUDA graphs of the tiny OneOcc: the same labels as predict, for images the graph has not seen."""
+
 import pytest
 import torch
 

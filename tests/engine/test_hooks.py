@@ -1,4 +1,5 @@
 """Hooks around the iteration: class counts, losses that are no numbers, the order of deletions."""
+
 import pytest
 import torch
 from mmengine.runner import Runner
@@ -24,8 +25,7 @@ def test_missing_class_counts_are_told(tmp_path):
 
 
 def test_non_finite_loss_ends_the_run_and_names_the_samples(tmp_path):
-    cfg = toy_config(tmp_path, **{'train_dataloader.dataset.nan_at': 7,
-                                  'default_hooks.checkpoint.by_epoch': False})
+    cfg = toy_config(tmp_path, **{'train_dataloader.dataset.nan_at': 7, 'default_hooks.checkpoint.by_epoch': False})
     with pytest.raises(NonFiniteLossError, match=r"loss_ce': nan.*toy/000007"):
         train(cfg)
     for path in tmp_path.glob('*.pth'):
@@ -51,17 +51,23 @@ def test_old_checkpoint_goes_last(tmp_path, monkeypatch):
     write_pointer = checkpoint_hook.write_pointer
     monkeypatch.setattr(checkpoint_hook, 'write_pointer', watched)
     train(cfg)
-    assert seen == [['epoch_1.pth'], ['epoch_1.pth', 'epoch_2.pth'],
-                    ['epoch_2.pth', 'epoch_3.pth'], ['epoch_3.pth', 'epoch_4.pth']]
+    assert seen == [
+        ['epoch_1.pth'],
+        ['epoch_1.pth', 'epoch_2.pth'],
+        ['epoch_2.pth', 'epoch_3.pth'],
+        ['epoch_3.pth', 'epoch_4.pth'],
+    ]
     assert [p.name for p in tmp_path.glob('*.pth')] == ['epoch_4.pth']
 
 
 def test_previous_best_checkpoint_goes_after_the_new_one(tmp_path, monkeypatch):
-    cfg = toy_config(tmp_path, **{'default_hooks.checkpoint.save_best': 'toy/accuracy',
-                                  'default_hooks.checkpoint.rule': 'greater'})
+    cfg = toy_config(
+        tmp_path, **{'default_hooks.checkpoint.save_best': 'toy/accuracy', 'default_hooks.checkpoint.rule': 'greater'}
+    )
     scores = iter([{'toy/accuracy': score} for score in (10.0, 20.0, 15.0, 30.0)])
-    monkeypatch.setattr(runs.toy.ToyAccuracy, 'compute_metrics',
-                        lambda self, results: {'accuracy': next(scores)['toy/accuracy']})
+    monkeypatch.setattr(
+        runs.toy.ToyAccuracy, 'compute_metrics', lambda self, results: {'accuracy': next(scores)['toy/accuracy']}
+    )
     removed = []
     flush = checkpoint_hook._LateRemoval.flush
 

@@ -1,4 +1,5 @@
 """An interrupted and resumed run equals the uninterrupted one, to the last bit."""
+
 import pytest
 import torch
 
@@ -59,8 +60,7 @@ def test_worker_processes_change_nothing(tmp_path):
 
 
 def test_epochs_are_augmented_differently(tmp_path):
-    loader = make_runner(toy_config(tmp_path)).build_train_loop(
-        dict(by_epoch=True, max_epochs=2)).dataloader
+    loader = make_runner(toy_config(tmp_path)).build_train_loop(dict(by_epoch=True, max_epochs=2)).dataloader
 
     def inputs_of(epoch):
         loader.batch_sampler.seek(epoch)
@@ -79,8 +79,7 @@ def test_seed_of_a_run_without_one_is_resumed(tmp_path):
 
 
 def test_mixed_precision_resumes_with_its_scaler(tmp_path):
-    amp = {'optim_wrapper.type': 'OneOccAmpOptimWrapper',
-           'optim_wrapper.loss_scale': 'dynamic'}
+    amp = {'optim_wrapper.type': 'OneOccAmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'}
     whole = train(toy_config(tmp_path / 'whole', **amp))
     parts = interrupted_then_resumed(toy_config(tmp_path / 'parts', **amp), 2 * EPOCH)
     assert same(state_of(whole), state_of(parts))
@@ -90,14 +89,14 @@ def test_mixed_precision_resumes_with_its_scaler(tmp_path):
 
 def test_best_checkpoint_survives_an_interruption(tmp_path):
     def config(name):
-        return toy_config(tmp_path / name, **{
-            'default_hooks.checkpoint.save_best': 'toy/accuracy',
-            'default_hooks.checkpoint.rule': 'greater'})
+        return toy_config(
+            tmp_path / name,
+            **{'default_hooks.checkpoint.save_best': 'toy/accuracy', 'default_hooks.checkpoint.rule': 'greater'},
+        )
 
     whole = train(config('whole'))
     parts = interrupted_then_resumed(config('parts'), 2 * EPOCH)
-    names = [sorted(p.name for p in (tmp_path / run).glob('best_*.pth'))
-             for run in ('whole', 'parts')]
+    names = [sorted(p.name for p in (tmp_path / run).glob('best_*.pth')) for run in ('whole', 'parts')]
     assert names[0] == names[1] and len(names[0]) == 1
     scores = [run.message_hub.get_info('best_score') for run in (whole, parts)]
     assert scores[0] == scores[1] > 0
@@ -111,8 +110,7 @@ def test_finished_run_resumes_to_nothing(tmp_path):
 
 
 def test_resume_in_an_empty_folder_starts_from_the_beginning(tmp_path):
-    assert same(state_of(train(toy_config(tmp_path / 'a'))),
-                state_of(train(toy_config(tmp_path / 'b', resume=True))))
+    assert same(state_of(train(toy_config(tmp_path / 'a'))), state_of(train(toy_config(tmp_path / 'b', resume=True))))
 
 
 def test_other_batch_size_within_an_epoch_is_refused(tmp_path):

@@ -1,4 +1,5 @@
 """Schedulers whose state holds functions are saved as plain values and continue where they were."""
+
 import torch
 from mmengine.optim import OneCycleLR, OptimWrapper
 

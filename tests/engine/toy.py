@@ -1,4 +1,5 @@
 """A model, a dataset and a metric that train in milliseconds, for tests of everything around them."""
+
 from __future__ import annotations
 
 import random
@@ -55,8 +56,7 @@ class ToyModel(BaseModel):
 
     def __init__(self, width: int = 8, ballast: float = 0.0) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(nn.Linear(FEATURES, width), nn.BatchNorm1d(width), nn.ReLU(),
-                                   nn.Dropout(0.3))
+        self.trunk = nn.Sequential(nn.Linear(FEATURES, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.3))
         self.decode_head = ToyHead(width)
         self.register_buffer('ballast', torch.zeros(int(ballast * 250_000)))
 
@@ -65,8 +65,10 @@ class ToyModel(BaseModel):
         if mode == 'loss':
             labels = torch.tensor([sample.label for sample in data_samples])
             return {'loss_ce': F.cross_entropy(logits.float(), labels)}
-        return [{'sample_id': s.sample_id, 'label': s.label, 'pred': int(row.argmax())}
-                for s, row in zip(data_samples, logits)]
+        return [
+            {'sample_id': s.sample_id, 'label': s.label, 'pred': int(row.argmax())}
+            for s, row in zip(data_samples, logits)
+        ]
 
 
 @METRICS.register_module()
@@ -77,38 +79,46 @@ class ToyAccuracy(BaseMetric):
         self.results += [(s['label'] == s['pred'], s['label']) for s in data_samples]
 
     def compute_metrics(self, results: list) -> dict:
-        return {'accuracy': 100 * sum(hit for hit, _ in results) / len(results),
-                'samples': len(results)}
+        return {'accuracy': 100 * sum(hit for hit, _ in results) / len(results), 'samples': len(results)}
 
 
 def toy_config(work_dir, **changes) -> Config:
     """A config of the toy parts under the runner and hooks of configs/_base_/default_runtime.py."""
-    def loader(shuffle: bool, batch_size: int) -> dict:
-        return dict(batch_size=batch_size, num_workers=0, dataset=dict(type='ToyDataset'),
-                    sampler=dict(type='DefaultSampler', shuffle=shuffle))
 
-    cfg = Config(dict(
-        default_scope='mmdet3d',
-        runner_type='mmdet3d.OneOccRunner',
-        custom_imports=dict(imports=['projects.OneOcc.oneocc', 'tests.engine.toy'],
-                            allow_failed_imports=False),
-        work_dir=str(work_dir),
-        model=dict(type='ToyModel'),
-        train_dataloader=loader(True, 4), val_dataloader=loader(False, 1),
-        test_dataloader=loader(False, 1),
-        val_evaluator=dict(type='ToyAccuracy'), test_evaluator=dict(type='ToyAccuracy'),
-        train_cfg=dict(type='ResumableEpochLoop', max_epochs=4, val_interval=1),
-        val_cfg=dict(type='ValLoop'), test_cfg=dict(type='TestLoop'),
-        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.02)),
-        param_scheduler=[dict(type='CosineAnnealingLR', by_epoch=True, T_max=4,
-                              convert_to_iter_based=True)],
-        default_hooks=dict(
-            logger=dict(type='LoggerHook', interval=1),
-            checkpoint=dict(type='OneOccCheckpointHook', interval=1, max_keep_ckpts=2)),
-        custom_hooks=[dict(type='ClassCountsHook'), dict(type='NonFiniteLossHook')],
-        env_cfg=dict(dist_cfg=dict(backend='nccl')),
-        randomness=dict(seed=3),
-        log_level='WARNING',
-    ))
+    def loader(shuffle: bool, batch_size: int) -> dict:
+        return dict(
+            batch_size=batch_size,
+            num_workers=0,
+            dataset=dict(type='ToyDataset'),
+            sampler=dict(type='DefaultSampler', shuffle=shuffle),
+        )
+
+    cfg = Config(
+        dict(
+            default_scope='mmdet3d',
+            runner_type='mmdet3d.OneOccRunner',
+            custom_imports=dict(imports=['projects.OneOcc.oneocc', 'tests.engine.toy'], allow_failed_imports=False),
+            work_dir=str(work_dir),
+            model=dict(type='ToyModel'),
+            train_dataloader=loader(True, 4),
+            val_dataloader=loader(False, 1),
+            test_dataloader=loader(False, 1),
+            val_evaluator=dict(type='ToyAccuracy'),
+            test_evaluator=dict(type='ToyAccuracy'),
+            train_cfg=dict(type='ResumableEpochLoop', max_epochs=4, val_interval=1),
+            val_cfg=dict(type='ValLoop'),
+            test_cfg=dict(type='TestLoop'),
+            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.02)),
+            param_scheduler=[dict(type='CosineAnnealingLR', by_epoch=True, T_max=4, convert_to_iter_based=True)],
+            default_hooks=dict(
+                logger=dict(type='LoggerHook', interval=1),
+                checkpoint=dict(type='OneOccCheckpointHook', interval=1, max_keep_ckpts=2),
+            ),
+            custom_hooks=[dict(type='ClassCountsHook'), dict(type='NonFiniteLossHook')],
+            env_cfg=dict(dist_cfg=dict(backend='nccl')),
+            randomness=dict(seed=3),
+            log_level='WARNING',
+        )
+    )
     cfg.merge_from_dict(changes)
     return cfg

@@ -3,6 +3,7 @@
 Run as a program: `python -m tests.engine.two_ranks FOLDER`. The stack is imported once; the ranks
 are forked children. Prints one JSON line: for every interruption whether all ranks came out equal.
 """
+
 import json
 import os
 import socket
@@ -20,9 +21,16 @@ EPOCH = 3  # batches of a rank: 12 samples by 2 ranks by 2
 
 
 def config(work_dir: Path, **changes):
-    return toy_config(work_dir, **{
-        'launcher': 'pytorch', 'default_hooks.checkpoint.by_epoch': False,
-        'train_dataloader.batch_size': 2, 'train_dataloader.dataset.length': 12, **changes})
+    return toy_config(
+        work_dir,
+        **{
+            'launcher': 'pytorch',
+            'default_hooks.checkpoint.by_epoch': False,
+            'train_dataloader.batch_size': 2,
+            'train_dataloader.dataset.length': 12,
+            **changes,
+        },
+    )
 
 
 def on_two_ranks(folder: Path, cfg) -> list[dict | None]:
@@ -44,8 +52,9 @@ def on_two_ranks(folder: Path, cfg) -> list[dict | None]:
 
 
 def be_rank(rank: int, port: int, folder: Path, cfg) -> int:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2',
-                      MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)
+    )
     try:
         state = None
         try:
@@ -67,8 +76,7 @@ def main(folder: Path) -> None:
     for after_iters in (1, EPOCH + 2):
         cfg = config(folder / f'parts{after_iters}')
         stopped = cfg.copy()
-        stopped.custom_hooks = [*cfg.custom_hooks,
-                                dict(type='PullThePlug', after_iters=after_iters)]
+        stopped.custom_hooks = [*cfg.custom_hooks, dict(type='PullThePlug', after_iters=after_iters)]
         assert on_two_ranks(folder, stopped) == [None, None]
         cfg.resume = True
         report[f'stopped after {after_iters}'] = same(whole, on_two_ranks(folder, cfg))

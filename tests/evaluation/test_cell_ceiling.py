@@ -1,4 +1,5 @@
 """The ceiling of prediction by cells against a search over all predictions."""
+
 import itertools
 
 import numpy as np

@@ -1,4 +1,5 @@
 """metrics.json and the printed table."""
+
 import json
 
 import numpy as np
@@ -15,13 +16,30 @@ def matrix(*rows):
 
 @pytest.fixture
 def report():
-    return build_report([matrix([5, 1, 0], [1, 8, 0], [0, 0, 2]), matrix([1, 0, 0], [0, 1, 0], [2, 0, 0])],
-                        [['night', 'rain'], ['day']], CLASSES, 'known', 'configs/a.py', 'abc')
+    return build_report(
+        [matrix([5, 1, 0], [1, 8, 0], [0, 0, 2]), matrix([1, 0, 0], [0, 1, 0], [2, 0, 0])],
+        [['night', 'rain'], ['day']],
+        CLASSES,
+        'known',
+        'configs/a.py',
+        'abc',
+    )
 
 
 def test_report_holds_every_key_of_the_format(report):
-    assert set(report) == {'miou', 'iou', 'precision', 'recall', 'class_iou', 'subsets', 'confusion',
-                           'mask_policy', 'config', 'commit', 'frames'}
+    assert set(report) == {
+        'miou',
+        'iou',
+        'precision',
+        'recall',
+        'class_iou',
+        'subsets',
+        'confusion',
+        'mask_policy',
+        'config',
+        'commit',
+        'frames',
+    }
     assert report['frames'] == 2 and report['mask_policy'] == 'known'
     assert (report['config'], report['commit']) == ('configs/a.py', 'abc')
     assert report['confusion'] == [[6, 1, 0], [1, 9, 0], [2, 0, 2]]

@@ -1,4 +1,5 @@
 """Tables over runs: grouping, refusals, the block in a markdown file, the command."""
+
 import copy
 
 import numpy as np
@@ -43,10 +44,18 @@ def test_columns_stand_in_the_order_of_the_paper(runs):
     assert cells(lines[0]) == ['Method', 'road', 'car', 'Precision', 'Recall', 'IoU', 'mIoU']
     assert [cells(line)[0] for line in lines[2:4]] == ['a_net', 'b_net']
     single = run(2)
-    assert cells(lines[2])[1:] == [f'{value:.2f}' for value in (
-        *single['class_iou'].values(), single['precision'], single['recall'], single['iou'], single['miou'])]
+    assert cells(lines[2])[1:] == [
+        f'{value:.2f}'
+        for value in (
+            *single['class_iou'].values(),
+            single['precision'],
+            single['recall'],
+            single['iou'],
+            single['miou'],
+        )
+    ]
     first, second = run(0)['miou'], run(1)['miou']
-    assert cells(lines[3])[-1] == f'{(first + second) / 2:.2f} ± {abs(first - second) / 2 ** 0.5:.2f}'
+    assert cells(lines[3])[-1] == f'{(first + second) / 2:.2f} ± {abs(first - second) / 2**0.5:.2f}'
     assert lines[-1] == 'Percent; 6 frames, mask policy `known`, runs per row: 1 to 2 (mean ± sample sd).'
 
 
@@ -67,21 +76,29 @@ def test_rows_are_chosen_named_and_ordered(runs):
         markdown_table(groups, rows={'c_net': 'nobody'})
 
 
-@pytest.mark.parametrize('place, stored, name', [
-    ('oneocc/seed3', None, 'oneocc'), ('oneocc_seed3', None, 'oneocc'), ('oneocc', None, 'oneocc'),
-    ('anything/seed0', 'configs/oneocc/oneocc_quadsim.py', 'oneocc_quadsim'),
-    ('oneocc/seed_1/20260101', None, 'oneocc'),
-])
+@pytest.mark.parametrize(
+    'place, stored, name',
+    [
+        ('oneocc/seed3', None, 'oneocc'),
+        ('oneocc_seed3', None, 'oneocc'),
+        ('oneocc', None, 'oneocc'),
+        ('anything/seed0', 'configs/oneocc/oneocc_quadsim.py', 'oneocc_quadsim'),
+        ('oneocc/seed_1/20260101', None, 'oneocc'),
+    ],
+)
 def test_config_is_the_stored_one_or_the_folder(tmp_path, place, stored, name):
     write_json(tmp_path / place / 'metrics.json', run(config=stored))
     assert list(group_runs(find_runs([str(tmp_path)]))) == [name]
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(mask_policy='visible'), 'different mask policy .* known in .* visible in'),
-    (dict(frames=7), 'different number of frames .* 6 in .* 7 in'),
-    (dict(class_iou={'road': 1.0}), 'different classes'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(mask_policy='visible'), 'different mask policy .* known in .* visible in'),
+        (dict(frames=7), 'different number of frames .* 6 in .* 7 in'),
+        (dict(class_iou={'road': 1.0}), 'different classes'),
+    ],
+)
 def test_runs_that_measure_other_things_are_refused(runs, change, message):
     write_json(runs / 'c_net' / 'metrics.json', run(**change))
     with pytest.raises(TableError, match=message):
@@ -114,8 +131,11 @@ def test_block_is_replaced_and_nothing_else():
     once = replace_block(text, 'main', '| new |')
     assert once == text.replace('old', '| new |')
     assert replace_block(once, 'main', '| new |') == once
-    for bad, message in ((text.replace('table:main', 'x'), 'found it 0 times'), (text + text, '2 times'),
-                         (text.replace('\n<!-- /table -->', '', 1), 'has no <!-- /table -->')):
+    for bad, message in (
+        (text.replace('table:main', 'x'), 'found it 0 times'),
+        (text + text, '2 times'),
+        (text.replace('\n<!-- /table -->', '', 1), 'has no <!-- /table -->'),
+    ):
         with pytest.raises(TableError, match=message):
             replace_block(bad, 'main', '')
 

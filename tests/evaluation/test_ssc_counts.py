@@ -1,4 +1,5 @@
 """Counts and scores: properties that hold for any labels, and refusals."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ CLASSES = 4
 @st.composite
 def pairs(draw, shortest=1):
     """A prediction and labels (with unknown voxels) of one length."""
-    rng = np.random.default_rng(draw(st.integers(0, 2 ** 32 - 1)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     length = draw(st.integers(shortest, 90))
     label = rng.integers(0, CLASSES + 1, length).astype(np.uint8)
     label[rng.random(length) < draw(st.sampled_from([0.0, 0.3, 1.0]))] = 255
@@ -38,32 +39,33 @@ def test_counts_are_those_of_a_loop(pair):
 def test_order_of_voxels_does_not_matter(pair, random):
     order = list(range(len(pair[0])))
     random.shuffle(order)
-    np.testing.assert_array_equal(confusion_matrix(pair[0][order], pair[1][order], CLASSES),
-                                  confusion_matrix(*pair, CLASSES))
+    np.testing.assert_array_equal(
+        confusion_matrix(pair[0][order], pair[1][order], CLASSES), confusion_matrix(*pair, CLASSES)
+    )
 
 
 @given(pairs(), pairs())
 def test_counts_of_two_samples_add_up(one, other):
     both = [np.concatenate(arrays) for arrays in zip(one, other, strict=True)]
     np.testing.assert_array_equal(
-        confusion_matrix(*both, CLASSES),
-        confusion_matrix(*one, CLASSES) + confusion_matrix(*other, CLASSES))
+        confusion_matrix(*both, CLASSES), confusion_matrix(*one, CLASSES) + confusion_matrix(*other, CLASSES)
+    )
 
 
 @given(pairs(), st.integers(0, CLASSES))
 def test_unknown_voxels_change_nothing(pair, guess):
     pred = np.append(pair[0], np.uint8(guess))
     label = np.append(pair[1], np.uint8(255))
-    np.testing.assert_array_equal(confusion_matrix(pred, label, CLASSES),
-                                  confusion_matrix(*pair, CLASSES))
+    np.testing.assert_array_equal(confusion_matrix(pred, label, CLASSES), confusion_matrix(*pair, CLASSES))
 
 
 @given(pairs())
 def test_mask_counts_what_it_leaves(pair):
     pred, label = pair
     mask = np.arange(len(pred)) % 2 == 0
-    np.testing.assert_array_equal(confusion_matrix(pred, label, CLASSES, mask),
-                                  confusion_matrix(pred[mask], label[mask], CLASSES))
+    np.testing.assert_array_equal(
+        confusion_matrix(pred, label, CLASSES, mask), confusion_matrix(pred[mask], label[mask], CLASSES)
+    )
 
 
 @given(pairs())
@@ -75,14 +77,13 @@ def test_scores_are_bounded_and_consistent(pair):
     assert ((result['class_iou'] >= 0) & (result['class_iou'] <= 1)).all()
     assert result['iou'] <= min(result['precision'], result['recall'])
     if result['iou'] > 0:
-        assert result['iou'] == pytest.approx(
-            1 / (1 / result['precision'] + 1 / result['recall'] - 1), abs=1e-12)
+        assert result['iou'] == pytest.approx(1 / (1 / result['precision'] + 1 / result['recall'] - 1), abs=1e-12)
 
 
 @given(pairs(shortest=60), st.permutations(range(1, CLASSES + 1)))
 def test_renaming_classes_permutes_their_scores(pair, names):
     rename = np.arange(256, dtype=np.uint8)
-    rename[1:CLASSES + 1] = names
+    rename[1 : CLASSES + 1] = names
     plain = scores(confusion_matrix(*pair, CLASSES))
     renamed = scores(confusion_matrix(rename[pair[0]], rename[pair[1]], CLASSES))
     np.testing.assert_allclose(renamed['class_iou'][names], plain['class_iou'][1:], atol=1e-15)
@@ -123,8 +124,8 @@ def test_completion_counts_may_come_from_fewer_voxels():
 
 
 def test_counts_beyond_float32_are_exact():
-    huge = np.array([[0, 1], [0, 2 ** 40]], dtype=np.uint64)
-    assert scores(huge)['precision'] == 2 ** 40 / (2 ** 40 + 1)
+    huge = np.array([[0, 1], [0, 2**40]], dtype=np.uint64)
+    assert scores(huge)['precision'] == 2**40 / (2**40 + 1)
 
 
 @settings(max_examples=20)
@@ -134,15 +135,18 @@ def test_any_integer_type_is_counted_alike(dtype):
     assert confusion_matrix(pred, label, CLASSES).sum() == 2
 
 
-@pytest.mark.parametrize('pred, label, error, message', [
-    (np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8), ValueError, r'\(2, 2\) and \(2, 3\)'),
-    (np.array([CLASSES + 1]), np.array([0]), ValueError, r'pred must hold values in 0\.\.4, got \[5'),
-    (np.array([255]), np.array([0]), ValueError, 'pred must hold'),
-    (np.array([-1]), np.array([0]), ValueError, 'pred must hold'),
-    (np.array([0]), np.array([CLASSES + 1]), ValueError, r'0\.\.4 or 255, got \[5\] in 1 voxels'),
-    (np.array([0.5]), np.array([0]), TypeError, 'pred must hold integers, got dtype float64'),
-    (np.array([0]), np.array([True]), TypeError, 'label must hold integers, got dtype bool'),
-])
+@pytest.mark.parametrize(
+    'pred, label, error, message',
+    [
+        (np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8), ValueError, r'\(2, 2\) and \(2, 3\)'),
+        (np.array([CLASSES + 1]), np.array([0]), ValueError, r'pred must hold values in 0\.\.4, got \[5'),
+        (np.array([255]), np.array([0]), ValueError, 'pred must hold'),
+        (np.array([-1]), np.array([0]), ValueError, 'pred must hold'),
+        (np.array([0]), np.array([CLASSES + 1]), ValueError, r'0\.\.4 or 255, got \[5\] in 1 voxels'),
+        (np.array([0.5]), np.array([0]), TypeError, 'pred must hold integers, got dtype float64'),
+        (np.array([0]), np.array([True]), TypeError, 'label must hold integers, got dtype bool'),
+    ],
+)
 def test_bad_arrays_are_refused(pred, label, error, message):
     with pytest.raises(error, match=message):
         confusion_matrix(pred, label, CLASSES)

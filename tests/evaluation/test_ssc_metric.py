@@ -1,4 +1,5 @@
 """SSCMetric inside mmengine's evaluation, with one and with two processes."""
+
 import json
 import os
 import pickle
@@ -14,8 +15,8 @@ from mmdet3d.registry import METRICS
 from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement
 
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera
 from projects.OneOcc.oneocc.evaluation import SSCMetric
-from projects.OneOcc.oneocc.geometry import CartesianGrid, EquirectCamera
 from projects.OneOcc.oneocc.structures import OccDataSample
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,8 +33,16 @@ def samples(count=5, seed=0):
         label = rng.integers(0, 4, GRID['shape']).astype(np.uint8)
         label[rng.random(GRID['shape']) < 0.2] = 255
         pred = np.where(rng.random(GRID['shape']) < 0.5, np.minimum(label, 3), 0).astype(np.uint8)
-        made.append(dict(pred_occ=torch.from_numpy(pred), gt_occ=torch.from_numpy(label), grid=GRID,
-                         sample_id=f'seq00/{index:06d}', lighting=LIGHTING[index % 3], weather='clear'))
+        made.append(
+            dict(
+                pred_occ=torch.from_numpy(pred),
+                gt_occ=torch.from_numpy(label),
+                grid=GRID,
+                sample_id=f'seq00/{index:06d}',
+                lighting=LIGHTING[index % 3],
+                weather='clear',
+            )
+        )
     return made
 
 
@@ -75,7 +84,7 @@ def test_batch_size_does_not_matter(batch):
     metric = SSCMetric()
     metric.dataset_meta = dict(classes=CLASSES)
     for start in range(0, len(data), batch):
-        metric.process(None, data[start:start + batch])
+        metric.process(None, data[start : start + batch])
     assert len(metric.results) == len(data)
     assert metric.evaluate(len(data)) == evaluate(samples())
 
@@ -88,7 +97,7 @@ def test_repeated_samples_of_a_padded_run_are_cut_off():
     metric.process(None, data)
     whole = metric.compute_metrics(list(metric.results))
     ranks = [metric.results[0::2], [*metric.results[1::2], metric.results[0]]]
-    interleaved = [result for pair in zip(*ranks, strict=True) for result in pair][:len(data)]
+    interleaved = [result for pair in zip(*ranks, strict=True) for result in pair][: len(data)]
     assert metric.compute_metrics(interleaved) == whole
 
 
@@ -96,12 +105,26 @@ def test_two_processes_give_what_one_gives(tmp_path):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    environment = dict(os.environ, MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2',
-                       PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo')
-    ranks = [subprocess.Popen([sys.executable, __file__, str(tmp_path)], cwd=ROOT,
-                              env=dict(environment, RANK=str(rank), LOCAL_RANK=str(rank)),
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-             for rank in range(2)]
+    environment = dict(
+        os.environ,
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+        WORLD_SIZE='2',
+        PYTHONPATH=str(ROOT),
+        OMP_NUM_THREADS='1',
+        GLOO_SOCKET_IFNAME='lo',
+    )
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(tmp_path)],
+            cwd=ROOT,
+            env=dict(environment, RANK=str(rank), LOCAL_RANK=str(rank)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
     try:
         outputs = [rank.communicate(timeout=300)[0] for rank in ranks]
     finally:
@@ -136,16 +159,20 @@ def rig():
     raised = np.eye(4)
     raised[2, 3] = -0.1
     below = EquirectCamera(16, 8, elevation_min=-np.pi / 2, elevation_max=0.0)
-    return {'equi': dict(camera=EquirectCamera(16, 8), cam_from_ego=np.eye(4)),
-            'low': dict(camera=below, cam_from_ego=raised)}
+    return {
+        'equi': dict(camera=EquirectCamera(16, 8), cam_from_ego=np.eye(4)),
+        'low': dict(camera=below, cam_from_ego=raised),
+    }
 
 
 @pytest.mark.parametrize('view, lowest', [(None, 1), ('low', 1), ('equi', 2)])
 def test_visible_policy_counts_what_the_camera_can_see(view, lowest):
     """The grid has two layers of voxel centres, 0.2 m below and above the origin."""
     data = [dict(sample, grid=CartesianGrid(**GRID), cameras=rig()) for sample in samples()]
-    cropped = [dict(sample, pred_occ=sample['pred_occ'][..., :lowest], gt_occ=sample['gt_occ'][..., :lowest])
-               for sample in samples()]
+    cropped = [
+        dict(sample, pred_occ=sample['pred_occ'][..., :lowest], gt_occ=sample['gt_occ'][..., :lowest])
+        for sample in samples()
+    ]
     assert evaluate(data, mask_policy='visible', view=view) == evaluate(cropped)
 
 
@@ -170,12 +197,15 @@ def test_predictions_are_saved_in_the_format_of_the_labels(tmp_path):
         assert tuple(archive['classes']) == CLASSES
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(pred_occ=torch.zeros(4, 4, 1, dtype=torch.uint8)), r'seq00/000000: .*\(4, 4, 1\) and \(4, 4, 2\)'),
-    (dict(pred_occ=torch.full((4, 4, 2), 4, dtype=torch.uint8)), r'seq00/000000: pred .* 0\.\.3, got \[4\]'),
-    (dict(gt_occ=torch.full((4, 4, 2), 9, dtype=torch.uint8)), r'seq00/000000: label .* 0\.\.3 or 255'),
-    (dict(pred_occ=None), "seq00/000000 holds no 'pred_occ'"),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(pred_occ=torch.zeros(4, 4, 1, dtype=torch.uint8)), r'seq00/000000: .*\(4, 4, 1\) and \(4, 4, 2\)'),
+        (dict(pred_occ=torch.full((4, 4, 2), 4, dtype=torch.uint8)), r'seq00/000000: pred .* 0\.\.3, got \[4\]'),
+        (dict(gt_occ=torch.full((4, 4, 2), 9, dtype=torch.uint8)), r'seq00/000000: label .* 0\.\.3 or 255'),
+        (dict(pred_occ=None), "seq00/000000 holds no 'pred_occ'"),
+    ],
+)
 def test_bad_samples_are_refused_by_name(change, message):
     with pytest.raises(ValueError, match=message):
         evaluate([dict(samples(1)[0], **change)])

@@ -1,4 +1,5 @@
 """The two predictors without a model."""
+
 import numpy as np
 import pytest
 

@@ -1,15 +1,17 @@
 """Lifting by line of sight (MonoScene's FLoSP on a pinhole camera)."""
+
 from __future__ import annotations
 
 import torch
 
-from projects.OneOcc.oneocc.geometry import CartesianGrid, transform_points
-from projects.OneOcc.oneocc.models.flosp import flosp
+from projects.OneOcc.core.geometry import CartesianGrid, transform_points
+from projects.OneOcc.oneocc.models.lifting.flosp import flosp
 from tests.goldens.frame import Golden, family
 
 
-def pinhole_pixels(points: torch.Tensor, intrinsics: torch.Tensor, cam_from_world: torch.Tensor,
-                   size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def pinhole_pixels(
+    points: torch.Tensor, intrinsics: torch.Tensor, cam_from_world: torch.Tensor, size: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Official projection: pixels rounded to the nearest integer, seen where inside and in front.
 
     Args:
@@ -39,8 +41,7 @@ def check_flosp(golden: Golden) -> None:
     features = {scale: maps[None].float() for scale, maps in data['feats_fp16'].items()}
     for project_scale in (1, 2):
         grid = full.downsampled(project_scale)
-        pixels, fov, depth = pinhole_pixels(grid.centers().reshape(-1, 3), data['cam_K'],
-                                            data['cam_E'], size)
+        pixels, fov, depth = pinhole_pixels(grid.centers().reshape(-1, 3), data['cam_K'], data['cam_E'], size)
         golden.close(f'fov_{project_scale}', fov, data[f'fov_{project_scale}'], 0)
         golden.close(f'pix_{project_scale}', pixels[fov], data[f'pix_{project_scale}'][fov], 0)
         golden.relative(f'z_{project_scale}', depth[fov], data[f'z_{project_scale}'][fov], 1e-6)
@@ -48,9 +49,9 @@ def check_flosp(golden: Golden) -> None:
         def lift(scales, pixels=pixels, fov=fov, grid=grid):
             chosen = {scale: features[scale] for scale in scales}
             return flosp(chosen, pixels[None], fov[None])[0].unflatten(-1, grid.shape)
+
         if project_scale == 1:
-            golden.close('x3d_ps1_scale4_first2ch', lift([4])[:2],
-                         data['x3d_ps1_scale4_first2ch'], 0)
+            golden.close('x3d_ps1_scale4_first2ch', lift([4])[:2], data['x3d_ps1_scale4_first2ch'], 0)
             continue
         for scale, volume in data['x3d_scale'].items():
             golden.close(f'x3d_scale/{scale}', lift([scale]), volume, 0, kind='x3d_scale')

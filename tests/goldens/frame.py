@@ -1,4 +1,5 @@
 """What all golden checks share: the registry of families, loading, comparison with a record."""
+
 from __future__ import annotations
 
 import fnmatch
@@ -44,8 +45,9 @@ class Golden:
             raise GoldenError(f'{self.path.name} needs {name}, which is missing in {path.parent}')
         return path
 
-    def close(self, what: str, actual, expected, tolerance: float, kind: str | None = None,
-              scale: float | str = 1.0) -> None:
+    def close(
+        self, what: str, actual, expected, tolerance: float, kind: str | None = None, scale: float | str = 1.0
+    ) -> None:
         """Compare; the deviation is max|actual - expected| / scale.
 
         Args:
@@ -70,8 +72,7 @@ class Golden:
         if not deviation <= tolerance:
             self.failures.append(f'{what}: deviation {deviation:.3g} > {tolerance:g}')
 
-    def relative(self, what: str, actual, expected, tolerance: float,
-                 kind: str | None = None) -> None:
+    def relative(self, what: str, actual, expected, tolerance: float, kind: str | None = None) -> None:
         """Compare scalars or arrays relative to max|expected|."""
         self.close(what, actual, expected, tolerance, kind, scale='max')
 
@@ -87,13 +88,16 @@ class Golden:
             raise GoldenError(f'the check of {self.path.name} compared nothing')
         if self.failures:
             lines = '\n  '.join(self.failures[:40])
-            raise AssertionError(f'{self.path.name}: {len(self.failures)} of {self.compared} '
-                                 f'comparisons failed\n  {lines}')
+            raise AssertionError(
+                f'{self.path.name}: {len(self.failures)} of {self.compared} comparisons failed\n  {lines}'
+            )
 
     def summary(self) -> str:
         """One line a kind of comparison: largest deviation and its tolerance."""
-        rows = [f'  {kind:<28} {deviation:9.2e}  (tolerance {tolerance:g}; worst {what})'
-                for kind, (deviation, tolerance, what) in sorted(self.worst.items())]
+        rows = [
+            f'  {kind:<28} {deviation:9.2e}  (tolerance {tolerance:g}; worst {what})'
+            for kind, (deviation, tolerance, what) in sorted(self.worst.items())
+        ]
         return '\n'.join([f'{self.path.name}: {self.compared} comparisons', *rows])
 
 
@@ -127,16 +131,16 @@ def golden_files(folder: Path) -> list[Path]:
 
 def patterns_of(path: Path, patterns=None) -> list[str]:
     """Registered patterns that match a file name."""
-    return [pattern for pattern in (FAMILIES if patterns is None else patterns)
-            if fnmatch.fnmatchcase(path.name, pattern)]
+    return [
+        pattern for pattern in (FAMILIES if patterns is None else patterns) if fnmatch.fnmatchcase(path.name, pattern)
+    ]
 
 
 def check_file(path: Path) -> Golden:
     """Run the one family that knows the file; raises where none or several do, or it fails."""
     known = patterns_of(path)
     if len(known) != 1:
-        raise GoldenError(f'{path.name} must match exactly one family, matches {known or "none"} '
-                          f'of {sorted(FAMILIES)}')
+        raise GoldenError(f'{path.name} must match exactly one family, matches {known or "none"} of {sorted(FAMILIES)}')
     golden = Golden(path)
     FAMILIES[known[0]](golden)
     golden.finish()

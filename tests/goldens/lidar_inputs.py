@@ -1,4 +1,5 @@
 """Coarse labels by majority pooling and class weights (LMSCNet's numbers)."""
+
 from __future__ import annotations
 
 import torch
@@ -15,7 +16,8 @@ def check_lidar_inputs(golden: Golden) -> None:
     for factor in (1, 2, 4, 8):
         key = f'labels_1_{factor}'
         golden.close(key, majority_pool(labels, factor), data[key], 0)
-    golden.holds('occupancy_shape does not fit occupancy_packbits',
-                 -(-int(data['occupancy_shape'].prod()) // 8) == data['occupancy_packbits'].size)
-    golden.relative('class_weights', class_weights_from_counts(data['class_freq']),
-                    data['class_weights'], 1e-12)
+    golden.holds(
+        'occupancy_shape does not fit occupancy_packbits',
+        -(-int(data['occupancy_shape'].prod()) // 8) == data['occupancy_packbits'].size,
+    )
+    golden.relative('class_weights', class_weights_from_counts(data['class_freq']), data['class_weights'], 1e-12)

@@ -1,14 +1,15 @@
 """LMSCNet, LMSCNet-SS, SSCNet and SSCNet-full with the official weights (LMSCNet's repository)."""
+
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from projects.OneOcc.oneocc.baselines.lmscnet import LMSCNet
-from projects.OneOcc.oneocc.baselines.lmscnet_weights import convert_lmscnet, convert_sscnet
-from projects.OneOcc.oneocc.baselines.sscnet import SSCNet, SSCNetHead, balance_mask, balanced_cross_entropy
-from projects.OneOcc.oneocc.models.aspp3d import ASPPHead3D
+from projects.OneOcc.oneocc.baselines.lidar.lmscnet import LMSCNet
+from projects.OneOcc.oneocc.baselines.lidar.sscnet import SSCNet, SSCNetHead, balance_mask, balanced_cross_entropy
+from projects.OneOcc.oneocc.baselines.official_weights.lmscnet import convert_lmscnet, convert_sscnet
+from projects.OneOcc.oneocc.models.layers.aspp3d import ASPPHead3D
 from projects.OneOcc.oneocc.models.losses import voxel_cross_entropy
 from tests.goldens.frame import Golden, family, load
 
@@ -19,7 +20,7 @@ def inputs_of(golden: Golden, record: dict) -> tuple[Tensor, dict[int, Tensor], 
     """Occupancy (B, 1, X, Y, Z), labels by stride (B, X, Y, Z), class weights of the companion file."""
     data = load(golden.companion(record['inputs_file']))
     shape = tuple(data['occupancy_shape'])
-    occupancy = np.unpackbits(data['occupancy_packbits'])[:np.prod(shape)].reshape(shape)
+    occupancy = np.unpackbits(data['occupancy_packbits'])[: np.prod(shape)].reshape(shape)
     occupancy = torch.from_numpy(occupancy.astype(np.float32)).permute(0, 1, 2, 4, 3)  # (X, Z, Y) there
     labels = {s: torch.from_numpy(data[f'labels_1_{s}'].astype(np.int64)).permute(0, 1, 3, 2) for s in (1, 2, 4, 8)}
     return occupancy, labels, torch.from_numpy(data['class_weights'])
@@ -40,10 +41,15 @@ def count(modules) -> int:
 
 def check_gradients(golden: Golden, modules: dict[str, nn.Module], norms: dict[str, float]) -> None:
     """Gradient norms by our parameter names; `norms` under the same names."""
-    ours = {f'{part}.{name}': parameter.grad for part, module in modules.items()
-            for name, parameter in module.named_parameters()}
-    golden.holds(f'parameters without gradient: {[k for k, g in ours.items() if g is None]}',
-                 all(gradient is not None for gradient in ours.values()))
+    ours = {
+        f'{part}.{name}': parameter.grad
+        for part, module in modules.items()
+        for name, parameter in module.named_parameters()
+    }
+    golden.holds(
+        f'parameters without gradient: {[k for k, g in ours.items() if g is None]}',
+        all(gradient is not None for gradient in ours.values()),
+    )
     golden.holds('the same parameters have gradients', set(ours) == set(norms))
     floor = NORM_FLOOR * max(norms.values())
     for name, norm in norms.items():
@@ -127,12 +133,14 @@ def check_sscnet(golden: Golden) -> None:
         golden.relative('eval_out/1_1', logits, repeated, 1e-5, 'logits')
 
     shape = tuple(record['balance_mask_shape'])
-    mask = np.unpackbits(record['balance_mask'].numpy())[:np.prod(shape)].reshape(shape).astype(bool)
+    mask = np.unpackbits(record['balance_mask'].numpy())[: np.prod(shape)].reshape(shape).astype(bool)
     mask = torch.from_numpy(mask).permute(0, 1, 3, 2)
     golden.close('n_mask', mask.sum(), record['n_mask'], 0)
     occupied = (labels[1] != 0) & (labels[1] != 255)
-    golden.holds('our mask holds every occupied voxel and no unknown one, like the official one',
-                 bool((mask & occupied).sum() == occupied.sum() and not (mask & (labels[1] == 255)).any()))
+    golden.holds(
+        'our mask holds every occupied voxel and no unknown one, like the official one',
+        bool((mask & occupied).sum() == occupied.sum() and not (mask & (labels[1] == 255)).any()),
+    )
     drawn = balance_mask(labels[1])
     golden.close('drawn mask size', drawn.sum(), record['n_mask'], 0.05, scale=record['n_mask'])
     legacy = balanced_cross_entropy(logits, labels[1], mask, legacy_norm=True)
@@ -141,9 +149,9 @@ def check_sscnet(golden: Golden) -> None:
     golden.relative('mean_over_mask', mean, record['mean_over_mask'], 1e-5, 'loss')
 
     legacy.backward()
-    expected = {f'{part}.{key}': float(value)
-                for part, state in convert_sscnet(scalars(record['grad_norms'])).items()
-                for key, value in state.items()}
+    expected = {
+        f'{part}.{key}': float(value)
+        for part, state in convert_sscnet(scalars(record['grad_norms'])).items()
+        for key, value in state.items()
+    }
     check_gradients(golden, {'neck': neck, 'head': head}, expected)
-
-

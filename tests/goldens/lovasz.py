@@ -1,4 +1,5 @@
 """Lovasz-softmax (SSC-RS's numbers)."""
+
 from __future__ import annotations
 
 import torch
@@ -18,8 +19,10 @@ def check_lovasz(golden: Golden) -> None:
         golden.holds(f'{variant}: not a scalar but {tuple(loss.shape)}', loss.dim() == 0)
         (gradient,) = torch.autograd.grad(loss, logits)
         if str(data[f'{variant}/status']) != 'ok':
-            golden.holds(f'{variant}: not 0 where the official loss has no scalar',
-                         float(loss.detach()) == 0 and bool((gradient == 0).all()))
+            golden.holds(
+                f'{variant}: not 0 where the official loss has no scalar',
+                float(loss.detach()) == 0 and bool((gradient == 0).all()),
+            )
             continue
         golden.relative(f'{variant}/lovasz_f32', loss, data[f'{variant}/lovasz_f32'], 2e-5)
         # float32 cumulative sums over 65k sorted values, and a norm summed in float32 over 460k entries
@@ -27,5 +30,4 @@ def check_lovasz(golden: Golden) -> None:
         golden.relative(f'{variant}/gradnorm_f32', gradient.double().norm(), norm, 5e-4)
         sample = data[f'{variant}/grad_sub']
         if sample.size:
-            golden.close(f'{variant}/grad_sub', gradient.flatten()[::389], sample, 1e-4,
-                         scale=norm)
+            golden.close(f'{variant}/grad_sub', gradient.flatten()[::389], sample, 1e-4, scale=norm)

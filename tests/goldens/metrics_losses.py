@@ -1,4 +1,5 @@
 """Metrics and voxel losses (MonoScene's and LMSCNet's own numbers), with gradients."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -39,28 +40,33 @@ def _check_counts(golden: Golden, data: dict, variant: str, pred: np.ndarray) ->
     num_classes = data['logits'].shape[1] - 1
     confusion = confusion_matrix(pred, data[f'{variant}/labels'], num_classes)
     counts = confusion.astype(np.int64)
-    golden.close(f'{variant}/lm_conf_pred_by_gt', counts.T, data[f'{variant}/lm_conf_pred_by_gt'],
-                 0)
+    golden.close(f'{variant}/lm_conf_pred_by_gt', counts.T, data[f'{variant}/lm_conf_pred_by_gt'], 0)
     completion = [counts[1:, 1:].sum(), counts[0, 1:].sum(), counts[1:, 0].sum()]
     golden.close(f'{variant}/ms_comp_tp_fp_fn', completion, data[f'{variant}/ms_comp_tp_fp_fn'], 0)
     hits = counts.diagonal()
     per_class = [hits, counts.sum(axis=0) - hits, counts.sum(axis=1) - hits]
-    golden.close(f'{variant}/ms_tps_fps_fns', np.stack(per_class),
-                 data[f'{variant}/ms_tps_fps_fns'], 0)
+    golden.close(f'{variant}/ms_tps_fps_fns', np.stack(per_class), data[f'{variant}/ms_tps_fps_fns'], 0)
 
     _check_monoscene_scores(golden, data, variant, scores(confusion))
     ours = scores(confusion, epsilon=LMSCNET_EPSILON)
-    golden.close(f'{variant}/lm_iou_class', ours['class_iou'], data[f'{variant}/lm_iou_class'],
-                 RATIO)
+    golden.close(f'{variant}/lm_iou_class', ours['class_iou'], data[f'{variant}/lm_iou_class'], RATIO)
     golden.close(f'{variant}/lm_miou', ours['miou'], data[f'{variant}/lm_miou'], RATIO)
-    golden.close(f'{variant}/lm_prec_rec_iou', [ours['precision'], ours['recall'], ours['iou']],
-                 data[f'{variant}/lm_prec_rec_iou_f1'][:3], RATIO)
+    golden.close(
+        f'{variant}/lm_prec_rec_iou',
+        [ours['precision'], ours['recall'], ours['iou']],
+        data[f'{variant}/lm_prec_rec_iou_f1'][:3],
+        RATIO,
+    )
     return confusion
 
 
 def _check_monoscene_scores(golden: Golden, data: dict, prefix: str, ours: dict) -> None:
-    golden.close(f'{prefix}/ms_prec_rec_iou', [ours['precision'], ours['recall'], ours['iou']],
-                 data[f'{prefix}/ms_prec_rec_iou'], RATIO)
+    golden.close(
+        f'{prefix}/ms_prec_rec_iou',
+        [ours['precision'], ours['recall'], ours['iou']],
+        data[f'{prefix}/ms_prec_rec_iou'],
+        RATIO,
+    )
     golden.close(f'{prefix}/ms_iou_ssc', ours['class_iou'], data[f'{prefix}/ms_iou_ssc'], RATIO)
     golden.close(f'{prefix}/ms_miou', ours['miou'], data[f'{prefix}/ms_miou'], RATIO)
 
@@ -68,8 +74,10 @@ def _check_monoscene_scores(golden: Golden, data: dict, prefix: str, ours: dict)
 def _check_masked(golden: Golden, data: dict, pred: np.ndarray) -> None:
     """`nonempty` restricts everything, `nonsurface` the completion only."""
     labels, num_classes = data['ignore/labels'], data['logits'].shape[1] - 1
-    masks = [np.unpackbits(data[f'masked/{name}'])[:labels.size].reshape(labels.shape).astype(bool)
-             for name in ('nonempty', 'nonsurface')]
+    masks = [
+        np.unpackbits(data[f'masked/{name}'])[: labels.size].reshape(labels.shape).astype(bool)
+        for name in ('nonempty', 'nonsurface')
+    ]
     confusion = confusion_matrix(pred, labels, num_classes, masks[0])
     completion = confusion_matrix(pred, labels, num_classes, masks[0] & masks[1])
     _check_monoscene_scores(golden, data, 'masked', scores(confusion, completion))
@@ -78,21 +86,24 @@ def _check_masked(golden: Golden, data: dict, pred: np.ndarray) -> None:
 def _check_losses(golden: Golden, data: dict, variant: str, weights: torch.Tensor) -> None:
     """Values and gradients where the official loss is defined; finite where it is not."""
     labels = torch.from_numpy(data[f'{variant}/labels'])
-    losses = dict(ce_weighted=lambda x: voxel_cross_entropy(x, labels, weights),
-                  ce_plain=lambda x: voxel_cross_entropy(x, labels),
-                  sem_scal=lambda x: semantic_scal(x, labels),
-                  geo_scal=lambda x: geometric_scal(x, labels))
+    losses = dict(
+        ce_weighted=lambda x: voxel_cross_entropy(x, labels, weights),
+        ce_plain=lambda x: voxel_cross_entropy(x, labels),
+        sem_scal=lambda x: semantic_scal(x, labels),
+        geo_scal=lambda x: geometric_scal(x, labels),
+    )
     for name, loss in losses.items():
         key = f'{variant}/{name}'
-        for suffix, dtype, tolerance in (('f32', torch.float32, 2e-6),
-                                         ('f64', torch.float64, 1e-10)):
+        for suffix, dtype, tolerance in (('f32', torch.float32, 2e-6), ('f64', torch.float64, 1e-10)):
             logits = torch.from_numpy(data['logits']).to(dtype).requires_grad_()
             value = loss(logits)
             golden.holds(f'{key}: dtype {value.dtype}, expected {dtype}', value.dtype == dtype)
             (gradient,) = torch.autograd.grad(value, logits)
             if str(data[f'{key}_status']) != 'ok':
-                golden.holds(f'{key}: not finite where the official loss fails',
-                             bool(value.isfinite()) and bool(gradient.isfinite().all()))
+                golden.holds(
+                    f'{key}: not finite where the official loss fails',
+                    bool(value.isfinite()) and bool(gradient.isfinite().all()),
+                )
                 continue
             golden.relative(f'{key}_{suffix}', value, data[f'{key}_{suffix}'], tolerance)
             _check_gradient(golden, data, key, gradient)
@@ -101,9 +112,14 @@ def _check_losses(golden: Golden, data: dict, variant: str, weights: torch.Tenso
 def _check_gradient(golden: Golden, data: dict, key: str, gradient: torch.Tensor) -> None:
     norm = float(data[f'{key}_gradnorm_f64'])
     precise = gradient.dtype == torch.float64
-    golden.relative(f'{key}_gradnorm_f64', gradient.double().norm(), norm, 1e-10 if precise else 1e-5,
-                    kind=None if precise else f'{key.rsplit("/", 1)[-1]}_gradnorm_f32')
+    golden.relative(
+        f'{key}_gradnorm_f64',
+        gradient.double().norm(),
+        norm,
+        1e-10 if precise else 1e-5,
+        kind=None if precise else f'{key.rsplit("/", 1)[-1]}_gradnorm_f32',
+    )
     sample = data[f'{key}_grad_sub_f32']
     if sample.size:
-        ours = gradient.flatten()[::int(data['grad_stride'])]
+        ours = gradient.flatten()[:: int(data['grad_stride'])]
         golden.close(f'{key}_grad_sub_f32', ours, sample, 1e-5, scale=norm)

@@ -1,4 +1,5 @@
 """Bi-WKV by the published formula and the Vision-RWKV block (OpenGVLab's code with that formula inside)."""
+
 from __future__ import annotations
 
 import torch
@@ -11,12 +12,12 @@ from tests.goldens.frame import Golden, family
 def check_bi_wkv(golden: Golden) -> None:
     data = golden.load()
     for length in sorted({key.split('/')[0] for key in data}):
+
         def tensor(name: str, length: str = length) -> torch.Tensor:
             return torch.from_numpy(data[f'{length}/{name}'].astype('float64'))
 
         tokens = int(length[1:])
-        decay, first, key, value = (
-            tensor(n).requires_grad_() for n in ('spatial_decay', 'spatial_first', 'k', 'v'))
+        decay, first, key, value = (tensor(n).requires_grad_() for n in ('spatial_decay', 'spatial_first', 'k', 'v'))
         out = bi_wkv(decay, first, key, value)
         golden.relative(f'{length}/y float64', out, data[f'{length}/y_formula'], 1e-6)
         single = bi_wkv(*(x.detach().float() for x in (decay, first, key, value)))

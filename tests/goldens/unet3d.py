@@ -1,13 +1,14 @@
 """MonoScene's 3D network as a whole, and block by block."""
+
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from projects.OneOcc.oneocc.baselines.monoscene import ContextRelationPrior
-from projects.OneOcc.oneocc.baselines.monoscene_weights import convert_state_dict
-from projects.OneOcc.oneocc.models.aspp3d import ASPP3D, ASPPHead3D
-from projects.OneOcc.oneocc.models.unet3d import DDRBottleneck, Downsample3D, Process3D, UNet3D, Upsample3D
+from projects.OneOcc.oneocc.baselines.monoscene.context_relation import ContextRelationPrior
+from projects.OneOcc.oneocc.baselines.official_weights.monoscene import convert_state_dict
+from projects.OneOcc.oneocc.models.layers.aspp3d import ASPP3D, ASPPHead3D
+from projects.OneOcc.oneocc.models.necks.unet3d import DDRBottleneck, Downsample3D, Process3D, UNet3D, Upsample3D
 from tests.goldens.frame import Golden, family
 
 BLOCKS = {
@@ -43,8 +44,10 @@ class WholeUNet3D(nn.Module):
 def load_official(module: nn.Module, state: dict, prefix: str = '') -> int:
     """Load official fp16 weights, all of them; returns how many parameters were dropped."""
     renamed, dropped = convert_state_dict(state)
-    own = {key if key.startswith('head.') else prefix + key:
-           value.float() if value.is_floating_point() else value for key, value in renamed.items()}
+    own = {
+        key if key.startswith('head.') else prefix + key: value.float() if value.is_floating_point() else value
+        for key, value in renamed.items()
+    }
     module.load_state_dict(own, strict=True)
     parameters = [key for key in dropped if key.endswith(('weight', 'bias'))]
     return sum(state[key].numel() for key in parameters)
@@ -55,10 +58,13 @@ def check_unet3d(golden: Golden) -> None:
     data = golden.load()
     net = WholeUNet3D(data)
     dropped = load_official(net, data['state_fp16'], prefix='neck.')
-    golden.holds('n_params, the unused ones included',
-                 sum(p.numel() for p in net.parameters()) + dropped == data['n_params'])
-    golden.holds('the dropped parameters are the official ones without gradient',
-                 set(data['train_no_grad']) <= set(convert_state_dict(data['state_fp16'])[1]))
+    golden.holds(
+        'n_params, the unused ones included', sum(p.numel() for p in net.parameters()) + dropped == data['n_params']
+    )
+    golden.holds(
+        'the dropped parameters are the official ones without gradient',
+        set(data['train_no_grad']) <= set(convert_state_dict(data['state_fp16'])[1]),
+    )
     volume = data['x3d_fp16'].float()
     net.eval()
     with torch.no_grad():
@@ -88,8 +94,14 @@ def check_training_step(golden: Golden, net: WholeUNet3D, data: dict) -> None:
         golden.holds(f'{name} has no gradient', parameter.grad is not None)
         value = float(expected[name.removeprefix('neck.')])
         # biases before a batch norm have gradients of pure rounding
-        golden.close(f'grad_norm/{name}', float(parameter.grad.norm()), value, 1e-3, kind='grad_norm',
-                     scale=max(value, 1e-4 * largest))
+        golden.close(
+            f'grad_norm/{name}',
+            float(parameter.grad.norm()),
+            value,
+            1e-3,
+            kind='grad_norm',
+            scale=max(value, 1e-4 * largest),
+        )
 
 
 @family('monoscene_blocks_seed*.pt')
@@ -100,8 +112,7 @@ def check_blocks(golden: Golden) -> None:
         volume = block['x_fp16'].float()
         module = BLOCKS[name](volume.shape[2:])
         dropped = load_official(module, block['state_fp16'])
-        golden.holds(f'{name}: n_params',
-                     sum(p.numel() for p in module.parameters()) + dropped == block['n_params'])
+        golden.holds(f'{name}: n_params', sum(p.numel() for p in module.parameters()) + dropped == block['n_params'])
         with torch.no_grad():
             result = module.eval()(volume)
         if isinstance(block['out'], dict):

@@ -1,4 +1,5 @@
 """OccDataPreprocessor: normalises and stacks, refuses what would need padding."""
+
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
@@ -16,8 +17,7 @@ def make_sample(height=8, width=16, views=('raw', 'equi'), points=5):
 
 def test_normalises_and_stacks_what_pseudo_collate_leaves(device):
     samples = [make_sample(points=5), make_sample(points=7)]
-    preprocessor = OccDataPreprocessor(
-        mean=(10, 20, 30), std=(2, 4, 8), size_divisor=8).to(device)
+    preprocessor = OccDataPreprocessor(mean=(10, 20, 30), std=(2, 4, 8), size_divisor=8).to(device)
     out = preprocessor(pseudo_collate(samples), training=True)
     image = out['inputs']['imgs']['equi']
     assert image.shape == (2, 3, 8, 16)
@@ -69,10 +69,14 @@ def test_refuses_what_is_no_colour_image():
         OccDataPreprocessor()({'inputs': {'imgs': {'raw': [torch.zeros(1, 8, 8)]}}})
 
 
-@pytest.mark.parametrize('kwargs, words', [
-    (dict(mean=(1, 2)), '3 values'), (dict(std=(1, 0, 1)), 'positive'),
-    (dict(size_divisor=0), 'at least 1'),
-])
+@pytest.mark.parametrize(
+    'kwargs, words',
+    [
+        (dict(mean=(1, 2)), '3 values'),
+        (dict(std=(1, 0, 1)), 'positive'),
+        (dict(size_divisor=0), 'at least 1'),
+    ],
+)
 def test_refuses_bad_settings(kwargs, words):
     with pytest.raises(ValueError, match=words):
         OccDataPreprocessor(**kwargs)

@@ -1,4 +1,5 @@
 """OneOcc as section 4.5 describes it, at 608x1216: forward, backward, predict."""
+
 import pytest
 import torch
 
@@ -11,10 +12,14 @@ pytestmark = pytest.mark.slow
 
 
 def batch(device, shape=(64, 64, 8)):
-    from projects.OneOcc.oneocc.geometry import CartesianGrid
+    from projects.OneOcc.core.geometry import CartesianGrid
+
     imgs = {view: torch.randn(1, 3, *size, device=device) for view, size in SIZES.items()}
-    data = sample(cameras(equi=equi_camera(SIZES['equi']), raw=raw_camera(SIZES['raw'])),
-                  labels=torch.randint(0, 7, shape, dtype=torch.uint8), device=device)
+    data = sample(
+        cameras(equi=equi_camera(SIZES['equi']), raw=raw_camera(SIZES['raw'])),
+        labels=torch.randint(0, 7, shape, dtype=torch.uint8),
+        device=device,
+    )
     data.set_metainfo(dict(grid=CartesianGrid(shape, 25.6 / shape[0], (-12.8, -12.8, -1.2))))
     return dict(imgs=imgs), [data]
 
@@ -36,6 +41,7 @@ def test_forward_backward_predict(device):
 
 def test_light_costs_a_tenth(device):
     from torch.utils.flop_counter import FlopCounterMode
+
     macs = {}
     for name in ('oneocc', 'oneocc-light'):
         model = build(model_of(f'oneocc/{name}_quadsim.py')).to(device).eval()

@@ -1,4 +1,5 @@
 """The whole OneOcc model: loss, prediction, identity of GDC, hard batches, precision, compilation."""
+
 import pytest
 import torch
 
@@ -6,9 +7,15 @@ from tests.models import tiny_oneocc as tiny
 from tests.models import two_view_rig as rig
 
 ROWS = dict(
-    q1=dict(raw=None, grids=('cartesian', )), q2=dict(grids=('cartesian', )),
-    q3=dict(injection='volume', amoe=False), q4=dict(), rotation=dict(gait='rotation'),
-    without_gdc=dict(gait=None), without_ring=dict(ring=False), without_amoe=dict(amoe=False))
+    q1=dict(raw=None, grids=('cartesian',)),
+    q2=dict(grids=('cartesian',)),
+    q3=dict(injection='volume', amoe=False),
+    q4=dict(),
+    rotation=dict(gait='rotation'),
+    without_gdc=dict(gait=None),
+    without_ring=dict(ring=False),
+    without_amoe=dict(amoe=False),
+)
 
 
 def total(losses) -> torch.Tensor:
@@ -47,14 +54,17 @@ def test_gait_compensation_is_identity_after_init_weights_bit_for_bit(device, mo
 
 def test_a_batch_is_the_sum_of_its_samples_with_mixed_calibrations(device):
     model = tiny.build(device).eval()
-    cams = [rig.cameras(), rig.cameras(equi=rig.equi_camera(band_deg=(-60, 40))),
-            rig.cameras(raw=rig.raw_camera(center=(0.48, 0.52))),
-            rig.cameras(raw_pose=rig.pose(rig.DOWN, (0., 0.1, 0.1)))]
+    cams = [
+        rig.cameras(),
+        rig.cameras(equi=rig.equi_camera(band_deg=(-60, 40))),
+        rig.cameras(raw=rig.raw_camera(center=(0.48, 0.52))),
+        rig.cameras(raw_pose=rig.pose(rig.DOWN, (0.0, 0.1, 0.1))),
+    ]
     inputs, samples = tiny.batch(4, device, [rig.sample(c, device=device) for c in cams])
     with torch.no_grad():
         together = model(inputs, samples)[1]
         for i, sample in enumerate(samples):
-            alone = model(dict(imgs={v: x[i:i + 1] for v, x in inputs['imgs'].items()}), [sample])
+            alone = model(dict(imgs={v: x[i : i + 1] for v, x in inputs['imgs'].items()}), [sample])
             torch.testing.assert_close(together[i], alone[1][0], atol=1e-4, rtol=1e-4)
 
 
@@ -114,8 +124,7 @@ def test_turning_the_panorama_turns_the_prediction(device):
         sizes = dict(equi=rig.EQUI_SIZE)
         base = model.view_transformer(model.backbone(inputs['imgs']), samples, sizes)
         turned = model.view_transformer(model.backbone(rolled['imgs']), samples, sizes)
-    torch.testing.assert_close(turned['cylindrical'], base['cylindrical'].roll(8, -2),
-                               atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(turned['cylindrical'], base['cylindrical'].roll(8, -2), atol=1e-3, rtol=1e-3)
 
 
 def test_overfits_one_sample(device):
@@ -142,5 +151,6 @@ def test_compiled_model_equals_eager(device, backend):
     inputs, samples = tiny.batch(1, device)
     with torch.no_grad():
         want = model(inputs, samples)[1]
-        torch.testing.assert_close(torch.compile(model, backend=backend)(inputs, samples)[1],
-                                   want, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(
+            torch.compile(model, backend=backend)(inputs, samples)[1], want, atol=1e-3, rtol=1e-3
+        )

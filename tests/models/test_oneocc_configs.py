@@ -1,4 +1,5 @@
 """The OneOcc configs: Table 4 is a chain of switches, sizes keep their promises."""
+
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 ROOT = Path(__file__).parents[2] / 'configs'
-OURS = sorted(path.relative_to(ROOT).as_posix()
-              for pattern in ('oneocc/*.py', 'ablations/*.py', 'tiny/oneocc*.py')
-              for path in ROOT.glob(pattern))
+OURS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ('oneocc/*.py', 'ablations/*.py', 'tiny/oneocc*.py')
+    for path in ROOT.glob(pattern)
+)
 
 
 def model_of(name: str) -> dict:
@@ -39,10 +42,9 @@ def switches(child, parent, path=''):
 @pytest.mark.parametrize('name', OURS)
 def test_every_config_names_a_dataset_and_a_schedule(name):
     config = Config.fromfile(ROOT / name)
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper',
-                'train_cfg', 'val_evaluator'):
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg', 'val_evaluator'):
         assert key in config, key
-    views = set(config.model.view_transformer.get('views', ('equi', )))
+    views = set(config.model.view_transformer.get('views', ('equi',)))
     encoded = {view for view in ('equi', 'raw') if config.model.backbone.get(view)}
     assert encoded == views
 
@@ -56,19 +58,22 @@ def test_table_4_is_a_chain_of_switches(size):
     second_grid += ['view_transformer.grids', 'view_transformer.injection']
     assert list(switches(q[3], q[2])) == second_grid
     assert list(switches(q[4], q[3])) == ['neck', 'view_transformer.injection']
-    whole = ('oneocc/oneocc_quadsim.py' if size == '_quadsim'
-             else 'tiny/oneocc-tiny_quadsim-mini.py')
+    whole = 'oneocc/oneocc_quadsim.py' if size == '_quadsim' else 'tiny/oneocc-tiny_quadsim-mini.py'
     assert list(switches(q[4], model_of(whole))) == []
 
 
 @pytest.mark.parametrize('size', ['_quadsim', '-tiny_quadsim-mini'])
-@pytest.mark.parametrize('name, changed', [
-    ('rotation', ['view_transformer.gait.mode']),
-    ('without-ring', ['backbone.ring', 'view_transformer.ring_views']),
-    ('without-gdc', ['view_transformer.gait']),
-    ('without-dper', ['backbone.raw', 'view_transformer.views']),
-    ('without-bgv', ['neck.polar_channels', 'view_transformer.grids']),
-    ('without-amoe', ['neck.amoe'])])
+@pytest.mark.parametrize(
+    'name, changed',
+    [
+        ('rotation', ['view_transformer.gait.mode']),
+        ('without-ring', ['backbone.ring', 'view_transformer.ring_views']),
+        ('without-gdc', ['view_transformer.gait']),
+        ('without-dper', ['backbone.raw', 'view_transformer.views']),
+        ('without-bgv', ['neck.polar_channels', 'view_transformer.grids']),
+        ('without-amoe', ['neck.amoe']),
+    ],
+)
 def test_further_rows_change_one_thing(name, changed, size):
     full = model_of(f'ablations/q4{size}.py')
     assert list(switches(model_of(f'ablations/{name}{size}.py'), full)) == changed
@@ -108,6 +113,7 @@ def test_image_sizes_suit_the_encoders(name):
 
 def test_light_at_half_size_runs_on_its_own_pipeline(device):
     from tools.analysis_tools import benchmark
+
     path = ROOT / 'oneocc/oneocc-light-304x608_quadsim.py'
     args = benchmark.parse_args([str(path), '--device', str(device)])
     candidate = benchmark.Candidate(path, args, dict(benchmark.RECORDED))

@@ -1,4 +1,5 @@
 """The whole skeleton: what goes in, what comes out, and what must never happen on the way."""
+
 from __future__ import annotations
 
 import math
@@ -73,8 +74,10 @@ def test_samples_keep_their_own_calibration(device):
     samples = [rig.sample(cams, device=device) for cams in (band, shifted)]
     with torch.no_grad():
         both = model(inputs, samples, mode='tensor')[1]
-        alone = [model(dict(imgs=dict(equi=inputs['imgs']['equi'][i:i + 1])), samples[i:i + 1],
-                       mode='tensor')[1] for i in range(2)]
+        alone = [
+            model(dict(imgs=dict(equi=inputs['imgs']['equi'][i : i + 1])), samples[i : i + 1], mode='tensor')[1]
+            for i in range(2)
+        ]
         swapped = model(inputs, samples[::-1], mode='tensor')[1]
     torch.testing.assert_close(both, torch.cat(alone), atol=1e-5, rtol=1e-4)
     assert not torch.allclose(both, swapped, atol=1e-3)
@@ -181,13 +184,19 @@ def test_wrong_inputs_are_named():
 def test_full_size(device):
     """EfficientNet-B7 at 608 x 1216 on 64 x 64 x 8 voxels: forward, backward, predict."""
     grid = dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2))
-    config = skeleton_config(num_classes=6, in_channels=(64,), strides=(1,), head='aspp',
-                             frustum=dict(view='equi'))
-    config.update(view_transformer=dict(type='FLoSP', grid=grid), neck=dict(type='UNet3D', channels=64),
-                  backbone=dict(
-                      type='PanoramaEncoder', out_channels=64, bottleneck_channels=(2560, 2560), ring=True,
-                      decoder_channels=(1280, 640, 320, 160, 80),
-                      backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5))))
+    config = skeleton_config(num_classes=6, in_channels=(64,), strides=(1,), head='aspp', frustum=dict(view='equi'))
+    config.update(
+        view_transformer=dict(type='FLoSP', grid=grid),
+        neck=dict(type='UNet3D', channels=64),
+        backbone=dict(
+            type='PanoramaEncoder',
+            out_channels=64,
+            bottleneck_channels=(2560, 2560),
+            ring=True,
+            decoder_channels=(1280, 640, 320, 160, 80),
+            backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5)),
+        ),
+    )
     model = build(config).to(device)
     camera = dict(equi=dict(camera=rig.equi_camera((608, 1216)), cam_from_ego=rig.pose()))
     labels = torch.randint(0, 7, grid['shape'], dtype=torch.uint8)

@@ -1,4 +1,5 @@
 """A tiny rig for model tests: one equirectangular view, one annulus, random features and samples."""
+
 from __future__ import annotations
 
 import math
@@ -6,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from projects.OneOcc.oneocc.geometry import CartesianGrid, EquirectCamera, TaylorCamera
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, TaylorCamera
 from projects.OneOcc.oneocc.structures import OccDataSample
 
 GRID = dict(shape=(16, 16, 4), voxel_size=1.0, origin=(-8.0, -8.0, -2.0))
@@ -26,8 +27,14 @@ def raw_camera(size=RAW_SIZE, center=(0.5, 0.5)) -> TaylorCamera:
     inner, outer = 0.15 * height, 0.46 * height
     low, high = math.radians(-27), math.radians(51)
     slope = (inner - outer) / (high - low)
-    return TaylorCamera((outer - slope * low, slope), (center[0] * width, center[1] * height),
-                        ((1.0, 0.0), (0.0, 1.0)), width, height, radius_range=(inner, outer))
+    return TaylorCamera(
+        (outer - slope * low, slope),
+        (center[0] * width, center[1] * height),
+        ((1.0, 0.0), (0.0, 1.0)),
+        width,
+        height,
+        radius_range=(inner, outer),
+    )
 
 
 def pose(rotation=None, translation=(0.0, 0.0, 0.0)) -> np.ndarray:
@@ -37,26 +44,29 @@ def pose(rotation=None, translation=(0.0, 0.0, 0.0)) -> np.ndarray:
 
 
 def cameras(equi=None, raw=None, raw_pose=None) -> dict:
-    return dict(equi=dict(camera=equi or equi_camera(), cam_from_ego=pose()),
-                raw=dict(camera=raw or raw_camera(),
-                         cam_from_ego=pose(DOWN) if raw_pose is None else raw_pose))
+    return dict(
+        equi=dict(camera=equi or equi_camera(), cam_from_ego=pose()),
+        raw=dict(camera=raw or raw_camera(), cam_from_ego=pose(DOWN) if raw_pose is None else raw_pose),
+    )
 
 
 def sample(cams=None, labels=None, sample_id='seq00/000000', device='cpu') -> OccDataSample:
-    data = OccDataSample(metainfo=dict(
-        sample_id=sample_id, cameras=cams or cameras(), grid=CartesianGrid(**GRID)))
+    data = OccDataSample(metainfo=dict(sample_id=sample_id, cameras=cams or cameras(), grid=CartesianGrid(**GRID)))
     if labels is None:
         labels = torch.randint(0, 4, GRID['shape'], dtype=torch.uint8)
     data.gt_occ = labels.to(device)
     return data
 
 
-def features(batch=1, channels=8, views=('equi', 'raw'), device='cpu', scales=SCALES,
-             dtype=torch.float32) -> dict:
+def features(batch=1, channels=8, views=('equi', 'raw'), device='cpu', scales=SCALES, dtype=torch.float32) -> dict:
     sizes = dict(equi=EQUI_SIZE, raw=RAW_SIZE)
-    return {view: {s: torch.randn(batch, channels, sizes[view][0] // s, sizes[view][1] // s,
-                                  device=device, dtype=dtype) for s in scales}
-            for view in views}
+    return {
+        view: {
+            s: torch.randn(batch, channels, sizes[view][0] // s, sizes[view][1] // s, device=device, dtype=dtype)
+            for s in scales
+        }
+        for view in views
+    }
 
 
 def image_sizes() -> dict:
@@ -64,5 +74,4 @@ def image_sizes() -> dict:
 
 
 def images(batch=1, device='cpu') -> dict:
-    return {view: torch.randn(batch, 3, *size, device=device)
-            for view, size in image_sizes().items()}
+    return {view: torch.randn(batch, 3, *size, device=device) for view, size in image_sizes().items()}

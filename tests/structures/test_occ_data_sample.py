@@ -1,4 +1,5 @@
 """OccDataSample: fields, dtypes, shapes, moving about."""
+
 import pickle
 
 import numpy as np
@@ -30,14 +31,17 @@ def test_survives_pickling_and_deletion():
     assert 'gt_occ' not in again
 
 
-@pytest.mark.parametrize('name, value, error, words', [
-    ('gt_occ', torch.zeros(2, 2, 2), TypeError, 'uint8.*float32'),
-    ('pred_occ', torch.zeros(2, 2, 2, dtype=torch.int64), TypeError, 'uint8.*int64'),
-    ('gt_occ', [[0]], TypeError, 'list'),
-    ('gt_occ', torch.zeros(2, 2, dtype=torch.uint8), ValueError, r'X, Y, Z.*\(2, 2\)'),
-    ('occ_logits', torch.zeros(2, 2, 2), ValueError, r'C \+ 1'),
-    ('occ_logits', torch.zeros(2, 2, 2, 2, dtype=torch.uint8), TypeError, 'floating point'),
-])
+@pytest.mark.parametrize(
+    'name, value, error, words',
+    [
+        ('gt_occ', torch.zeros(2, 2, 2), TypeError, 'uint8.*float32'),
+        ('pred_occ', torch.zeros(2, 2, 2, dtype=torch.int64), TypeError, 'uint8.*int64'),
+        ('gt_occ', [[0]], TypeError, 'list'),
+        ('gt_occ', torch.zeros(2, 2, dtype=torch.uint8), ValueError, r'X, Y, Z.*\(2, 2\)'),
+        ('occ_logits', torch.zeros(2, 2, 2), ValueError, r'C \+ 1'),
+        ('occ_logits', torch.zeros(2, 2, 2, 2, dtype=torch.uint8), TypeError, 'floating point'),
+    ],
+)
 def test_refuses_what_is_no_volume(name, value, error, words):
     with pytest.raises(error, match=words):
         setattr(OccDataSample(), name, value)

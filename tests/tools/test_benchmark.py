@@ -1,4 +1,5 @@
 """The efficiency table: every promised field, of several models side by side."""
+
 import json
 import subprocess
 import sys
@@ -19,14 +20,37 @@ def test_records_hold_what_the_format_promises(tmp_path, capsys):
     out = tmp_path / 'deep' / 'efficiency.json'
     page = tmp_path / 'page.md'
     page.write_text('before\n<!-- table:efficiency -->\nold\n<!-- /table -->\nafter\n')
-    benchmark.main([str(TINY), str(Q0), '--repeats', '2', '--warmup', '1', '--json', str(out),
-                    '--update', str(page), '--table', 'efficiency'])
+    benchmark.main(
+        [
+            str(TINY),
+            str(Q0),
+            '--repeats',
+            '2',
+            '--warmup',
+            '1',
+            '--json',
+            str(out),
+            '--update',
+            str(page),
+            '--table',
+            'efficiency',
+        ]
+    )
     assert 'old' not in page.read_text() and '| q0-tiny_quadsim-mini |' in page.read_text()
     records = json.loads(out.read_text())
     assert [Path(r['config']).name for r in records] == [TINY.name, Q0.name]
     for record in records:
-        assert set(record) == {'config', 'params', 'macs', 'latency_ms', 'stages_ms',
-                               'peak_memory_mb', 'device', 'dtype', 'input_size'}
+        assert set(record) == {
+            'config',
+            'params',
+            'macs',
+            'latency_ms',
+            'stages_ms',
+            'peak_memory_mb',
+            'device',
+            'dtype',
+            'input_size',
+        }
         low, middle, high = (record['latency_ms'][k] for k in ('p10', 'median', 'p90'))
         assert 0 < low <= middle <= high
         assert set(record['stages_ms']) == {'encoders', 'lifting', 'neck', 'head'}
@@ -53,6 +77,7 @@ def test_fusing_batch_norms_changes_no_result():
     fused = benchmark.Candidate(TINY, benchmark.parse_args([str(TINY)]), dict(benchmark.RECORDED))
     fused.model.load_state_dict(plain.model.state_dict())
     from mmcv.cnn.utils import fuse_conv_bn
+
     fused.model = fuse_conv_bn(fused.model)
     with torch.no_grad():
         want = plain.model(plain.inputs, plain.samples)[1]
@@ -61,9 +86,10 @@ def test_fusing_batch_norms_changes_no_result():
 
 
 def test_banded_pipelines_give_banded_cameras():
-    pipeline = [dict(type='LoadPanorama', views=('raw', )),
-                dict(type='UnwrapPanorama', height=64, width=256, elevation_min_deg=-57,
-                     elevation_max_deg=33)]
+    pipeline = [
+        dict(type='LoadPanorama', views=('raw',)),
+        dict(type='UnwrapPanorama', height=64, width=256, elevation_min_deg=-57, elevation_max_deg=33),
+    ]
     views = benchmark.views_of(pipeline, dict(benchmark.RECORDED))
     assert views['raw'] == (960, 1280)
     assert (views['equi'].height, views['equi'].width) == (64, 256)
@@ -72,8 +98,9 @@ def test_banded_pipelines_give_banded_cameras():
 
 def test_precisions_and_modes_are_rows(tmp_path):
     out = tmp_path / 'efficiency.json'
-    benchmark.main([str(Q0), '--repeats', '1', '--warmup', '0', '--precision', 'float32', 'bfloat16',
-                    '--json', str(out)])
+    benchmark.main(
+        [str(Q0), '--repeats', '1', '--warmup', '0', '--precision', 'float32', 'bfloat16', '--json', str(out)]
+    )
     records = json.loads(out.read_text())
     assert [r['dtype'] for r in records] == ['float32', 'bfloat16']
     assert '| config | precision | M params |' in benchmark.table(records)
@@ -92,8 +119,24 @@ def test_what_only_a_gpu_has_is_refused_elsewhere(flag, value, capsys):
 def test_graphs_on_a_gpu(device, tmp_path):
     if device.type != 'cuda':
         pytest.skip('CUDA graphs need a CUDA device: run with --device cuda')
-    records = benchmark.main([str(Q0), str(TINY), '--device', 'cuda', '--repeats', '2', '--warmup', '1',
-                              '--precision', 'tfloat32', 'float16', '--mode', 'eager', 'graph'])
+    records = benchmark.main(
+        [
+            str(Q0),
+            str(TINY),
+            '--device',
+            'cuda',
+            '--repeats',
+            '2',
+            '--warmup',
+            '1',
+            '--precision',
+            'tfloat32',
+            'float16',
+            '--mode',
+            'eager',
+            'graph',
+        ]
+    )
     assert len(records) == 8
     for record in records:
         assert set(record['stages_ms']) == {'encoders', 'lifting', 'neck', 'head'}
@@ -120,8 +163,9 @@ def test_other_files_are_no_records(tmp_path, text):
 
 
 def test_a_mistyped_path_ends_in_a_sentence():
-    done = subprocess.run([sys.executable, 'tools/analysis_tools/benchmark.py', 'nowhere.py'], cwd=ROOT,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, 'tools/analysis_tools/benchmark.py', 'nowhere.py'], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith('benchmark.py: error: ') and 'nowhere.py' in done.stderr
     assert 'Traceback' not in done.stderr

@@ -1,4 +1,5 @@
 """browse_dataset draws frames as the pipeline delivers them and prints the class shares."""
+
 import logging
 
 import pytest

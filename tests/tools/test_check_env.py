@@ -1,4 +1,5 @@
 """The environment report names what breaks and how to mend it."""
+
 import pytest
 
 from tests.scripts import load_script
@@ -11,9 +12,14 @@ def test_this_environment_is_whole():
     assert not broken
 
 
-@pytest.mark.parametrize('package, version, word', [
-    ('setuptools', '82.0.0', 'pkg_resources'), ('numpy', '2.5.0', 'nuscenes-devkit'),
-    ('mmcv-lite', '2.1.0', 'mmcv-lite')])
+@pytest.mark.parametrize(
+    'package, version, word',
+    [
+        ('setuptools', '82.0.0', 'pkg_resources'),
+        ('numpy', '2.5.0', 'nuscenes-devkit'),
+        ('mmcv-lite', '2.1.0', 'mmcv-lite'),
+    ],
+)
 def test_known_traps_break_with_a_cure(package, version, word):
     found = check_env.check_known_traps(lambda name: version if name == package else None)
     assert [f for f in found if f.level == check_env.BREAKS and word in f.text and f.cure]

@@ -1,9 +1,10 @@
 """compare.py on a micro set: a picture a frame, and mistakes told in a sentence."""
+
 import numpy as np
 import pytest
 from mmengine.config import Config
 
-from projects.OneOcc.oneocc.evaluation.predictions import prediction_path, save_prediction
+from projects.OneOcc.core.formats.occupancy import prediction_path, save_prediction
 from tests.micro import write_micro_config, write_micro_data
 from tests.scripts import load_script
 
@@ -22,11 +23,17 @@ def test_a_picture_for_each_frame_and_a_sentence_for_an_unknown_one(config, tmp_
     from mmdet3d.registry import DATASETS
 
     import projects.OneOcc.oneocc  # noqa: F401  (registers the datasets)
+
     cfg = Config.fromfile(config)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     sample = dataset[0]['data_samples']
-    save_prediction(prediction_path(tmp_path / 'guess', sample.sample_id), np.zeros_like(sample.gt_occ.numpy()),
-                    (0, 0, 0), 0.4, dataset.metainfo['classes'])
+    save_prediction(
+        prediction_path(tmp_path / 'guess', sample.sample_id),
+        np.zeros_like(sample.gt_occ.numpy()),
+        (0, 0, 0),
+        0.4,
+        dataset.metainfo['classes'],
+    )
     arguments = [str(config), '--predictions', f'nothing={tmp_path / "guess"}', '--out', str(tmp_path / 'out')]
     assert compare.main([*arguments, '--samples', sample.sample_id]) == 0
     assert len(list((tmp_path / 'out').glob('*.png'))) == 1

@@ -1,4 +1,5 @@
 """The angles of a rocking body."""
+
 import numpy as np
 import pytest
 
@@ -8,7 +9,7 @@ from tests.scripts import load_script
 gait = load_script('tools/analysis_tools/gait.py')
 
 
-@pytest.mark.parametrize('angles', [(3., -2., 0.), (0., 0., 5.), (1., 2., -3.)])
+@pytest.mark.parametrize('angles', [(3.0, -2.0, 0.0), (0.0, 0.0, 5.0), (1.0, 2.0, -3.0)])
 def test_angles_are_those_of_the_pose(angles):
-    ego = pose(0, 0, 30, (5, 4, .5))
-    np.testing.assert_allclose(gait.body_angles(ego, ego @ pose(*angles, (0, 0, .1))), angles, atol=1e-9)
+    ego = pose(0, 0, 30, (5, 4, 0.5))
+    np.testing.assert_allclose(gait.body_angles(ego, ego @ pose(*angles, (0, 0, 0.1))), angles, atol=1e-9)

@@ -1,4 +1,5 @@
 """import_official.py: every entry mapped or named, and our whole models then compute the official values."""
+
 import json
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from projects.OneOcc.oneocc.baselines.monoscene_image_weights import ABSORBED_BIAS, UNUSED_NORM, UNUSED_SCALE
+from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.baselines.official_weights import BOOK_KEEPING, UNUSED_SHORTCUT, import_official
+from projects.OneOcc.oneocc.baselines.official_weights.monoscene_image import ABSORBED_BIAS, UNUSED_NORM, UNUSED_SCALE
 from projects.OneOcc.oneocc.engine import read_checkpoint
-from projects.OneOcc.oneocc.geometry import CartesianGrid
 from tests import official_monoscene as official
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.models.skeleton import build
@@ -18,11 +19,18 @@ from tests.scripts import load_script
 from tests.tiny_dataset import write_tiny_dataset
 
 BASELINES = Path(__file__).parents[2] / 'configs/baselines'
-GOLDENS = {'lmscnet': 'LMSCNet_C11_N32_seed1.pt', 'lmscnet-ss': 'LMSCNet_SS_C11_N32_seed1.pt',
-           'sscnet': 'SSCNet_C11_N32_seed1.pt', 'sscnet-full': 'SSCNet_full_C11_N32_seed1.pt'}
+GOLDENS = {
+    'lmscnet': 'LMSCNet_C11_N32_seed1.pt',
+    'lmscnet-ss': 'LMSCNet_SS_C11_N32_seed1.pt',
+    'sscnet': 'SSCNet_C11_N32_seed1.pt',
+    'sscnet-full': 'SSCNet_full_C11_N32_seed1.pt',
+}
 GRID = dict(shape=(32, 32, 8), voxel_size=0.4, origin=(-6.4, -6.4, -1.2))
-LIDAR_OPTIONS = {'model.voxel_encoder.grid.shape': GRID['shape'], 'model.voxel_encoder.grid.origin': GRID['origin'],
-                 'model.decode_head.num_classes': 10}
+LIDAR_OPTIONS = {
+    'model.voxel_encoder.grid.shape': GRID['shape'],
+    'model.voxel_encoder.grid.origin': GRID['origin'],
+    'model.decode_head.num_classes': 10,
+}
 
 
 def tool(method: str, checkpoint: Path, out: Path, options: dict | None = None, config: Path | None = None) -> int:
@@ -57,7 +65,7 @@ def scans(record: dict) -> tuple[list[torch.Tensor], tuple[int, ...]]:
     """One point at the centre of every voxel that the golden input marks as occupied."""
     data = load(DEFAULT_FOLDER / record['inputs_file'])
     shape = tuple(data['occupancy_shape'])
-    occupancy = np.unpackbits(data['occupancy_packbits'])[:np.prod(shape)].reshape(shape)
+    occupancy = np.unpackbits(data['occupancy_packbits'])[: np.prod(shape)].reshape(shape)
     occupancy = torch.from_numpy(occupancy).bool().permute(0, 1, 2, 4, 3)[:, 0]  # stored as (X, Z, Y)
     centres = CartesianGrid(**GRID).centers().float()
     return [torch.nn.functional.pad(centres[mask], (0, 1)) for mask in occupancy], occupancy.shape
@@ -66,8 +74,13 @@ def scans(record: dict) -> tuple[list[torch.Tensor], tuple[int, ...]]:
 @pytest.mark.parametrize('method', GOLDENS)
 def test_lidar_weights_give_the_official_logits_from_points(method, tmp_path, capsys):
     record, state = golden_state(method)
-    wrapped = dict(startEpoch=81, model={f'module.{k}': v for k, v in state.items()}, optimizer={}, scheduler={},
-                   config_dict=dict(MODEL=dict(TYPE=method)))
+    wrapped = dict(
+        startEpoch=81,
+        model={f'module.{k}': v for k, v in state.items()},
+        optimizer={},
+        scheduler={},
+        config_dict=dict(MODEL=dict(TYPE=method)),
+    )
     torch.save(wrapped, tmp_path / 'weights_epoch_080.pth')
     out = tmp_path / 'imported/ours.pth'
     assert tool(method, tmp_path / 'weights_epoch_080.pth', out, LIDAR_OPTIONS) == 0
@@ -78,8 +91,11 @@ def test_lidar_weights_give_the_official_logits_from_points(method, tmp_path, ca
     points, shape = scans(record)
     with torch.no_grad():
         logits = model(dict(points=points), mode='tensor')
-    expected = {1: record['eval_out_coarse_1_4']} if method == 'sscnet' else {
-        int(key[2:]): value for key, value in record['eval_out'].items()}
+    expected = (
+        {1: record['eval_out_coarse_1_4']}
+        if method == 'sscnet'
+        else {int(key[2:]): value for key, value in record['eval_out'].items()}
+    )
     assert set(logits) == set(expected)
     for stride, value in expected.items():
         value = value.float().permute(0, 1, 2, 4, 3)
@@ -113,8 +129,12 @@ def test_the_result_is_tested_by_the_ordinary_tool(tmp_path):
     config.write_text(_TEST_CONFIG.format(configs=BASELINES.parent, grid=GRID, data=tmp_path / 'set'))
     torch.save(dict(model=golden_state('lmscnet')[1]), tmp_path / 'official.pth')
     assert tool('lmscnet', tmp_path / 'official.pth', tmp_path / 'ours.pth', config=config) == 0
-    assert load_script('tools/test.py').main([
-        str(config), str(tmp_path / 'ours.pth'), '--work-dir', str(tmp_path / 'run')]) == 0
+    assert (
+        load_script('tools/test.py').main(
+            [str(config), str(tmp_path / 'ours.pth'), '--work-dir', str(tmp_path / 'run')]
+        )
+        == 0
+    )
     assert json.loads((tmp_path / 'run/metrics.json').read_text())['frames'] == 2
 
 
@@ -141,8 +161,15 @@ def monoscene_case(name: str, folder: Path) -> tuple[dict, dict, Path]:
     width = record['feature']
     prior = dict(type='ContextRelationPrior', **MONOSCENE[name]) if record['context_prior'] else None
     config = folder / 'monoscene.py'
-    config.write_text(_CONFIG.format(width=width, half=width // 2, shape=tuple(record['full_scene_size']), prior=prior,
-                                     classes=record['n_classes'] - 1))
+    config.write_text(
+        _CONFIG.format(
+            width=width,
+            half=width // 2,
+            shape=tuple(record['full_scene_size']),
+            prior=prior,
+            classes=record['n_classes'] - 1,
+        )
+    )
     images = official.random_state(official.shapes('b0', head=64, features=width))
     state = {f'net_rgb.{key}': value for key, value in images.items()}
     state |= {f'net_3d_decoder.{key}': value for key, value in record['state_fp16'].items()}
@@ -154,6 +181,7 @@ def lightning_callback(monkeypatch):
     """The class that Lightning's checkpoints mention, as if Lightning were there to write one."""
     import sys
     from types import ModuleType
+
     name = 'pytorch_lightning.callbacks.model_checkpoint'
     for parent in ('pytorch_lightning', 'pytorch_lightning.callbacks', name):
         monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
@@ -166,8 +194,15 @@ def lightning_callback(monkeypatch):
 def test_monoscene_weights_give_the_official_values(name, tmp_path, capsys, lightning_callback):
     record, state, config = monoscene_case(name, tmp_path)
     extra = {'criterion.class_weights': torch.ones(3)}
-    torch.save({'epoch': 29, 'state_dict': state | extra, 'hyper_parameters': {'feature': record['feature']},
-                'callbacks': {lightning_callback: {'best_model_path': 'x'}}}, tmp_path / 'monoscene.ckpt')
+    torch.save(
+        {
+            'epoch': 29,
+            'state_dict': state | extra,
+            'hyper_parameters': {'feature': record['feature']},
+            'callbacks': {lightning_callback: {'best_model_path': 'x'}},
+        },
+        tmp_path / 'monoscene.ckpt',
+    )
     out = tmp_path / 'ours.pth'
     assert tool('monoscene', tmp_path / 'monoscene.ckpt', out, config=config) == 0
     content = read_checkpoint(out)
@@ -185,8 +220,9 @@ def test_monoscene_weights_give_the_official_values(name, tmp_path, capsys, ligh
         levels = model.neck(dict(cartesian=record['x3d_fp16'].float()))
         logits = model.decode_head(levels)[1]
         features = model.backbone.encode(image)
-        expected = official.OfficialImageNetwork(official.random_state(
-            official.shapes('b0', head=64, features=record['feature'])), 'b0')(image)
+        expected = official.OfficialImageNetwork(
+            official.random_state(official.shapes('b0', head=64, features=record['feature'])), 'b0'
+        )(image)
     torch.testing.assert_close(logits, record['ssc_logit'], rtol=0, atol=1e-5 * float(record['ssc_logit'].abs().max()))
     if record['context_prior']:
         torch.testing.assert_close(levels['relation_logits'], record['P_logits'], rtol=0, atol=1e-4)
@@ -197,8 +233,13 @@ def test_monoscene_weights_give_the_official_values(name, tmp_path, capsys, ligh
 
 def test_the_layout_for_nyu_has_other_names(tmp_path):
     record, state, _ = monoscene_case('unet3d_noCP_seed0.pt', tmp_path)
-    names = {'process_l1.': 'process_1_4.', 'process_l2.': 'process_1_8.', 'up_13_l2.': 'up_1_16_1_8.',
-             'up_12_l1.': 'up_1_8_1_4.', 'ssc_head.': 'ssc_head_1_4.'}
+    names = {
+        'process_l1.': 'process_1_4.',
+        'process_l2.': 'process_1_8.',
+        'up_13_l2.': 'up_1_16_1_8.',
+        'up_12_l1.': 'up_1_8_1_4.',
+        'ssc_head.': 'ssc_head_1_4.',
+    }
     nyu = {}
     for key, value in state.items():
         for kitti, other in names.items():
@@ -214,8 +255,11 @@ def test_every_shape_of_the_full_monoscene_fits():
     """EfficientNet-B7 and 64 features against the shipped config, with the shapes alone."""
     model = build(Config.fromfile(BASELINES / 'monoscene_quadsim.py').model)
     shapes = official.shapes('b7', head=2560, features=64)
-    encoder = {key: torch.Size(shape) for key, shape in shapes.items() if key.startswith('encoder.')
-               and not key.endswith(('running_mean', 'running_var', 'num_batches_tracked'))}
+    encoder = {
+        key: torch.Size(shape)
+        for key, shape in shapes.items()
+        if key.startswith('encoder.') and not key.endswith(('running_mean', 'running_var', 'num_batches_tracked'))
+    }
     assert round(sum(shape.numel() for shape in encoder.values()) / 1e6, 2) == 63.79
     state = {f'net_rgb.{key}': torch.zeros(()).expand(shape) for key, shape in shapes.items()}
     state['net_3d_decoder.ssc_head_1_4.conv_classes.bias'] = torch.zeros(7)
@@ -224,17 +268,27 @@ def test_every_shape_of_the_full_monoscene_fits():
     assert {key: value.shape for key, value in imported.items() if key.startswith('backbone.')} == expected
 
 
-@pytest.mark.parametrize('method, options, expected', [
-    ('lmscnet', 'model.neck.height=32 model.decode_head.num_classes=19', 393_128),
-    ('sscnet-full', 'model.decode_head.num_classes=19', 1_086_772),
-    # 3D network and head, less what the official ones own and never use
-    pytest.param('monoscene-crp', 'model.neck.project_scale=2 model.neck.context_prior.shape=(32,32,4) '
-                 'model.view_transformer.project_scale=2 model.decode_head.in_channels=32 '
-                 'model.decode_head.num_classes=19', 16_885_844 - 12_384 - 12_672, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    'method, options, expected',
+    [
+        ('lmscnet', 'model.neck.height=32 model.decode_head.num_classes=19', 393_128),
+        ('sscnet-full', 'model.decode_head.num_classes=19', 1_086_772),
+        # 3D network and head, less what the official ones own and never use
+        pytest.param(
+            'monoscene-crp',
+            'model.neck.project_scale=2 model.neck.context_prior.shape=(32,32,4) '
+            'model.view_transformer.project_scale=2 model.decode_head.in_channels=32 '
+            'model.decode_head.num_classes=19',
+            16_885_844 - 12_384 - 12_672,
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
 def test_options_of_the_readme_make_models_for_semantickitti(method, options, expected):
     assert options in (BASELINES.parent / 'README.md').read_text()
     arguments = load_script('tools/model_converters/import_official.py').parse_args(
-        ['sscnet', 'in', 'out', '--cfg-options', *options.split()])
+        ['sscnet', 'in', 'out', '--cfg-options', *options.split()]
+    )
     cfg = Config.fromfile(BASELINES / f'{method}_quadsim.py')
     cfg.merge_from_dict(arguments.cfg_options)
     model = build(cfg.model)
@@ -258,6 +312,7 @@ class TestBadInput:
         class Trap:
             def __reduce__(self):
                 return Path.touch, (marker,)
+
         error = self.refused(capfd, tmp_path, 'lmscnet', dict(model=golden_state('lmscnet')[1], epoch=Trap()))
         assert 'holds Python objects or code' in error and 'nothing of it was run' in error and not marker.exists()
 
@@ -266,9 +321,11 @@ class TestBadInput:
         error = self.refused(capfd, tmp_path, 'lmscnet', state)
         assert 'lmscnet has heads at the strides [1, 2, 4, 8], but these weights have them at [1]' in error
         assert "ends with 'deconv_classes', but these weights end with ['conv_classes']" in self.refused(
-            capfd, tmp_path, 'sscnet-full', golden_state('sscnet')[1])
+            capfd, tmp_path, 'sscnet-full', golden_state('sscnet')[1]
+        )
         assert 'expected the parameters of LMSCNet' in self.refused(
-            capfd, tmp_path, 'lmscnet', golden_state('sscnet')[1])
+            capfd, tmp_path, 'lmscnet', golden_state('sscnet')[1]
+        )
         assert "holds 'net_rgb.*' and 'net_3d_decoder.*'" in self.refused(capfd, tmp_path, 'monoscene', state, None)
 
     def test_weights_of_another_size(self, capfd, tmp_path):

@@ -1,4 +1,5 @@
 """overfit.py: the record of a short run, and LMSCNet that memorises four frames."""
+
 import json
 
 import pytest
@@ -47,8 +48,14 @@ def test_record_of_a_short_run(micro, tmp_path):
 
 
 def test_record_becomes_a_table(tmp_path):
-    record = dict(config='a-tiny', miou=91.2, iou=98.76, iterations=425, absent_classes=['vehicle'],
-                  one_label_per_4x4x4=dict(majority=21.1, bound=34.06))
+    record = dict(
+        config='a-tiny',
+        miou=91.2,
+        iou=98.76,
+        iterations=425,
+        absent_classes=['vehicle'],
+        one_label_per_4x4x4=dict(majority=21.1, bound=34.06),
+    )
     (tmp_path / 'record.json').write_text(json.dumps([record]))
     page = tmp_path / 'page.md'
     page.write_text('before\n<!-- table:overfit -->\nold\n<!-- /table -->\nafter\n')
@@ -76,6 +83,6 @@ def test_lmscnet_memorises_four_frames(tmp_path):
     config = tmp_path / 'lmscnet.py'
     config.write_text(LMSCNET.format(configs=ROOT / 'configs', grid=GRID, data=tmp_path / 'set'))
     assert run(config, '--iters', 2000, '--lr', 5e-3, '--out', tmp_path / 'record.json') == 0
-    record, = json.loads((tmp_path / 'record.json').read_text())
+    (record,) = json.loads((tmp_path / 'record.json').read_text())
     assert record['reached'] and record['miou'] > 90, record
     assert record['one_label_per_4x4x4']['bound'] < 90

@@ -1,4 +1,5 @@
 """The set-up script: its refusals are one sentence with a cure, and mmcv is built only once."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The sweep: order of the runs, what it skips, what it says of failures."""
+
 import json
 import subprocess
 from types import SimpleNamespace

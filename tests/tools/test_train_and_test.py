@@ -1,4 +1,5 @@
 """tools/train.py and tools/test.py from the command line's point of view, on the real parts."""
+
 import json
 import os
 
@@ -40,13 +41,24 @@ def test_training_leaves_checkpoints_and_validates(workshop):
 
 def test_metrics_json_predictions_and_pictures(workshop):
     out, pictures = workshop / 'predictions', workshop / 'pictures'
-    assert tool('test', workshop / 'config.py', workshop / 'run/epoch_2.pth',
-                '--work-dir', workshop / 'tested', '--out', out, '--show-dir', pictures) == 0
+    assert (
+        tool(
+            'test',
+            workshop / 'config.py',
+            workshop / 'run/epoch_2.pth',
+            '--work-dir',
+            workshop / 'tested',
+            '--out',
+            out,
+            '--show-dir',
+            pictures,
+        )
+        == 0
+    )
     report = json.loads((workshop / 'tested/metrics.json').read_text())
     assert report['frames'] == VAL_FRAMES
     assert report['config'] == str(workshop / 'config.py') and report['commit']
-    assert {'miou', 'iou', 'precision', 'recall', 'class_iou', 'subsets', 'confusion',
-            'mask_policy'} <= set(report)
+    assert {'miou', 'iou', 'precision', 'recall', 'class_iou', 'subsets', 'confusion', 'mask_policy'} <= set(report)
     files = sorted(out.rglob('*.npz'))
     assert len(files) == VAL_FRAMES
     assert np.load(files[0])['labels'].shape == (16, 16, 4)
@@ -54,16 +66,47 @@ def test_metrics_json_predictions_and_pictures(workshop):
 
 
 def test_resume_continues(workshop):
-    assert tool('train', workshop / 'config.py', '--work-dir', workshop / 'run', '--resume',
-                '--cfg-options', 'train_cfg.max_epochs=3') == 0
+    assert (
+        tool(
+            'train',
+            workshop / 'config.py',
+            '--work-dir',
+            workshop / 'run',
+            '--resume',
+            '--cfg-options',
+            'train_cfg.max_epochs=3',
+        )
+        == 0
+    )
     assert read_checkpoint(workshop / 'run/epoch_3.pth')['meta']['epoch'] == 3
-    assert tool('train', workshop / 'config.py', '--work-dir', workshop / 'run2', '--resume',
-                workshop / 'run/epoch_3.pth', '--cfg-options', 'train_cfg.max_epochs=3') == 0
+    assert (
+        tool(
+            'train',
+            workshop / 'config.py',
+            '--work-dir',
+            workshop / 'run2',
+            '--resume',
+            workshop / 'run/epoch_3.pth',
+            '--cfg-options',
+            'train_cfg.max_epochs=3',
+        )
+        == 0
+    )
 
 
 def test_mixed_precision_trains(workshop):
-    assert tool('train', workshop / 'config.py', '--work-dir', workshop / 'amp', '--amp',
-                '--cfg-options', 'train_cfg.max_epochs=1') == 0
+    assert (
+        tool(
+            'train',
+            workshop / 'config.py',
+            '--work-dir',
+            workshop / 'amp',
+            '--amp',
+            '--cfg-options',
+            'train_cfg.max_epochs=1',
+        )
+        == 0
+    )
     content = read_checkpoint(workshop / 'amp/epoch_1.pth')
     assert content['optimizer']['loss_scaler']['scale'] > 0
     assert all(torch.isfinite(w.float()).all() for w in content['state_dict'].values())
@@ -88,8 +131,9 @@ class TestBadInput:
         assert 'not a readable config' in self.told(capfd, 2, 'train', tmp_path / 'c.py')
 
     def test_missing_checkpoint(self, capfd, workshop):
-        said = self.told(capfd, 1, 'test', workshop / 'config.py', workshop / 'absent.pth',
-                         '--work-dir', workshop / 'w')
+        said = self.told(
+            capfd, 1, 'test', workshop / 'config.py', workshop / 'absent.pth', '--work-dir', workshop / 'w'
+        )
         assert 'absent.pth: expected a checkpoint file, found nothing' in said
 
     def test_missing_resume_file(self, capfd, workshop):
@@ -98,14 +142,22 @@ class TestBadInput:
 
     def test_truncated_checkpoint(self, capfd, workshop, tmp_path):
         whole = (workshop / 'run/epoch_2.pth').read_bytes()
-        (tmp_path / 'cut.pth').write_bytes(whole[:len(whole) // 2])
-        said = self.told(capfd, 1, 'test', workshop / 'config.py', tmp_path / 'cut.pth',
-                         '--work-dir', tmp_path)
+        (tmp_path / 'cut.pth').write_bytes(whole[: len(whole) // 2])
+        said = self.told(capfd, 1, 'test', workshop / 'config.py', tmp_path / 'cut.pth', '--work-dir', tmp_path)
         assert 'cut.pth: expected a whole checkpoint, got a truncated file' in said
 
     def test_checkpoint_of_another_config(self, capfd, workshop, tmp_path):
-        said = self.told(capfd, 1, 'test', workshop / 'config.py', workshop / 'run/epoch_2.pth',
-                         '--work-dir', tmp_path, '--cfg-options', 'model.neck.dilations=[1,2]')
+        said = self.told(
+            capfd,
+            1,
+            'test',
+            workshop / 'config.py',
+            workshop / 'run/epoch_2.pth',
+            '--work-dir',
+            tmp_path,
+            '--cfg-options',
+            'model.neck.dilations=[1,2]',
+        )
         assert 'unknown to this model' in said and 'epoch_2.pth' in said
 
     def test_missing_data(self, capfd, workshop, tmp_path, monkeypatch):
@@ -119,9 +171,17 @@ class TestBadInput:
         image = next((tmp_path / 'humansim-mini').rglob('seq00/equi/000001.png'))
         image.write_bytes(image.read_bytes()[:100])
         monkeypatch.setenv('ONEOCC_DATA', str(tmp_path))
-        said = self.told(capfd, 1, 'test', workshop / 'config.py', workshop / 'run/epoch_2.pth',
-                         '--work-dir', tmp_path / 'w', '--cfg-options',
-                         f'test_dataloader.num_workers={workers}')
+        said = self.told(
+            capfd,
+            1,
+            'test',
+            workshop / 'config.py',
+            workshop / 'run/epoch_2.pth',
+            '--work-dir',
+            tmp_path / 'w',
+            '--cfg-options',
+            f'test_dataloader.num_workers={workers}',
+        )
         assert '000001.png' in said and 'Traceback' not in said
 
 

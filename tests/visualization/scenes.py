@@ -1,7 +1,8 @@
 """A small town whose picture is known by heart."""
+
 import numpy as np
 
-from projects.OneOcc.oneocc.geometry import CartesianGrid
+from projects.OneOcc.core.geometry import CartesianGrid
 
 CLASSES = ('car', 'road', 'house')
 PALETTE = ((0, 0, 200), (120, 120, 120), (200, 0, 0))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from projects.OneOcc.oneocc.geometry import CartesianGrid
+from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.visualization.faces import paint, subdivided, visible_faces
 
 GRID = CartesianGrid((4, 4, 4), 1.0, (0.0, 0.0, 0.0))
@@ -35,8 +35,10 @@ def test_order_is_right_for_every_sight_line():
     labels = (rng.random((4, 4, 4)) < 0.4).astype(np.uint8)
     eye = np.array([-3.1, 7.3, 6.2])
     faces = visible_faces(labels, GRID, eye)
-    cells = np.floor(faces.corners.mean(axis=1) - 1e-6 * np.array(
-        [np.eye(3)[d // 2] * (1 if d % 2 else -1) for d in faces.directions])).astype(int)
+    cells = np.floor(
+        faces.corners.mean(axis=1)
+        - 1e-6 * np.array([np.eye(3)[d // 2] * (1 if d % 2 else -1) for d in faces.directions])
+    ).astype(int)
     last_painted = {tuple(c): n for n, c in enumerate(cells)}
     for target in rng.uniform(0, 4, (300, 3)):
         path = eye + np.linspace(0, 1.6, 4000)[:, None] * (target - eye)

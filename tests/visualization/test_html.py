@@ -7,10 +7,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from projects.OneOcc.oneocc.geometry import CartesianGrid
+from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.visualization import error_labels, write_html
-
-from .scenes import CLASSES, GRID, PALETTE, town
+from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 
 
 def data_of(page: str) -> dict:
@@ -38,8 +37,7 @@ def test_page_holds_the_labels_and_asks_nobody(tmp_path):
 def test_error_is_added_to_truth_and_prediction(tmp_path):
     guess = np.where(town() == 255, 0, town()).astype(np.uint8)
     guess[0, 0] = 3
-    path = write_html(tmp_path / 'a.html', {'ground truth': town(), 'prediction': guess}, GRID,
-                      PALETTE, CLASSES)
+    path = write_html(tmp_path / 'a.html', {'ground truth': town(), 'prediction': guess}, GRID, PALETTE, CLASSES)
     volumes = data_of(path.read_text())['volumes']
     assert [v['name'] for v in volumes] == ['ground truth', 'prediction', 'error']
     np.testing.assert_array_equal(volume_of(volumes[2], GRID.shape), error_labels(guess, town()))

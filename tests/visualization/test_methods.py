@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from projects.OneOcc.oneocc.visualization import methods_sheet
-
-from .scenes import CLASSES, GRID, PALETTE, town
+from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 
 
 def test_a_column_for_the_truth_and_for_each_method():
@@ -17,7 +16,7 @@ def test_a_column_for_the_truth_and_for_each_method():
     colours = np.array(PALETTE, np.uint8)
 
     def painted(column):
-        part = pictures[:, column * width:(column + 1) * width]
+        part = pictures[:, column * width : (column + 1) * width]
         return sum(int((part == colour).all(-1).sum()) for colour in colours)
 
     assert painted(0) > 0 and abs(painted(1) - painted(0)) < 0.1 * painted(0) and painted(2) == 0

@@ -5,24 +5,27 @@ import pytest
 import torch
 from mmdet3d.registry import HOOKS
 
-from projects.OneOcc.oneocc.geometry import EquirectCamera
+from projects.OneOcc.core.geometry import EquirectCamera
 from projects.OneOcc.oneocc.structures import OccDataSample
-
-from .scenes import CLASSES, GRID, PALETTE, town
+from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 
 
 def run(hook, folder, phase: str, batches: int = 3, batch_size: int = 2, images: bool = True):
     dataset = SimpleNamespace(metainfo={'classes': CLASSES, 'palette': PALETTE})
-    runner = SimpleNamespace(work_dir=str(folder), epoch=4, **{
-        f'{phase}_dataloader': SimpleNamespace(dataset=dataset)})
+    runner = SimpleNamespace(work_dir=str(folder), epoch=4, **{f'{phase}_dataloader': SimpleNamespace(dataset=dataset)})
     getattr(hook, f'before_{phase}_epoch')(runner)
     for batch in range(batches):
         samples = []
         for i in range(batch_size):
-            sample = OccDataSample(metainfo={
-                'sample_id': f'seq00/{batch * batch_size + i:06d}', 'lighting': 'day', 'grid': GRID,
-                'weather': 'clear', 'cameras': {'equi': {'camera': EquirectCamera(32, 16),
-                                                         'cam_from_ego': np.eye(4)}}})
+            sample = OccDataSample(
+                metainfo={
+                    'sample_id': f'seq00/{batch * batch_size + i:06d}',
+                    'lighting': 'day',
+                    'grid': GRID,
+                    'weather': 'clear',
+                    'cameras': {'equi': {'camera': EquirectCamera(32, 16), 'cam_from_ego': np.eye(4)}},
+                }
+            )
             sample.gt_occ = torch.from_numpy(town())
             sample.pred_occ = torch.zeros_like(sample.gt_occ)
             samples.append(sample)

@@ -1,11 +1,12 @@
 """Pictures say what the labels say: places, colours, conventions, speed."""
+
 import math
 import time
 
 import numpy as np
 import pytest
 
-from projects.OneOcc.oneocc.geometry import CartesianGrid, EquirectCamera, TaylorCamera
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, TaylorCamera
 from projects.OneOcc.oneocc.visualization import (
     View,
     overlay_labels,
@@ -13,8 +14,7 @@ from projects.OneOcc.oneocc.visualization import (
     render_perspective,
     render_topdown,
 )
-
-from .scenes import GRID, PALETTE, share_of, town
+from tests.visualization.scenes import GRID, PALETTE, share_of, town
 
 RED, BLUE = 0, 2
 
@@ -40,8 +40,7 @@ def test_topdown_shows_the_topmost_voxel_and_follows_unknown():
     labels = town()
     labels[5, 5, 3] = 3
     assert share_of(render_topdown(labels, PALETTE, 16), RED)[16 - 1 - 5, 16 - 1 - 5]
-    corner = {mode: render_topdown(town(), PALETTE, 16, mode)[1, 14].astype(int)
-              for mode in ('hide', 'empty', 'show')}
+    corner = {mode: render_topdown(town(), PALETTE, 16, mode)[1, 14].astype(int) for mode in ('hide', 'empty', 'show')}
     assert corner['hide'].min() > 245 and corner['show'].max() < 190
     assert 220 < corner['empty'].min() < 240
 
@@ -84,7 +83,7 @@ def test_perspective_from_straight_above_is_the_topdown_picture():
 
 def test_perspective_hides_what_is_behind():
     labels = np.zeros(GRID.shape, np.uint8)
-    labels[8, :, :] = 3      # a wall across
+    labels[8, :, :] = 3  # a wall across
     labels[12, 6:10, 0] = 1  # a car behind it
     low = View(azimuth_deg=180, elevation_deg=3)
     assert not share_of(render_perspective(labels, GRID, PALETTE, low), BLUE).any()
@@ -158,6 +157,7 @@ def test_annulus_of_a_downward_lens_reads_like_a_map():
 def test_every_painted_pixel_is_a_voxel_on_its_ray():
     """March along the rays of painted pixels: the first solid voxel has the painted class."""
     import torch
+
     camera = EquirectCamera(128, 64, math.radians(-50), math.radians(40))
     labels = town()
     picture = painted(camera, np.eye(4), labels)

@@ -3,10 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from projects.OneOcc.oneocc.geometry import EquirectCamera
+from projects.OneOcc.core.geometry import EquirectCamera
 from projects.OneOcc.oneocc.visualization import comparison_sheet, legend, write_picture
-
-from .scenes import CLASSES, GRID, PALETTE, town
+from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 
 
 def parts(width: int = 64, height: int = 32):

@@ -13,6 +13,7 @@ the forward pass as CUDA graphs (`GraphedPredictor`, which folds batch norms); c
 by torch.compile. MB is the peak of an ordinary forward in every mode: on CUDA
 all that the model has allocated, elsewhere what the forward adds to it.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -32,38 +33,54 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-STAGES = {'backbone': 'encoders', 'voxel_encoder': 'encoders', 'view_transformer': 'lifting',
-          'neck': 'neck'}
+STAGES = {'backbone': 'encoders', 'voxel_encoder': 'encoders', 'view_transformer': 'lifting', 'neck': 'neck'}
 PRECISIONS = ('float32', 'tfloat32', 'float16', 'bfloat16')
 MODES = ('eager', 'graph', 'compiled')
 RECORDED = {'equi': (608, 1216), 'raw': (960, 1280)}  # (H, W) of full-size recordings
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', nargs='*', metavar='CONFIG', type=Path)
-    parser.add_argument('--records', nargs='+', type=Path, default=[], metavar='FILE',
-                        help='measure nothing, make the table of what --json wrote')
+    parser.add_argument(
+        '--records',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='FILE',
+        help='measure nothing, make the table of what --json wrote',
+    )
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--precision', nargs='+', choices=PRECISIONS, default=['float32'],
-                        help='one row each; the half ones by autocast, tfloat32 on CUDA')
-    parser.add_argument('--amp', action='store_true',
-                        help='short for --precision float16 on CUDA, bfloat16 elsewhere')
+    parser.add_argument(
+        '--precision',
+        nargs='+',
+        choices=PRECISIONS,
+        default=['float32'],
+        help='one row each; the half ones by autocast, tfloat32 on CUDA',
+    )
+    parser.add_argument('--amp', action='store_true', help='short for --precision float16 on CUDA, bfloat16 elsewhere')
     parser.add_argument('--mode', nargs='+', choices=MODES, default=['eager'], help='one row each')
-    parser.add_argument('--fuse', action='store_true',
-                        help='fold batch norms into the convolutions before them')
+    parser.add_argument('--fuse', action='store_true', help='fold batch norms into the convolutions before them')
     parser.add_argument('--repeats', type=int, default=10, help='timed forwards of each model')
     parser.add_argument('--warmup', type=int, default=2, help='forwards that are not counted')
     parser.add_argument('--threads', type=int, help='CPU threads')
-    parser.add_argument('--clock', choices=('wall', 'processor'), default='wall',
-                        help='processor: time on the CPU, for a machine busy with other work; '
-                        'the sum over threads')
-    parser.add_argument('--size', nargs='+', default=[], metavar='VIEW=HxW',
-                        help='image size as recorded, where the pipeline does not set it')
+    parser.add_argument(
+        '--clock',
+        choices=('wall', 'processor'),
+        default='wall',
+        help='processor: time on the CPU, for a machine busy with other work; the sum over threads',
+    )
+    parser.add_argument(
+        '--size',
+        nargs='+',
+        default=[],
+        metavar='VIEW=HxW',
+        help='image size as recorded, where the pipeline does not set it',
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the records there')
-    parser.add_argument('--update', type=Path, metavar='FILE',
-                        help='markdown file whose block <!-- table:NAME --> takes the table')
+    parser.add_argument(
+        '--update', type=Path, metavar='FILE', help='markdown file whose block <!-- table:NAME --> takes the table'
+    )
     parser.add_argument('--table', metavar='NAME', help='name of that block')
     args = parser.parse_args(argv)
     if (args.update is None) != (args.table is None):
@@ -123,30 +140,35 @@ def resident_bytes() -> int:
 
 def views_of(pipeline: list, recorded: dict) -> dict:
     """{view: EquirectCamera or (H, W)} that a test pipeline ends with."""
-    from projects.OneOcc.oneocc.geometry import EquirectCamera
+    from projects.OneOcc.core.geometry import EquirectCamera
+
     views: dict = {}
     for step in pipeline:
         if step['type'] == 'LoadPanorama':
             views = {view: recorded[view] for view in step['views']}
         elif step['type'] == 'UnwrapPanorama':
             low, high = step.get('elevation_min_deg', -90), step.get('elevation_max_deg', 90)
-            views['equi'] = EquirectCamera(step['width'], step['height'],
-                                           np.deg2rad(low).item(), np.deg2rad(high).item())
+            views['equi'] = EquirectCamera(
+                step['width'], step['height'], np.deg2rad(low).item(), np.deg2rad(high).item()
+            )
         elif step['type'] == 'ResizeView':
             views[step['view']] = (step['height'], step['width'])
-    return {view: EquirectCamera(size[1], size[0])
-            if view == 'equi' and isinstance(size, tuple) else size
-            for view, size in views.items()}
+    return {
+        view: EquirectCamera(size[1], size[0]) if view == 'equi' and isinstance(size, tuple) else size
+        for view, size in views.items()
+    }
 
 
 class Candidate:
     """One model in one precision and mode with its fake batch, and what has been measured of it."""
 
-    def __init__(self, path: Path, args: argparse.Namespace, recorded: dict,
-                 precision: str = 'float32', mode: str = 'eager') -> None:
+    def __init__(
+        self, path: Path, args: argparse.Namespace, recorded: dict, precision: str = 'float32', mode: str = 'eager'
+    ) -> None:
         from mmdet3d.registry import MODELS
         from mmengine.config import Config
         from mmengine.registry import init_default_scope
+
         config = Config.fromfile(path)
         init_default_scope(config.get('default_scope', 'mmdet3d'))
         self.name, self.device = str(path), torch.device(args.device)
@@ -158,19 +180,20 @@ class Candidate:
         self.params = sum(p.numel() for p in self.model.parameters())
         if args.fuse:
             from mmcv.cnn.utils import fuse_conv_bn
+
             self.model = fuse_conv_bn(self.model)
         self.inputs, self.samples = self._batch(config, recorded)
         self.own_bytes = self._allocated() - before
-        self.sizes = {view: list(image.shape[-2:])
-                      for view, image in self.inputs.get('imgs', {}).items()}
+        self.sizes = {view: list(image.shape[-2:]) for view, image in self.inputs.get('imgs', {}).items()}
         self.seconds, self.stages, self.graphs = [], defaultdict(list), None
 
     def _allocated(self) -> int:
         return torch.cuda.memory_allocated(self.device) if self.device.type == 'cuda' else 0
 
     def _batch(self, config, recorded: dict) -> tuple[dict, list]:
-        from data_converters.synthetic.rigs import head_mount, pal_camera, pal_mount
+        from data_converters.synthetic.capture.rigs import head_mount, pal_camera, pal_mount
         from projects.OneOcc.oneocc.structures import OccDataSample
+
         cameras, images = {}, {}
         for view, camera in views_of(config.test_pipeline, recorded).items():
             pose = head_mount()
@@ -178,10 +201,8 @@ class Candidate:
                 camera, pose = pal_camera(camera[1], camera[0]), pal_mount()
             cameras[view] = dict(camera=camera, cam_from_ego=pose)
             images[view] = torch.randn(1, 3, camera.height, camera.width, device=self.device)
-        points = torch.randn(20000, 4, device=self.device) * torch.tensor(
-            (6., 6., 1., 1.), device=self.device)
-        return (dict(imgs=images, points=[points]),
-                [OccDataSample(metainfo=dict(sample_id='random', cameras=cameras))])
+        points = torch.randn(20000, 4, device=self.device) * torch.tensor((6.0, 6.0, 1.0, 1.0), device=self.device)
+        return (dict(imgs=images, points=[points]), [OccDataSample(metainfo=dict(sample_id='random', cameras=cameras))])
 
     def prepare(self) -> None:
         """Multiply-adds of convolutions and matrix products, peak memory; then compile, capture, or watch stages."""
@@ -198,6 +219,7 @@ class Candidate:
         self.peak = peak.megabytes
         if self.mode == 'graph':
             from projects.OneOcc.oneocc.engine import GraphedPredictor
+
             self._switch_tf32()
             self.graphs = GraphedPredictor(self.model, self.inputs['imgs'], self.samples, self.dtype).graphs
         elif self.mode == 'eager':  # hooks would be compiled with the model
@@ -239,8 +261,10 @@ class Candidate:
 
     def _predict(self) -> None:
         self._switch_tf32()
-        with torch.no_grad(), torch.autocast(
-                self.device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None):
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None),
+        ):
             self.model(self.inputs, self.samples, mode='predict')
 
     def run(self) -> None:
@@ -265,19 +289,30 @@ class Candidate:
     def record(self) -> dict:
         """The record of section "Benchmark JSON" of the formats; 'mode' only where it is not eager."""
         milliseconds = np.asarray([self._seconds(moments) for moments in self.seconds]) * 1e3
-        stages = {name: 1e3 * np.asarray([self._seconds(moments) for moments in times])
-                  for name, times in self.stages.items() if name != 'head'}
+        stages = {
+            name: 1e3 * np.asarray([self._seconds(moments) for moments in times])
+            for name, times in self.stages.items()
+            if name != 'head'
+        }
         found = {name: float(np.median(times)) for name, times in stages.items()}
         if self.stages:
             found['head'] = float(np.median(milliseconds - sum(stages.values())))
         return dict(
-            config=self.name, params=self.params, macs=int(self.macs),
-            latency_ms=dict(median=float(np.median(milliseconds)),
-                            p10=float(np.percentile(milliseconds, 10)),
-                            p90=float(np.percentile(milliseconds, 90))),
-            stages_ms=found, peak_memory_mb=self.peak, device=device_name(self.device),
-            dtype=self.precision, input_size=self.sizes,
-            **({} if self.mode == 'eager' else dict(mode=self.mode)))
+            config=self.name,
+            params=self.params,
+            macs=int(self.macs),
+            latency_ms=dict(
+                median=float(np.median(milliseconds)),
+                p10=float(np.percentile(milliseconds, 10)),
+                p90=float(np.percentile(milliseconds, 90)),
+            ),
+            stages_ms=found,
+            peak_memory_mb=self.peak,
+            device=device_name(self.device),
+            dtype=self.precision,
+            input_size=self.sizes,
+            **({} if self.mode == 'eager' else dict(mode=self.mode)),
+        )
 
 
 def device_name(device: torch.device) -> str:
@@ -288,32 +323,50 @@ def device_name(device: torch.device) -> str:
 
 def table(records: list[dict]) -> str:
     """The records as a markdown table; precision and mode are columns where they differ."""
-    columns = {'precision': [r['dtype'] for r in records],
-               'mode': [r.get('mode', 'eager') for r in records]}
+    columns = {'precision': [r['dtype'] for r in records], 'mode': [r.get('mode', 'eager') for r in records]}
     columns = {name: cells for name, cells in columns.items() if len(set(cells)) > 1}
-    rows = ['| ' + ' | '.join(('config', *columns, 'M params', 'GMAC', 'ms (p10-p90)', 'encoders', 'lifting',
-                               'neck', 'head', 'MB')) + ' |',
-            '|---' * (9 + len(columns)) + '|']
+    rows = [
+        '| '
+        + ' | '.join(
+            ('config', *columns, 'M params', 'GMAC', 'ms (p10-p90)', 'encoders', 'lifting', 'neck', 'head', 'MB')
+        )
+        + ' |',
+        '|---' * (9 + len(columns)) + '|',
+    ]
     for n, r in enumerate(records):
         time_ms, stages = r['latency_ms'], r['stages_ms']
-        rows.append('| ' + ' | '.join((
-            Path(r['config']).stem, *(cells[n] for cells in columns.values()),
-            f'{r["params"] / 1e6:.2f}', f'{r["macs"] / 1e9:.1f}',
-            f'{time_ms["median"]:.1f} ({time_ms["p10"]:.1f}-{time_ms["p90"]:.1f})',
-            *(f'{stages[name]:.1f}' if name in stages else '' for name in ('encoders', 'lifting', 'neck', 'head')),
-            '' if r['peak_memory_mb'] is None else f'{r["peak_memory_mb"]:.0f}')) + ' |')
+        rows.append(
+            '| '
+            + ' | '.join(
+                (
+                    Path(r['config']).stem,
+                    *(cells[n] for cells in columns.values()),
+                    f'{r["params"] / 1e6:.2f}',
+                    f'{r["macs"] / 1e9:.1f}',
+                    f'{time_ms["median"]:.1f} ({time_ms["p10"]:.1f}-{time_ms["p90"]:.1f})',
+                    *(
+                        f'{stages[name]:.1f}' if name in stages else ''
+                        for name in ('encoders', 'lifting', 'neck', 'head')
+                    ),
+                    '' if r['peak_memory_mb'] is None else f'{r["peak_memory_mb"]:.0f}',
+                )
+            )
+            + ' |'
+        )
     return '\n'.join(rows)
 
 
 def read_records(path: Path) -> list[dict]:
     """What --json wrote; UsageError for any other file."""
     from projects.OneOcc.oneocc.engine.launch import UsageError
+
     try:
         records = json.loads(path.read_text())
         table(records)
     except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(f'{path}: expected the records that benchmark.py --json writes, got '
-                         f'{type(error).__name__} ({error})') from None
+        raise UsageError(
+            f'{path}: expected the records that benchmark.py --json writes, got {type(error).__name__} ({error})'
+        ) from None
     return records
 
 
@@ -329,8 +382,12 @@ def measure(args: argparse.Namespace) -> list[dict]:
         view, size = item.split('=')
         recorded[view] = tuple(int(n) for n in size.split('x'))
     torch.manual_seed(0)
-    candidates = [Candidate(path, args, recorded, precision, mode) for path in args.configs
-                  for precision in args.precision for mode in args.mode]
+    candidates = [
+        Candidate(path, args, recorded, precision, mode)
+        for path in args.configs
+        for precision in args.precision
+        for mode in args.mode
+    ]
     for candidate in candidates:
         candidate.prepare()
         for _ in range(args.warmup):
@@ -354,6 +411,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
         args.json.write_text(json.dumps(records, indent=2) + '\n')
     if args.update:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
+
         caption = records[0]['device'] if args.records else f'{date.today()}, {records[0]["device"]}'
         if len({record['dtype'] for record in records}) == 1:
             caption += f', {records[0]["dtype"]}'
@@ -361,11 +419,11 @@ def main(argv: list[str] | None = None) -> list[dict]:
             caption += ', batch norms folded'
         if args.configs and args.device == 'cpu':
             caption += f', {args.clock} time'
-        args.update.write_text(replace_block(args.update.read_text(), args.table,
-                                             f'{caption}:\n\n{table(records)}'))
+        args.update.write_text(replace_block(args.update.read_text(), args.table, f'{caption}:\n\n{table(records)}'))
     return records
 
 
 if __name__ == '__main__':
     from projects.OneOcc.oneocc.engine.launch import explain_errors
+
     sys.exit(explain_errors('benchmark.py', main))

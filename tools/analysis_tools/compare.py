@@ -7,6 +7,7 @@
 Images and truth come from the test set of CONFIG, predictions from what `tools/test.py --out` left. One PNG a
 frame: the frames of --samples, or --num of them spread over the set.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -36,10 +37,11 @@ def compare(args: argparse.Namespace) -> None:
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from projects.OneOcc.core.formats.occupancy import prediction_path
     from projects.OneOcc.oneocc.engine.launch import UsageError
-    from projects.OneOcc.oneocc.evaluation.predictions import prediction_path
     from projects.OneOcc.oneocc.visualization import methods_sheet, write_picture
     from projects.OneOcc.oneocc.visualization.occ_hook import image_of
+
     config = Config.fromfile(args.config)
     init_default_scope(config.default_scope)
     dataset = DATASETS.build(config.test_dataloader.dataset)
@@ -57,14 +59,22 @@ def compare(args: argparse.Namespace) -> None:
         for name, folder in folders.items():
             with np.load(prediction_path(Path(folder), sample_id)) as archive:
                 predictions[name] = archive['labels']
-        sheet = methods_sheet(images, sample.gt_occ, predictions, sample.grid, dataset.metainfo['palette'],
-                              dataset.metainfo['classes'], sample_id)
+        sheet = methods_sheet(
+            images,
+            sample.gt_occ,
+            predictions,
+            sample.grid,
+            dataset.metainfo['palette'],
+            dataset.metainfo['classes'],
+            sample_id,
+        )
         print(write_picture(args.out / f'{sample_id.replace("/", "_")}.png', sheet))
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from projects.OneOcc.oneocc.engine.launch import explain_errors
+
     return explain_errors('compare.py', lambda: compare(args))
 
 

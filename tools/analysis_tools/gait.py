@@ -6,6 +6,7 @@ Prints the root mean square of roll, pitch and yaw of the body against the ego f
 a checkpoint of a model with `mode='shift'`, mean and standard deviation over the frames of every displacement, in
 pixels of its scale, with the correlation of its vertical part with roll and pitch.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -39,6 +40,7 @@ def displacements(config, dataset, checkpoint: str, frames: range) -> dict[tuple
 
     from projects.OneOcc.oneocc.engine.checkpoint import check_state_dict, read_checkpoint
     from projects.OneOcc.oneocc.engine.launch import UsageError
+
     model = MODELS.build(config.model).eval()
     weights = read_checkpoint(Path(checkpoint))['state_dict']
     check_state_dict(model, weights, checkpoint)
@@ -52,14 +54,18 @@ def displacements(config, dataset, checkpoint: str, frames: range) -> dict[tuple
         for index in frames:
             data = model.data_preprocessor(pseudo_collate([dataset[index]]), False)
             model(**data, mode='tensor')
-    return {(view, scale): np.stack([shifts[view][scale][0].numpy() for shifts in said])
-            for view in gait.views for scale in gait.scales}
+    return {
+        (view, scale): np.stack([shifts[view][scale][0].numpy() for shifts in said])
+        for view in gait.views
+        for scale in gait.scales
+    }
 
 
 def report(args: argparse.Namespace) -> None:
     from mmdet3d.registry import DATASETS
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
+
     config = Config.fromfile(args.config)
     init_default_scope(config.default_scope)
     dataset = DATASETS.build(config.test_dataloader.dataset)
@@ -67,8 +73,10 @@ def report(args: argparse.Namespace) -> None:
     infos = [dataset.get_data_info(index) for index in frames]
     angles = np.stack([body_angles(info['world_from_ego'], info['world_from_body']) for info in infos])
     roll, pitch, yaw = np.sqrt((angles**2).mean(0))
-    print(f'{len(angles)} frames, root mean square in degrees: roll {roll:.2f}, pitch {pitch:.2f}, yaw {yaw:.2f}, '
-          f'tilt {np.hypot(roll, pitch):.2f}')
+    print(
+        f'{len(angles)} frames, root mean square in degrees: roll {roll:.2f}, pitch {pitch:.2f}, yaw {yaw:.2f}, '
+        f'tilt {np.hypot(roll, pitch):.2f}'
+    )
     if args.checkpoint is None:
         return
     print('view scale: dx mean sd, dy mean sd; correlation of dy with roll, pitch')
@@ -81,6 +89,7 @@ def report(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from projects.OneOcc.oneocc.engine.launch import explain_errors
+
     return explain_errors('gait.py', lambda: report(args))
 
 

@@ -9,6 +9,7 @@ exceeds --target, or with the budget. The JSON record holds, for each config, th
 absent classes, and what a network could reach that gives one label to cells of 4x4x4 voxels (SSCNet).
 --update writes the record as a table between the lines `<!-- table:overfit -->` and `<!-- /table -->`.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -54,6 +55,7 @@ def load_frames(cfg: Config, first: int, number: int) -> tuple[dict, object]:
     from mmengine.dataset import pseudo_collate
 
     from projects.OneOcc.oneocc.engine.launch import UsageError
+
     settings = dict(cfg.val_dataloader.dataset, ann_file=cfg.train_dataloader.dataset.ann_file)
     dataset = DATASETS.build(settings)
     if first < 0 or number < 1 or first + number > len(dataset):
@@ -64,6 +66,7 @@ def load_frames(cfg: Config, first: int, number: int) -> tuple[dict, object]:
 def score(model, data: dict, labels: np.ndarray, num_classes: int) -> dict:
     """Scores of the model's own predictions; 'miou' and 'class_iou' over the classes that occur."""
     from projects.OneOcc.oneocc.evaluation.ssc_counts import confusion_matrix, scores
+
     model.eval()
     with torch.no_grad():
         predictions = [sample.pred_occ.cpu().numpy() for sample in model(**data, mode='predict')]
@@ -84,6 +87,7 @@ def overfit(config: str, args: argparse.Namespace) -> dict:
 
     import projects.OneOcc.oneocc  # noqa: F401  registers the parts
     from projects.OneOcc.oneocc.evaluation.cell_ceiling import cell_ceiling
+
     init_default_scope('mmdet3d')
     if not MMLogger.check_instance_created('overfit'):
         MMLogger.get_instance('overfit', log_level='ERROR')  # init_weights would tell of every tensor
@@ -116,23 +120,45 @@ def overfit(config: str, args: argparse.Namespace) -> dict:
                 best = dict(now, iterations=step)
             if 100 * best['miou'] > args.target or late:
                 break
-    return describe(config, args, data, labels, classes, best, time.monotonic() - start,
-                    cell_ceiling(labels, COARSE_CELL, len(classes)))
+    return describe(
+        config,
+        args,
+        data,
+        labels,
+        classes,
+        best,
+        time.monotonic() - start,
+        cell_ceiling(labels, COARSE_CELL, len(classes)),
+    )
 
 
-def describe(config: str, args: argparse.Namespace, data: dict, labels: np.ndarray, classes, best: dict,
-             seconds: float, ceiling: dict) -> dict:
+def describe(
+    config: str,
+    args: argparse.Namespace,
+    data: dict,
+    labels: np.ndarray,
+    classes,
+    best: dict,
+    seconds: float,
+    ceiling: dict,
+) -> dict:
     def percent(value: float) -> float:
         return round(100 * value, 2)
 
     return dict(
-        config=Path(config).stem, reached=bool(100 * best['miou'] > args.target), target=args.target,
-        miou=percent(best['miou']), iou=percent(best['iou']), iterations=best['iterations'],
-        seconds=round(seconds, 1), frames=[sample.sample_id for sample in data['data_samples']],
+        config=Path(config).stem,
+        reached=bool(100 * best['miou'] > args.target),
+        target=args.target,
+        miou=percent(best['miou']),
+        iou=percent(best['iou']),
+        iterations=best['iterations'],
+        seconds=round(seconds, 1),
+        frames=[sample.sample_id for sample in data['data_samples']],
         class_iou={classes[c - 1]: percent(value) for c, value in best['class_iou'].items()},
         voxels={name: int((labels == c).sum()) for c, name in enumerate(classes, start=1)},
         absent_classes=[name for c, name in enumerate(classes, start=1) if c not in best['class_iou']],
-        one_label_per_4x4x4={name: percent(value) for name, value in ceiling.items()})
+        one_label_per_4x4x4={name: percent(value) for name, value in ceiling.items()},
+    )
 
 
 def write_record(path: Path, records: list[dict]) -> None:
@@ -147,12 +173,25 @@ def write_record(path: Path, records: list[dict]) -> None:
 
 def markdown_table(records: list[dict]) -> str:
     """One line a config."""
-    lines = ['| config | mIoU | IoU | iterations | absent classes | most with one label per 4x4x4 voxels |',
-             '|' + '---|' * 6]
+    lines = [
+        '| config | mIoU | IoU | iterations | absent classes | most with one label per 4x4x4 voxels |',
+        '|' + '---|' * 6,
+    ]
     for record in records:
-        lines.append('| ' + ' | '.join([
-            f'`{record["config"]}`', f'{record["miou"]:.2f}', f'{record["iou"]:.2f}', str(record['iterations']),
-            ', '.join(record['absent_classes']) or 'none', f'{record["one_label_per_4x4x4"]["bound"]:.2f}']) + ' |')
+        lines.append(
+            '| '
+            + ' | '.join(
+                [
+                    f'`{record["config"]}`',
+                    f'{record["miou"]:.2f}',
+                    f'{record["iou"]:.2f}',
+                    str(record['iterations']),
+                    ', '.join(record['absent_classes']) or 'none',
+                    f'{record["one_label_per_4x4x4"]["bound"]:.2f}',
+                ]
+            )
+            + ' |'
+        )
     return '\n'.join(lines)
 
 
@@ -164,6 +203,7 @@ def run(args: argparse.Namespace) -> None:
             write_record(args.out, [record])
     if args.update is not None:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
+
         table = markdown_table(json.loads(args.out.read_text()))
         args.update.write_text(replace_block(args.update.read_text(), 'overfit', table))
 
@@ -171,6 +211,7 @@ def run(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from projects.OneOcc.oneocc.engine.launch import explain_errors
+
     return explain_errors('overfit.py', lambda: run(args))
 
 

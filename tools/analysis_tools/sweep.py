@@ -4,6 +4,7 @@ Every run ends in OUT/CONFIG/seedN/metrics.json, of the validation after its las
 `table.py --runs 'OUT/*/seed*'` reads. Finished runs are skipped and cut ones continued, so the sweep can be
 stopped and started at will.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -26,8 +27,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--out', type=Path, default=Path('work_dirs/sweep'))
     parser.add_argument('--jobs', type=int, default=1, help='runs at a time; the cores are shared among them')
-    parser.add_argument('--epochs', type=int, help='length of every training instead of what the configs say; they '
-                        'must have a schedule of one part, like _base_/schedules/tiny.py')
+    parser.add_argument(
+        '--epochs',
+        type=int,
+        help='length of every training instead of what the configs say; they '
+        'must have a schedule of one part, like _base_/schedules/tiny.py',
+    )
     parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to every train.py and test.py')
     return parser.parse_args(argv)
 
@@ -56,8 +61,13 @@ def run_one(config: Path, seed: int, folder: Path, options: list[str], threads: 
 def _runs(folder: Path, threads: int, *command: str) -> bool:
     """Whether a program of this repository ends well; what it says goes to FOLDER/output.log."""
     with (folder / 'output.log').open('a') as log:
-        done = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log,
-                              env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            env=dict(os.environ, OMP_NUM_THREADS=str(threads)),
+        )
     return done.returncode == 0
 
 
@@ -69,15 +79,19 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     options = list(args.cfg_options)
     if args.epochs is not None:
-        options += [f'{key}={args.epochs}' for key in ('train_cfg.max_epochs', 'train_cfg.val_interval',
-                                                       'param_scheduler.0.total_steps')]
+        options += [
+            f'{key}={args.epochs}'
+            for key in ('train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler.0.total_steps')
+        ]
     out, started = args.out.resolve(), time.time()
     threads = max(1, (os.cpu_count() or 1) // args.jobs)
     # seeds outermost: a sweep that is cut has every config with the same seeds
     runs = [(config, seed) for seed in args.seeds for config in args.configs]
     with ThreadPoolExecutor(args.jobs) as pool:
-        jobs = [pool.submit(run_one, config.resolve(), seed, out / config.stem / f'seed{seed}', options,
-                            threads) for config, seed in runs]
+        jobs = [
+            pool.submit(run_one, config.resolve(), seed, out / config.stem / f'seed{seed}', options, threads)
+            for config, seed in runs
+        ]
         failures = [job.result() for job in tqdm(jobs, desc='runs', unit='run')]
     failures = [failure for failure in failures if failure]
     done = f'{len(runs) - len(failures)} of {len(runs)} runs in {time.time() - started:.0f} s: {out}'

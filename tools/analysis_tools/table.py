@@ -13,6 +13,7 @@ Runs of one config are one row, mean and sample standard deviation over them (it
 A plan is {"page": FILE, "tables": [{"name", "layout", "runs": [PATTERN], "rows": {CONFIG: LABEL}}]}, its paths
 relative to the current folder; --update writes into a copy of the page instead.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -33,15 +34,18 @@ from projects.OneOcc.oneocc.evaluation.run_tables import (
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--plan', type=Path, help='JSON file that says all tables of a page')
-    parser.add_argument('--runs', nargs='+',
-                        help='glob patterns of metrics.json files or of folders that hold them')
-    parser.add_argument('--layout', choices=('classes', 'ablation', 'lighting'), default='classes',
-                        help='classes: Tables 2 and 3; ablation: Table 4; lighting: Table 5')
-    parser.add_argument('--rows', nargs='+', metavar='CONFIG=LABEL',
-                        help='rows in this order (default: all configs, alphabetically)')
+    parser.add_argument('--runs', nargs='+', help='glob patterns of metrics.json files or of folders that hold them')
+    parser.add_argument(
+        '--layout',
+        choices=('classes', 'ablation', 'lighting'),
+        default='classes',
+        help='classes: Tables 2 and 3; ablation: Table 4; lighting: Table 5',
+    )
+    parser.add_argument(
+        '--rows', nargs='+', metavar='CONFIG=LABEL', help='rows in this order (default: all configs, alphabetically)'
+    )
     parser.add_argument('--out', type=Path, help='file to write the table to')
     parser.add_argument('--update', type=Path, help='markdown file that holds the marked block')
     parser.add_argument('--table', metavar='NAME', help='name of the block in the --update file')

@@ -2,6 +2,7 @@
 
 Prints one line a finding and exits with the number of things that would break.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -22,6 +23,7 @@ STACK = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmdet', 'mmdet3d', 'numba', 'ope
 @dataclass
 class Finding:
     """One line of the report: how bad, what, and the cure where there is something to cure."""
+
     level: str
     text: str
     cure: str = ''
@@ -36,15 +38,21 @@ def version_of(package: str) -> str | None:
 
 def check_python(version=sys.version_info) -> Finding:
     good = (3, 10) <= tuple(version[:2]) <= (3, 12)
-    return Finding(OK if good else BREAKS, f'Python {version[0]}.{version[1]} on {platform.platform()}',
-                   '' if good else 'install Python 3.10, 3.11 or 3.12')
+    return Finding(
+        OK if good else BREAKS,
+        f'Python {version[0]}.{version[1]} on {platform.platform()}',
+        '' if good else 'install Python 3.10, 3.11 or 3.12',
+    )
 
 
 def check_compiler() -> Finding:
     names = [os.environ['CXX']] if os.environ.get('CXX') else ['c++', 'g++', 'clang++']
     found = next((path for path in map(shutil.which, names) if path), None)
-    return Finding(OK, f'C++ compiler {found}') if found else Finding(
-        WARN, 'no C++ compiler: fine while mmcv is installed, needed to build it', 'install g++')
+    return (
+        Finding(OK, f'C++ compiler {found}')
+        if found
+        else Finding(WARN, 'no C++ compiler: fine while mmcv is installed, needed to build it', 'install g++')
+    )
 
 
 def check_stack(version=version_of) -> list[Finding]:
@@ -75,21 +83,42 @@ def check_known_traps(version=version_of) -> list[Finding]:
         return int(found.split('.')[0]) if found else 0
 
     if major('setuptools') >= 80:
-        findings.append(Finding(BREAKS, f'setuptools {version("setuptools")}: mmengine 0.10.7 imports '
-                                'pkg_resources, which it no longer has', 'pip install "setuptools<80"'))
+        findings.append(
+            Finding(
+                BREAKS,
+                f'setuptools {version("setuptools")}: mmengine 0.10.7 imports pkg_resources, which it no longer has',
+                'pip install "setuptools<80"',
+            )
+        )
     if major('numpy') >= 2:
-        findings.append(Finding(BREAKS, f'numpy {version("numpy")}: nuscenes-devkit, which mmdet3d imports, '
-                                'needs numpy < 2', 'pip install "numpy==1.26.4"'))
+        findings.append(
+            Finding(
+                BREAKS,
+                f'numpy {version("numpy")}: nuscenes-devkit, which mmdet3d imports, needs numpy < 2',
+                'pip install "numpy==1.26.4"',
+            )
+        )
     if major('opencv-python') >= 5:
-        findings.append(Finding(WARN, f'opencv-python {version("opencv-python")}: never tried with mmcv 2.1',
-                                'pip install "opencv-python<5"'))
+        findings.append(
+            Finding(
+                WARN,
+                f'opencv-python {version("opencv-python")}: never tried with mmcv 2.1',
+                'pip install "opencv-python<5"',
+            )
+        )
     both = version('opencv-python'), version('opencv-python-headless')
     if all(both) and both[0] != both[1]:
-        findings.append(Finding(WARN, f'two OpenCVs, {both[0]} and {both[1]} (headless)',
-                                'pip uninstall opencv-python-headless'))
+        findings.append(
+            Finding(WARN, f'two OpenCVs, {both[0]} and {both[1]} (headless)', 'pip uninstall opencv-python-headless')
+        )
     if version('mmcv-lite'):
-        findings.append(Finding(BREAKS, 'mmcv-lite is installed: mmdet3d needs the ops of the full mmcv',
-                                'pip uninstall mmcv-lite, then make setup'))
+        findings.append(
+            Finding(
+                BREAKS,
+                'mmcv-lite is installed: mmdet3d needs the ops of the full mmcv',
+                'pip uninstall mmcv-lite, then make setup',
+            )
+        )
     return findings
 
 
@@ -104,11 +133,15 @@ def check_import(module: str, cure: str) -> Finding:
 
 def check_device() -> Finding:
     import torch
+
     if torch.cuda.is_available():
         return Finding(OK, f'GPU {torch.cuda.get_device_name(0)}, torch for CUDA {torch.version.cuda}')
     if shutil.which('nvidia-smi'):
-        return Finding(WARN, 'an NVIDIA driver is there, but this torch does not see a GPU',
-                       'activate an environment with a CUDA torch and run make ONEOCC_ENV=active setup')
+        return Finding(
+            WARN,
+            'an NVIDIA driver is there, but this torch does not see a GPU',
+            'activate an environment with a CUDA torch and run make ONEOCC_ENV=active setup',
+        )
     return Finding(OK, f'no GPU: everything runs on {os.cpu_count()} CPU cores')
 
 
@@ -125,10 +158,12 @@ def check_data() -> list[Finding]:
 def collect() -> list[Finding]:
     findings = [check_python(), check_compiler(), *check_stack(), *check_known_traps()]
     if version_of('torch'):
-        findings += [check_device(),
-                     check_import('mmcv.ops', 'delete the cached wheel (~/.cache/oneocc) and run make setup'),
-                     check_import('mmdet3d.models', 'make setup'),
-                     check_import('projects.OneOcc.oneocc', 'pip install --no-deps -e . or set PYTHONPATH=.')]
+        findings += [
+            check_device(),
+            check_import('mmcv.ops', 'delete the cached wheel (~/.cache/oneocc) and run make setup'),
+            check_import('mmdet3d.models', 'make setup'),
+            check_import('projects.OneOcc.oneocc', 'pip install --no-deps -e . or set PYTHONPATH=.'),
+        ]
     return findings + check_data()
 
 

@@ -1,4 +1,5 @@
 """Prints a config with everything that it inherits: python tools/misc/print_config.py CONFIG"""
+
 import argparse
 import sys
 
@@ -8,8 +9,14 @@ from mmengine.config import Config, DictAction
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description='Print a whole config')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--cfg-options', '--options', nargs='+', action=DictAction,
-                        metavar='KEY=VALUE', help='override settings of the config')
+    parser.add_argument(
+        '--cfg-options',
+        '--options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config',
+    )
     args = parser.parse_args(argv)
     try:
         cfg = Config.fromfile(args.config, import_custom_modules=False)

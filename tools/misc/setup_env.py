@@ -8,6 +8,7 @@ Environment variables:
     ONEOCC_CACHE=DIR    where the built mmcv wheel is kept (default: ~/.cache/oneocc).
     MAX_JOBS=N          compiler processes at a time (default: by cores and memory).
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -22,8 +23,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-INPUTS = ('constraints.txt', 'setup.py', 'requirements/runtime.txt', 'requirements/mminstall.txt',
-          'requirements/nodeps.txt', 'requirements/tests.txt')
+INPUTS = (
+    'constraints.txt',
+    'setup.py',
+    'requirements/runtime.txt',
+    'requirements/mminstall.txt',
+    'requirements/nodeps.txt',
+    'requirements/tests.txt',
+)
 SUPPORTED = ((3, 10), (3, 12))
 COMPILERS = ('c++', 'g++', 'clang++')
 
@@ -38,7 +45,8 @@ def check_python(version: tuple[int, ...] = sys.version_info[:2]) -> None:
     if not low <= tuple(version[:2]) <= high:
         raise SetupError(
             f'Python {version[0]}.{version[1]} is not supported: install Python 3.10, 3.11 or 3.12 '
-            'and run `make PYTHON=python3.11 ...`.')
+            'and run `make PYTHON=python3.11 ...`.'
+        )
 
 
 def check_compiler(environ: dict[str, str] | None = None) -> str:
@@ -51,7 +59,8 @@ def check_compiler(environ: dict[str, str] | None = None) -> str:
             return found
     raise SetupError(
         f'No C++ compiler found (looked for {", ".join(wanted)}), which building mmcv needs: install '
-        'one, for instance the package `g++` of your system, or set CXX to yours.')
+        'one, for instance the package `g++` of your system, or set CXX to yours.'
+    )
 
 
 def run(command: list[str], **kwargs) -> str:
@@ -59,8 +68,9 @@ def run(command: list[str], **kwargs) -> str:
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
     if done.returncode:
         print(done.stdout[-4000:])
-        raise SetupError(f'`{" ".join(command[:6])} ...` failed with exit code {done.returncode}; '
-                         'its last lines stand above.')
+        raise SetupError(
+            f'`{" ".join(command[:6])} ...` failed with exit code {done.returncode}; its last lines stand above.'
+        )
     return done.stdout
 
 
@@ -72,12 +82,13 @@ def environment_python(root: Path, environ: dict[str, str] | None = None) -> Pat
     python = root / '.venv' / 'bin' / 'python'
     if not python.exists():
         say('creating .venv')
-        done = subprocess.run([sys.executable, '-m', 'venv', str(root / '.venv')],
-                              text=True, capture_output=True)
+        done = subprocess.run([sys.executable, '-m', 'venv', str(root / '.venv')], text=True, capture_output=True)
         if done.returncode:
             shutil.rmtree(root / '.venv', ignore_errors=True)
-            raise SetupError('Python cannot create a virtual environment (is the package python3-venv '
-                             'installed?); or activate one of your own and run `make ONEOCC_ENV=active ...`.')
+            raise SetupError(
+                'Python cannot create a virtual environment (is the package python3-venv '
+                'installed?); or activate one of your own and run `make ONEOCC_ENV=active ...`.'
+            )
     return python
 
 
@@ -110,8 +121,7 @@ def wheel_folder(python: Path, environ: dict[str, str] | None = None) -> Path:
     """Where the mmcv wheel for this Python and torch is cached."""
     environ = os.environ if environ is None else environ
     cache = Path(environ.get('ONEOCC_CACHE') or Path.home() / '.cache' / 'oneocc')
-    code = ('import sys, torch; '
-            'print(f"py{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")')
+    code = 'import sys, torch; print(f"py{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")'
     key = run([str(python), '-c', code]).strip().splitlines()[-1]
     return cache / 'wheels' / f'{key}-{platform.machine()}-{sysconfig.get_platform()}'
 
@@ -138,12 +148,25 @@ def build_mmcv(python: Path, version: str, folder: Path) -> Path:
     # ninja sits beside the interpreter and must be found by torch's build extension
     environ['PATH'] = f'{python.parent}{os.pathsep}{environ["PATH"]}'
     say(f'building mmcv {version} with its ops, once (5 to 12 minutes on two cores)')
-    command = [str(python), '-m', 'pip', 'wheel', '-v', '--no-deps', '--no-build-isolation',
-               '--no-binary', 'mmcv', '--no-cache-dir', '-w', str(partial), f'mmcv=={version}']
+    command = [
+        str(python),
+        '-m',
+        'pip',
+        'wheel',
+        '-v',
+        '--no-deps',
+        '--no-build-isolation',
+        '--no-binary',
+        'mmcv',
+        '--no-cache-dir',
+        '-w',
+        str(partial),
+        f'mmcv=={version}',
+    ]
     log = folder / 'build.log'
     try:
         follow_build(command, environ, log)
-        wheel, = partial.glob('mmcv-*.whl')
+        (wheel,) = partial.glob('mmcv-*.whl')
         return wheel.rename(folder / wheel.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -152,8 +175,10 @@ def build_mmcv(python: Path, version: str, folder: Path) -> Path:
 def follow_build(command: list[str], environ: dict[str, str], log: Path) -> None:
     """Run the build, keep its log, and show how many files are compiled."""
     start, shown = time.time(), -1
-    with log.open('w') as sink, subprocess.Popen(
-            command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with (
+        log.open('w') as sink,
+        subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
+    ):
         for line in process.stdout:
             sink.write(line)
             step = re.search(r'\[(\d+)/(\d+)\]', line)
@@ -162,8 +187,11 @@ def follow_build(command: list[str], environ: dict[str, str], log: Path) -> None
                 if sys.stdout.isatty() or done * 10 // total != shown:
                     shown = done * 10 // total
                     bar = '#' * (30 * done // total)
-                    print(f'\r  mmcv [{bar:<30}] {done}/{total} files, {time.time() - start:.0f} s',
-                          end='' if sys.stdout.isatty() else '\n', flush=True)
+                    print(
+                        f'\r  mmcv [{bar:<30}] {done}/{total} files, {time.time() - start:.0f} s',
+                        end='' if sys.stdout.isatty() else '\n',
+                        flush=True,
+                    )
     print()
     if process.returncode:
         print(''.join(log.read_text().splitlines(keepends=True)[-30:]))
@@ -191,8 +219,18 @@ def install(root: Path, python: Path) -> None:
     run([*pip, 'setuptools', 'wheel', 'ninja', 'numpy', f'torch=={kept or pinned(root, "torch")}'])
     wheel = build_mmcv(python, pinned(root, 'mmcv'), wheel_folder(python))
     say('installing the OpenMMLab stack and the rest')
-    run([*pip, str(wheel), f'mmengine=={pinned(root, "mmengine")}', f'mmdet=={pinned(root, "mmdet")}',
-         '-r', str(root / 'requirements/runtime.txt'), '-r', str(root / 'requirements/tests.txt')])
+    run(
+        [
+            *pip,
+            str(wheel),
+            f'mmengine=={pinned(root, "mmengine")}',
+            f'mmdet=={pinned(root, "mmdet")}',
+            '-r',
+            str(root / 'requirements/runtime.txt'),
+            '-r',
+            str(root / 'requirements/tests.txt'),
+        ]
+    )
     run([*pip, '--no-deps', '-r', str(root / 'requirements/nodeps.txt')])
     run([*pip, '--no-deps', '--no-build-isolation', '-e', str(root)])
     marker.write_text(wanted)

@@ -7,6 +7,7 @@ in configs/baselines) is built and must take the result entry for entry; only th
 `tools/test.py CONFIG OUT`. Which official entries were dropped, why, and which of ours the file does not set
 is printed. A config of another size is reached with --cfg-options, e.g. model.decode_head.num_classes=19.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -27,8 +28,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='file of the official repository')
     parser.add_argument('out', type=Path, help='checkpoint to write')
     parser.add_argument('--config', help='config whose model must take the weights')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override settings of the config')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
+    )
     return parser.parse_args(argv)
 
 
@@ -43,6 +45,7 @@ def build_model(config: str | Path, options: dict | None):
     from mmengine.registry import init_default_scope
 
     import projects.OneOcc.oneocc  # noqa: F401  registers the parts
+
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(options or {})
     init_default_scope('mmdet3d')
@@ -70,6 +73,7 @@ def report(imported, counters: list[str]) -> None:
 def convert(args: argparse.Namespace) -> None:
     from projects.OneOcc.oneocc.baselines.official_weights import BOOK_KEEPING_CLASSES, import_official
     from projects.OneOcc.oneocc.engine.checkpoint import check_state_dict, read_plain, write_checkpoint
+
     imported = import_official(args.method, read_plain(args.checkpoint, inert=BOOK_KEEPING_CLASSES))
     config = args.config or default_config(args.method, imported.state_dict)
     model = build_model(config, args.cfg_options)
@@ -85,6 +89,7 @@ def convert(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from projects.OneOcc.oneocc.engine.launch import explain_errors
+
     return explain_errors('import_official.py', lambda: convert(args))
 
 

@@ -1,4 +1,5 @@
 """Which versions of the OpenMMLab stack this package runs on, checked before anything is imported."""
+
 from __future__ import annotations
 
 import re
@@ -25,13 +26,10 @@ def check_versions(installed: Callable[[str], str] = metadata.version) -> None:
         ImportError: a package is missing or outside its range; names it, the range and what is there.
     """
     for package, (low, high) in SUPPORTED.items():
-        cure = (f'install it with `pip install -c constraints.txt "{package}>={low},<{high}"` '
-                'or let `make setup` do it')
+        cure = f'install it with `pip install -c constraints.txt "{package}>={low},<{high}"` or let `make setup` do it'
         try:
             found = installed(package)
         except metadata.PackageNotFoundError:
-            raise ImportError(
-                f'OneOcc needs {package} >= {low}, < {high}, and there is none: {cure}.') from None
+            raise ImportError(f'OneOcc needs {package} >= {low}, < {high}, and there is none: {cure}.') from None
         if not parse(low) <= parse(found) < parse(high):
-            raise ImportError(
-                f'OneOcc needs {package} >= {low}, < {high}, but {found} is installed: {cure}.')
+            raise ImportError(f'OneOcc needs {package} >= {low}, < {high}, but {found} is installed: {cure}.')

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_converters.synthetic.world import World, build_world
+from data_converters.synthetic.places.world import World, build_world
 
 
 @pytest.fixture(scope='session')

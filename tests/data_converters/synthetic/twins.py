@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from data_converters.synthetic import shapes as sh
-from data_converters.synthetic.jit import kernel
+from data_converters.synthetic.tracing import shapes as sh
+from data_converters.synthetic.tracing.jit import kernel
 
 
 def inside(shape: int, row: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -26,9 +26,7 @@ def inside(shape: int, row: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.linalg.norm(local - part[:, None] * half, axis=-1) <= row[sh.RADIUS]
 
 
-def first_inside(
-    shape: int, row: np.ndarray, origin, direction, reach: float, step: float
-) -> float:
+def first_inside(shape: int, row: np.ndarray, origin, direction, reach: float, step: float) -> float:
     """Distance of the first sample inside, inf without one."""
     t = np.arange(step, reach, step)
     hit = inside(shape, row, np.asarray(origin) + t[:, None] * np.asarray(direction))

@@ -1,4 +1,5 @@
 """Rolling and mirroring keep every voxel on the pixel that shows it."""
+
 import math
 import random
 
@@ -8,6 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from projects.OneOcc.core.geometry import (
+    CartesianGrid,
+    EquirectCamera,
+    bilinear_sample,
+    camera_from_dict,
+    transform_points,
+)
 from projects.OneOcc.oneocc.datasets import RandomAzimuthRoll, RandomMirror, UnwrapPanorama
 from projects.OneOcc.oneocc.datasets.transforms.azimuth import (
     mirror_world,
@@ -15,13 +23,6 @@ from projects.OneOcc.oneocc.datasets.transforms.azimuth import (
     roll_views,
     rotation_about_z,
     turn_world,
-)
-from projects.OneOcc.oneocc.geometry import (
-    CartesianGrid,
-    EquirectCamera,
-    bilinear_sample,
-    camera_from_dict,
-    transform_points,
 )
 from tests.tiny_dataset import camera_entry
 
@@ -49,11 +50,13 @@ def frame(angles=(0.3, -0.2, 0.1), width=40, seed=0):
         'band': (EquirectCamera(width, 20, -0.9, 0.6), np.eye(4)),
     }
     return {
-        'sample_id': 's', 'grid': GRID,
-        'imgs': {view: rng.integers(1, 256, (camera.height, camera.width, 3)).astype(np.uint8)
-                 for view, (camera, _) in cameras.items()},
-        'cameras': {view: {'camera': camera, 'cam_from_ego': pose}
-                    for view, (camera, pose) in cameras.items()},
+        'sample_id': 's',
+        'grid': GRID,
+        'imgs': {
+            view: rng.integers(1, 256, (camera.height, camera.width, 3)).astype(np.uint8)
+            for view, (camera, _) in cameras.items()
+        },
+        'cameras': {view: {'camera': camera, 'cam_from_ego': pose} for view, (camera, pose) in cameras.items()},
         'gt_occ': rng.integers(0, 7, GRID.shape).astype(np.uint8),
         'points': rng.uniform(-3, 3, (50, 4)).astype(np.float32),
         'world_from_ego': tilted.copy(),
@@ -64,8 +67,7 @@ def shown(results, view, points_ego):
     """Colours (N, 3) that a view shows at points (N, 3) of the ego frame, NaN where unseen."""
     entry = results['cameras'][view]
     camera = entry['camera']
-    pixels, valid = camera.project(
-        transform_points(entry['cam_from_ego'], torch.as_tensor(points_ego)))
+    pixels, valid = camera.project(transform_points(entry['cam_from_ego'], torch.as_tensor(points_ego)))
     image = results['imgs'][view].astype(np.float64)
     colours = bilinear_sample(image, pixels.numpy(), wrap=camera.periodic)
     colours[~valid.numpy()] = np.nan
@@ -85,12 +87,10 @@ def check_correspondence(before, after, new_from_old):
         np.testing.assert_allclose(new[both], old[both], atol=1e-6)
     index, inside = GRID.index(torch.as_tensor(moved))
     assert inside.all()
-    np.testing.assert_array_equal(
-        after['gt_occ'][tuple(index.numpy().T)], before['gt_occ'].ravel())
-    np.testing.assert_allclose(
-        after['points'][:, :3], before['points'][:, :3] @ new_from_old[:3, :3].T, atol=1e-6)
+    np.testing.assert_array_equal(after['gt_occ'][tuple(index.numpy().T)], before['gt_occ'].ravel())
+    np.testing.assert_allclose(after['points'][:, :3], before['points'][:, :3] @ new_from_old[:3, :3].T, atol=1e-6)
     np.testing.assert_array_equal(after['points'][:, 3], before['points'][:, 3])
-    in_world = (centres @ before['world_from_ego'][:3, :3].T + before['world_from_ego'][:3, 3])
+    in_world = centres @ before['world_from_ego'][:3, :3].T + before['world_from_ego'][:3, 3]
     in_world_now = moved @ after['world_from_ego'][:3, :3].T + after['world_from_ego'][:3, 3]
     np.testing.assert_allclose(in_world_now, in_world, atol=1e-9)
 
@@ -142,8 +142,7 @@ def test_any_sequence_of_changes_keeps_the_correspondence(names):
         else:
             after = roll_views(after, 1.0)
     check_correspondence(before, after, new_from_old)
-    np.testing.assert_array_equal(
-        after.get('ego_from_recorded_ego', np.eye(4)), new_from_old)
+    np.testing.assert_array_equal(after.get('ego_from_recorded_ego', np.eye(4)), new_from_old)
 
 
 def test_four_quarter_turns_and_two_mirrors_are_the_identity():
@@ -154,11 +153,11 @@ def test_four_quarter_turns_and_two_mirrors_are_the_identity():
     after = mirror_world(mirror_world(after))
     for view in before['imgs']:
         np.testing.assert_array_equal(after['imgs'][view], before['imgs'][view])
-        np.testing.assert_array_equal(
-            after['cameras'][view]['cam_from_ego'], before['cameras'][view]['cam_from_ego'])
+        np.testing.assert_array_equal(after['cameras'][view]['cam_from_ego'], before['cameras'][view]['cam_from_ego'])
     # W - (W - u0) may round by one unit in the last place.
     assert after['cameras']['raw']['camera'].principal_point == pytest.approx(
-        before['cameras']['raw']['camera'].principal_point, rel=1e-12)
+        before['cameras']['raw']['camera'].principal_point, rel=1e-12
+    )
     np.testing.assert_array_equal(after['gt_occ'], before['gt_occ'])
     np.testing.assert_array_equal(after['points'], before['points'])
 
@@ -168,12 +167,12 @@ def test_an_aligned_panorama_stays_aligned():
     np.testing.assert_array_equal(after['cameras']['band']['cam_from_ego'], np.eye(4))
     # Rz(270 deg) brings what was to the left to the front.
     before = frame()
-    np.testing.assert_array_equal(
-        turn_world(copy_of(before), 3)['imgs']['band'][:, 20], before['imgs']['band'][:, 10])
+    np.testing.assert_array_equal(turn_world(copy_of(before), 3)['imgs']['band'][:, 20], before['imgs']['band'][:, 10])
 
 
-@pytest.mark.parametrize('change', [
-    lambda results: turn_world(results, 1), lambda results: turn_world(results, 2), mirror_world])
+@pytest.mark.parametrize(
+    'change', [lambda results: turn_world(results, 1), lambda results: turn_world(results, 2), mirror_world]
+)
 def test_augmenting_before_or_after_unwrapping_is_the_same(change):
     def only_raw():
         results = frame(angles=(0, 0, 0))
@@ -184,8 +183,8 @@ def test_augmenting_before_or_after_unwrapping_is_the_same(change):
     first = UnwrapPanorama(32, 64)(change(only_raw()))
     last = change(UnwrapPanorama(32, 64)(only_raw()))
     np.testing.assert_allclose(
-        first['cameras']['equi']['cam_from_ego'], last['cameras']['equi']['cam_from_ego'],
-        atol=1e-12)
+        first['cameras']['equi']['cam_from_ego'], last['cameras']['equi']['cam_from_ego'], atol=1e-12
+    )
     difference = np.abs(first['imgs']['equi'].astype(int) - last['imgs']['equi'].astype(int))
     assert (difference > 1).mean() < 0.005
 
@@ -197,8 +196,7 @@ def test_points_and_labels_change_without_any_image(change):
     full, bare = change(full), change(bare)
     for key in ('gt_occ', 'points', 'world_from_ego'):
         np.testing.assert_array_equal(bare[key], full[key])
-    np.testing.assert_array_equal(
-        bare['cameras']['raw']['cam_from_ego'], full['cameras']['raw']['cam_from_ego'])
+    np.testing.assert_array_equal(bare['cameras']['raw']['cam_from_ego'], full['cameras']['raw']['cam_from_ego'])
 
 
 def test_inputs_are_left_as_they_were():
@@ -208,8 +206,8 @@ def test_inputs_are_left_as_they_were():
         for view in before['imgs']:
             np.testing.assert_array_equal(before['imgs'][view], reference['imgs'][view])
             np.testing.assert_array_equal(
-                before['cameras'][view]['cam_from_ego'],
-                reference['cameras'][view]['cam_from_ego'])
+                before['cameras'][view]['cam_from_ego'], reference['cameras'][view]['cam_from_ego']
+            )
         np.testing.assert_array_equal(before['gt_occ'], reference['gt_occ'])
         np.testing.assert_array_equal(before['points'], reference['points'])
 

@@ -1,9 +1,10 @@
 """UseBodyPose: calibration with the gait in it."""
+
 import numpy as np
 import pytest
 
+from projects.OneOcc.core.geometry import EquirectCamera, camera_from_dict
 from projects.OneOcc.oneocc.datasets.transforms import UnwrapPanorama, UseBodyPose
-from projects.OneOcc.oneocc.geometry import EquirectCamera, camera_from_dict
 from tests.datasets.transforms.test_unwrap_and_resize import direction_colours
 from tests.tiny_dataset import camera_entry
 
@@ -12,9 +13,11 @@ def pose(roll, pitch, yaw, place):
     """(4, 4) world_from_frame, angles in degrees."""
     (cr, sr), (cp, sp), (cy, sy) = ((np.cos(a), np.sin(a)) for a in np.deg2rad((roll, pitch, yaw)))
     matrix = np.eye(4)
-    matrix[:3, :3] = (np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
-                      @ np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
-                      @ np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]]))
+    matrix[:3, :3] = (
+        np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+        @ np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
+        @ np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    )
     matrix[:3, 3] = place
     return matrix
 
@@ -24,10 +27,15 @@ def frame():
     """A rocking body, and the image that its camera sees of the directions of the level ego frame."""
     _, parameters, mount = camera_entry('quad', (256, 192))
     camera, mount = camera_from_dict(parameters), np.array(mount)
-    ego, body = pose(0, 0, 40, (3, 2, .5)), pose(6, -5, 43, (3.02, 2.01, .53))
+    ego, body = pose(0, 0, 40, (3, 2, 0.5)), pose(6, -5, 43, (3.02, 2.01, 0.53))
     seen = direction_colours(camera, np.linalg.inv(mount @ np.linalg.inv(body) @ ego))
-    return dict(sample_id='s', imgs={'raw': seen}, cameras={'raw': dict(camera=camera, cam_from_ego=mount)},
-                world_from_ego=ego, world_from_body=body)
+    return dict(
+        sample_id='s',
+        imgs={'raw': seen},
+        cameras={'raw': dict(camera=camera, cam_from_ego=mount)},
+        world_from_ego=ego,
+        world_from_body=body,
+    )
 
 
 def test_points_of_the_ego_frame_land_where_the_body_sees_them(frame):

@@ -1,8 +1,10 @@
 """Loaders, PackOccInputs: keys, frames, dtypes."""
+
 import numpy as np
 import pytest
 import torch
 
+from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.datasets import (
     LoadLiDARPoints,
     LoadOccupancy,
@@ -11,7 +13,6 @@ from projects.OneOcc.oneocc.datasets import (
     QuadOccDataset,
     RandomMirror,
 )
-from projects.OneOcc.oneocc.geometry import CartesianGrid
 from projects.OneOcc.oneocc.structures import OccDataSample
 
 
@@ -22,6 +23,7 @@ def info(quad_root):
 
 def test_loads_images_as_rgb(info, quad_root):
     from PIL import Image
+
     results = LoadPanorama(views=('raw',))(info)
     path = quad_root / 'recordings/seq00/raw/000000.png'
     np.testing.assert_array_equal(results['imgs']['raw'], np.asarray(Image.open(path)))

@@ -1,4 +1,5 @@
 """PhotometricJitter: neutral at zero, black stays black, one change for all views."""
+
 import random
 
 import numpy as np

@@ -1,16 +1,12 @@
 """UnwrapPanorama and ResizeView: pixels and calibration stay together."""
+
 import numpy as np
 import pytest
 import torch
 
+from projects.OneOcc.core.geometry import EquirectCamera, bilinear_sample, camera_from_dict, transform_points
 from projects.OneOcc.oneocc.datasets import ResizeView, UnwrapPanorama
 from projects.OneOcc.oneocc.datasets.transforms.resize import filter_taps, resize_image
-from projects.OneOcc.oneocc.geometry import (
-    EquirectCamera,
-    bilinear_sample,
-    camera_from_dict,
-    transform_points,
-)
 from tests.tiny_dataset import camera_entry
 
 
@@ -29,8 +25,11 @@ def results():
     camera, cam_from_ego = camera_from_dict(parameters), np.array(cam_from_ego)
     cam_from_ego[:3, 3] = (0.02, -0.05, 0.1)
     image = direction_colours(camera, np.linalg.inv(cam_from_ego))
-    return {'sample_id': 's', 'imgs': {'raw': image},
-            'cameras': {'raw': {'camera': camera, 'cam_from_ego': cam_from_ego}}}
+    return {
+        'sample_id': 's',
+        'imgs': {'raw': image},
+        'cameras': {'raw': {'camera': camera, 'cam_from_ego': cam_from_ego}},
+    }
 
 
 @pytest.mark.parametrize('band', [(-90, 90), (-45, 20)])
@@ -52,8 +51,9 @@ def test_unwrapped_pixels_show_their_own_direction(results, band):
 
 
 def test_keep_raw_decides_about_the_source(results):
-    kept = UnwrapPanorama(16, 32, keep_raw=True)({**results, 'imgs': dict(results['imgs']),
-                                                  'cameras': dict(results['cameras'])})
+    kept = UnwrapPanorama(16, 32, keep_raw=True)(
+        {**results, 'imgs': dict(results['imgs']), 'cameras': dict(results['cameras'])}
+    )
     assert set(kept['imgs']) == set(kept['cameras']) == {'raw', 'equi'}
     gone = UnwrapPanorama(16, 32, keep_raw=False)(results)
     assert set(gone['imgs']) == set(gone['cameras']) == {'equi'}
@@ -62,7 +62,7 @@ def test_keep_raw_decides_about_the_source(results):
 def test_one_map_serves_all_frames_of_a_calibration(results):
     unwrap = UnwrapPanorama(16, 32)
     first = unwrap({**results, 'imgs': dict(results['imgs'])})
-    first_map, = unwrap._maps.values()
+    (first_map,) = unwrap._maps.values()
     unwrap({**results, 'imgs': dict(results['imgs'])})
     assert next(iter(unwrap._maps.values())) is first_map
     resized = ResizeView('raw', 96, 128)(first)
@@ -110,8 +110,8 @@ def test_filter_weights_are_an_average_around_the_centre(old, new, wrap):
         # Away from the border an average of positions is the position of the average.
         inner = slice(1, new - 1)
         np.testing.assert_allclose(
-            (line[indices] * weights).sum(axis=1)[inner],
-            ((np.arange(new) + 0.5) * old / new)[inner], rtol=0.02)
+            (line[indices] * weights).sum(axis=1)[inner], ((np.arange(new) + 0.5) * old / new)[inner], rtol=0.02
+        )
 
 
 def test_enlarging_is_bilinear():

@@ -1,4 +1,5 @@
 """Scatter form against the plain form with one mask per frustum."""
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -35,8 +36,9 @@ def test_scatter_form_equals_masked_form(seed, frustums, unknown):
     ours = frustum_proportion(logits, labels, ids, frustums)
     plain = masked_form(logits, labels, ids, frustums)
     torch.testing.assert_close(ours, plain, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(torch.autograd.grad(ours, logits), torch.autograd.grad(plain, logits),
-                               rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, logits), torch.autograd.grad(plain, logits), rtol=1e-10, atol=1e-14
+    )
 
 
 def test_samples_are_pooled_before_the_divergence():
@@ -58,8 +60,7 @@ def test_one_map_serves_all_samples_and_empty_frustums_do_not_dilute():
 
 def test_no_frustum_at_all_costs_nothing():
     logits = torch.randn(1, 3, 2, 2, 2, requires_grad=True)
-    loss = frustum_proportion(logits, torch.zeros(1, 2, 2, 2, dtype=torch.uint8),
-                              torch.full((2, 2, 2), -1), 4)
+    loss = frustum_proportion(logits, torch.zeros(1, 2, 2, 2, dtype=torch.uint8), torch.full((2, 2, 2), -1), 4)
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 
@@ -72,5 +73,9 @@ def test_divergence_is_zero_for_equals_and_finite_for_impossible():
 
 def test_map_of_another_grid_is_refused():
     with pytest.raises(ValueError, match='frustum_ids must have shape'):
-        frustum_proportion(torch.randn(1, 3, 2, 2, 2), torch.zeros(1, 2, 2, 2, dtype=torch.long),
-                           torch.zeros(2, 2, 3, dtype=torch.long), 4)
+        frustum_proportion(
+            torch.randn(1, 3, 2, 2, 2),
+            torch.zeros(1, 2, 2, 2, dtype=torch.long),
+            torch.zeros(2, 2, 3, dtype=torch.long),
+            4,
+        )

@@ -1,4 +1,5 @@
 """What every voxel loss promises: guards, precision, invariances, gradients."""
+
 import pytest
 import torch
 from hypothesis import given, settings

@@ -1,4 +1,5 @@
 """Coarse labels by the rule in words: class majority, else empty, else unknown."""
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ def looped(labels, k):
     for i in range(x):
         for j in range(y):
             for m in range(z):
-                cell = labels[k * i:k * i + k, k * j:k * j + k, k * m:k * m + k].flatten().tolist()
+                cell = labels[k * i : k * i + k, k * j : k * j + k, k * m : k * m + k].flatten().tolist()
                 real = [value for value in cell if value not in (0, 255)]
                 winner = max(sorted(set(real)), key=real.count) if real else None
                 pooled[i, j, m] = winner if real else 0 if 0 in cell else 255

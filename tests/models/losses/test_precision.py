@@ -1,4 +1,5 @@
 """The guards that the losses share."""
+
 import pytest
 import torch
 

@@ -1,4 +1,5 @@
 """Relation matrix and loss of the context relation prior."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,12 @@ from projects.OneOcc.oneocc.models.losses import relation, relation_matrix
 def looped_matrix(labels):
     """Every voxel against every voxel of every 2x2x2 block, one pair at a time."""
     x, y, z = labels.shape
-    blocks = [labels[i:i + 2, j:j + 2, k:k + 2].flatten().tolist()
-              for i in range(0, x, 2) for j in range(0, y, 2) for k in range(0, z, 2)]
+    blocks = [
+        labels[i : i + 2, j : j + 2, k : k + 2].flatten().tolist()
+        for i in range(0, x, 2)
+        for j in range(0, y, 2)
+        for k in range(0, z, 2)
+    ]
     matrix = torch.zeros(4, labels.numel(), len(blocks), dtype=torch.uint8)
     for n, own in enumerate(labels.flatten().tolist()):
         for m, block in enumerate(blocks):

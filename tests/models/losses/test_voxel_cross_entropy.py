@@ -1,4 +1,5 @@
 """Cross entropy and class weights."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,9 @@ def test_it_is_torch_s_where_torch_s_is_defined():
     labels[0, 0] = 255
     weights = torch.tensor([0.1, 2.0, 0.5, 1.0])
     for weight in (None, weights):
-        torch.testing.assert_close(voxel_cross_entropy(logits, labels, weight),
-                                   F.cross_entropy(logits, labels, weight, ignore_index=255))
+        torch.testing.assert_close(
+            voxel_cross_entropy(logits, labels, weight), F.cross_entropy(logits, labels, weight, ignore_index=255)
+        )
 
 
 def test_only_classes_of_weight_zero_cost_nothing():

@@ -1,8 +1,9 @@
 """Methods of the comparison tables; importing this room registers their parts."""
-from .lmscnet import LMSCNet
-from .monoscene import ContextRelationPrior
+
+from .lidar.lmscnet import LMSCNet
+from .lidar.point_occupancy import PointOccupancyEncoder
+from .lidar.sscnet import SSCNet, SSCNetHead
+from .monoscene.context_relation import ContextRelationPrior
 from .occrwkv import OccRWKV, OccRWKVHead
-from .point_occupancy import PointOccupancyEncoder
-from .sscnet import SSCNet, SSCNetHead
 
 __all__ = ['ContextRelationPrior', 'LMSCNet', 'OccRWKV', 'OccRWKVHead', 'PointOccupancyEncoder', 'SSCNet', 'SSCNetHead']

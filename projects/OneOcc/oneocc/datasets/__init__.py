@@ -1,4 +1,5 @@
 """Panoramic occupancy sets and their transforms; importing this registers them."""
+
 from .errors import CorruptSampleError, TooManyCorruptSamplesError
 from .human360occ import Human360OccDataset
 from .pal_occ_dataset import PALOccDataset
@@ -17,8 +18,19 @@ from .transforms import (
 )
 
 __all__ = [
-    'CorruptSampleError', 'Human360OccDataset', 'LoadLiDARPoints', 'LoadOccupancy', 'LoadPanorama',
-    'PALOccDataset', 'PackOccInputs', 'PhotometricJitter', 'QuadOccDataset', 'RandomAzimuthRoll',
-    'RandomMirror', 'ResizeView', 'TooManyCorruptSamplesError', 'UnwrapPanorama',
+    'CorruptSampleError',
+    'Human360OccDataset',
+    'LoadLiDARPoints',
+    'LoadOccupancy',
+    'LoadPanorama',
+    'PALOccDataset',
+    'PackOccInputs',
+    'PhotometricJitter',
+    'QuadOccDataset',
+    'RandomAzimuthRoll',
+    'RandomMirror',
+    'ResizeView',
+    'TooManyCorruptSamplesError',
+    'UnwrapPanorama',
     'UseBodyPose',
 ]

@@ -1,4 +1,5 @@
 """What goes wrong with a sample, by name."""
+
 from __future__ import annotations
 
 import logging
@@ -42,8 +43,11 @@ class CorruptSampleCount:
             self._marks[index] = 1
             print_log(
                 f'corrupt sample replaced ({len(self)} of {total} so far): {error}',
-                logger='current', level=logging.WARNING)
+                logger='current',
+                level=logging.WARNING,
+            )
         if len(self) > self.max_share * total:
             raise TooManyCorruptSamplesError(
                 f'{len(self)} of {total} training samples are corrupt, more than the tolerated '
-                f'{100 * self.max_share:g} %; the last one: {error}') from error
+                f'{100 * self.max_share:g} %; the last one: {error}'
+            ) from error

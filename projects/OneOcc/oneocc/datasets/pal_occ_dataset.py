@@ -1,4 +1,5 @@
 """Panoramic occupancy frames, read from an ``infos_{split}.json``."""
+
 from __future__ import annotations
 
 import json
@@ -12,14 +13,13 @@ import numpy as np
 from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
-from ..geometry import CartesianGrid, OmniCamera, camera_from_dict
+from ...core.formats.infos import grid_key, read_infos
+from ...core.geometry import CartesianGrid, OmniCamera, camera_from_dict
 from .errors import CorruptSampleCount, CorruptSampleError
-from .info_schema import grid_key, read_infos
 
 _PLAIN_KEYS = ('sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'map')
 
-_SYNTHETIC_TWIN = {'quadsim': 'quadsim', 'humansim': 'humansim', 'quadocc': 'quadsim',
-                   'human360occ': 'humansim'}
+_SYNTHETIC_TWIN = {'quadsim': 'quadsim', 'humansim': 'humansim', 'quadocc': 'quadsim', 'human360occ': 'humansim'}
 
 
 @DATASETS.register_module()
@@ -51,16 +51,18 @@ class PALOccDataset(BaseDataset):
             ...), has other classes, or no frame passes the filters.
     """
 
-    def __init__(self,
-                 ann_file: str,
-                 data_root: str = '',
-                 pipeline: Sequence = (),
-                 lighting: str | Sequence[str] | None = None,
-                 weather: str | Sequence[str] | None = None,
-                 stride: int = 1,
-                 grid: str | None = None,
-                 max_corrupt_share: float = 0.01,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = '',
+        pipeline: Sequence = (),
+        lighting: str | Sequence[str] | None = None,
+        weather: str | Sequence[str] | None = None,
+        stride: int = 1,
+        grid: str | None = None,
+        max_corrupt_share: float = 0.01,
+        **kwargs: Any,
+    ) -> None:
         if int(stride) != stride or stride < 1:
             raise ValueError(f'stride must be a positive integer, but got {stride}')
         self.stride = int(stride)
@@ -72,8 +74,12 @@ class PALOccDataset(BaseDataset):
         # Built here and not by Compose, so that it works whatever the default scope is.
         pipeline = [TRANSFORMS.build(t) if isinstance(t, Mapping) else t for t in pipeline]
         super().__init__(
-            ann_file=ann_file, data_root=data_root, pipeline=pipeline,
-            data_prefix=kwargs.pop('data_prefix', {}), **kwargs)
+            ann_file=ann_file,
+            data_root=data_root,
+            pipeline=pipeline,
+            data_prefix=kwargs.pop('data_prefix', {}),
+            **kwargs,
+        )
 
     def full_init(self) -> None:
         """Load, filter and check that something is left."""
@@ -96,9 +102,7 @@ class PALOccDataset(BaseDataset):
         if expected is None:
             self._metainfo['classes'] = classes
         elif tuple(expected) != classes:
-            raise ValueError(
-                f'{self.ann_file}: expected the classes {tuple(expected)}, but the file has '
-                f'{classes}')
+            raise ValueError(f'{self.ann_file}: expected the classes {tuple(expected)}, but the file has {classes}')
         if self.grid is not None:
             self._choose_grid(found)
         for key, value in found.items():
@@ -114,9 +118,7 @@ class PALOccDataset(BaseDataset):
             present = sorted({str(info.get(key)) for info in kept})
             kept = [info for info in kept if info.get(key) in wanted]
             if not kept:
-                raise ValueError(
-                    f'{self.ann_file}: no frame with {key} in {sorted(wanted)}; the file has '
-                    f'{present}')
+                raise ValueError(f'{self.ann_file}: no frame with {key} in {sorted(wanted)}; the file has {present}')
         seen: dict[str, int] = defaultdict(int)
         strided = []
         for info in kept:
@@ -152,13 +154,12 @@ class PALOccDataset(BaseDataset):
             name: {
                 'path': osp.join(self.data_root, entry['path']),
                 'lidar_from_ego': np.asarray(entry['lidar_from_ego'], dtype=np.float64),
-            } for name, entry in info['lidars'].items()}
-        results['occupancy_paths'] = {
-            grid: osp.join(self.data_root, path) for grid, path in info['occupancy'].items()}
+            }
+            for name, entry in info['lidars'].items()
+        }
+        results['occupancy_paths'] = {grid: osp.join(self.data_root, path) for grid, path in info['occupancy'].items()}
         classes = self._metainfo['classes']
-        results.update(
-            sample_idx=info['sample_idx'], grid=self._grid(), classes=classes,
-            num_classes=len(classes))
+        results.update(sample_idx=info['sample_idx'], grid=self._grid(), classes=classes, num_classes=len(classes))
         return results
 
     def __getitem__(self, idx: int) -> Any:
@@ -217,8 +218,8 @@ def _how_to_get(path: str, data_root: str) -> str:
         cure = f'to make this set: {command} {twin}{mini} --out {data_root} --seed 0'
     else:
         out = osp.join(osp.dirname(osp.normpath(data_root)), twin)
-        cure = (f'{name} is recorded, not made; its synthetic twin comes from: {command} {twin} '
-                f'--out {out} --seed 0')
+        cure = f'{name} is recorded, not made; its synthetic twin comes from: {command} {twin} --out {out} --seed 0'
     return (
         f'{path} does not exist. The environment variable ONEOCC_DATA must name the folder that '
-        f'holds the sets (now: {root or "unset, hence ./data"}); {cure}')
+        f'holds the sets (now: {root or "unset, hence ./data"}); {cure}'
+    )

@@ -1,4 +1,5 @@
 """QuadOcc: a quadruped on a campus, day, dusk and night (and its synthetic twin QuadSim)."""
+
 from mmdet3d.registry import DATASETS
 
 from .pal_occ_dataset import PALOccDataset
@@ -11,6 +12,11 @@ class QuadOccDataset(PALOccDataset):
     METAINFO = dict(
         classes=('vehicle', 'pedestrian', 'road', 'building', 'vegetation', 'terrain'),
         palette=[
-            (100, 150, 245), (230, 40, 40), (160, 60, 160),
-            (235, 190, 50), (20, 150, 40), (150, 220, 110),
-        ])
+            (100, 150, 245),
+            (230, 40, 40),
+            (160, 60, 160),
+            (235, 190, 50),
+            (20, 150, 40),
+            (150, 220, 110),
+        ],
+    )

@@ -1,4 +1,5 @@
 """Mixed precision on CPU and CUDA behind one optimizer wrapper."""
+
 from __future__ import annotations
 
 from contextlib import contextmanager
@@ -18,8 +19,7 @@ class OneOccAmpOptimWrapper(AmpOptimWrapper):
         kwargs: `OptimWrapper`'s.
     """
 
-    def __init__(self, loss_scale: str | float = 'dynamic', dtype: str | None = None,
-                 **kwargs) -> None:
+    def __init__(self, loss_scale: str | float = 'dynamic', dtype: str | None = None, **kwargs) -> None:
         OptimWrapper.__init__(self, **kwargs)
         self.device_type = 'cuda' if torch.cuda.is_available() else 'cpu'
         if dtype is None:
@@ -37,6 +37,5 @@ class OneOccAmpOptimWrapper(AmpOptimWrapper):
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
         """Forward passes within run under autocast."""
-        with OptimWrapper.optim_context(self, model), \
-                torch.autocast(self.device_type, dtype=self.cast_dtype):
+        with OptimWrapper.optim_context(self, model), torch.autocast(self.device_type, dtype=self.cast_dtype):
             yield

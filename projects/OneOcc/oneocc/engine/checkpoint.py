@@ -4,6 +4,7 @@ A file holds tensors and plain containers only, so that `torch.load(weights_only
 is written beside its final name, forced to the disk, checked record by record and then renamed; the
 pointer `last_checkpoint` follows by the same route, as a path relative to its own folder.
 """
+
 from __future__ import annotations
 
 import os
@@ -65,8 +66,7 @@ def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: torch.save(plain, file), verify_checkpoint)
     except (OSError, RuntimeError) as error:
-        raise CheckpointError(f'{path}: could not be written ({error}); '
-                              'earlier checkpoints are untouched') from error
+        raise CheckpointError(f'{path}: could not be written ({error}); earlier checkpoints are untouched') from error
 
 
 def verify_checkpoint(path: str | Path) -> None:
@@ -77,25 +77,25 @@ def verify_checkpoint(path: str | Path) -> None:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f'{path}: expected a checkpoint file, found '
-                              f'{"a folder" if path.is_dir() else "nothing"}')
+        raise CheckpointError(f'{path}: expected a checkpoint file, found {"a folder" if path.is_dir() else "nothing"}')
     size = path.stat().st_size
     if not zipfile.is_zipfile(path):
         with open(path, 'rb') as file:
             started_as_zip = file.read(2) == b'PK'
         if started_as_zip or size == 0:
-            raise CheckpointError(f'{path}: expected a whole checkpoint, got a truncated file '
-                                  f'of {size} bytes')
+            raise CheckpointError(f'{path}: expected a whole checkpoint, got a truncated file of {size} bytes')
         return  # the format of torch < 1.6, which has no checksums: reading it will tell
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise CheckpointError(f'{path}: expected a whole checkpoint, got a broken file of {size} '
-                              f'bytes ({error})') from error
+        raise CheckpointError(
+            f'{path}: expected a whole checkpoint, got a broken file of {size} bytes ({error})'
+        ) from error
     if broken is not None:
-        raise CheckpointError(f'{path}: expected a whole checkpoint, but the checksum of its '
-                              f'record {broken!r} is wrong')
+        raise CheckpointError(
+            f'{path}: expected a whole checkpoint, but the checksum of its record {broken!r} is wrong'
+        )
 
 
 def read_plain(path: str | Path, mmap: bool = False, inert: Sequence[str] = ()):
@@ -120,12 +120,14 @@ def read_plain(path: str | Path, mmap: bool = False, inert: Sequence[str] = ()):
     except pickle.UnpicklingError as error:
         names = re.findall(r'GLOBAL ([\w.]+)', str(error))
         found = f'it asks for {names[0]}' if names else str(error).splitlines()[0]
-        raise CheckpointError(f'{path}: expected tensors and plain containers, but the file holds '
-                              f'Python objects or code ({found}); nothing of it was run'
-                              ) from error
+        raise CheckpointError(
+            f'{path}: expected tensors and plain containers, but the file holds '
+            f'Python objects or code ({found}); nothing of it was run'
+        ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise CheckpointError(f'{path}: expected a checkpoint, got a file that torch cannot read '
-                              f'({str(error).splitlines()[0]})') from error
+        raise CheckpointError(
+            f'{path}: expected a checkpoint, got a file that torch cannot read ({str(error).splitlines()[0]})'
+        ) from error
 
 
 def read_checkpoint(path: str | Path, mmap: bool = False) -> dict:
@@ -142,12 +144,12 @@ def read_checkpoint(path: str | Path, mmap: bool = False) -> dict:
     """
     content = read_plain(path, mmap)
     if not isinstance(content, dict):
-        raise CheckpointError(f'{path}: expected a dict with "state_dict", got '
-                              f'{type(content).__name__}')
+        raise CheckpointError(f'{path}: expected a dict with "state_dict", got {type(content).__name__}')
     if 'state_dict' not in content:
         if not content or not all(torch.is_tensor(item) for item in content.values()):
-            raise CheckpointError(f'{path}: expected a dict with "state_dict", got one with the '
-                                  f'keys {sorted(map(str, content))[:10]}')
+            raise CheckpointError(
+                f'{path}: expected a dict with "state_dict", got one with the keys {sorted(map(str, content))[:10]}'
+            )
         content = {'state_dict': content}
     content.setdefault('meta', {})
     return content
@@ -162,24 +164,26 @@ def check_state_dict(model: nn.Module, state_dict: Mapping, source: str | Path) 
     """
     expected = {key: value for key, value in model.state_dict().items() if torch.is_tensor(value)}
     missing = sorted(set(expected) - set(state_dict))
-    unknown = sorted(set(state_dict) - set(expected) - {
-        key for key in state_dict if not torch.is_tensor(state_dict[key])})
-    differing = [key for key in expected if key in state_dict
-                 and expected[key].shape != state_dict[key].shape]
+    unknown = sorted(
+        set(state_dict) - set(expected) - {key for key in state_dict if not torch.is_tensor(state_dict[key])}
+    )
+    differing = [key for key in expected if key in state_dict and expected[key].shape != state_dict[key].shape]
     if not (missing or unknown or differing):
         return
     parts = []
     if differing:
-        shapes = [f'{key} expected {tuple(expected[key].shape)}, got '
-                  f'{tuple(state_dict[key].shape)}' for key in differing]
+        shapes = [
+            f'{key} expected {tuple(expected[key].shape)}, got {tuple(state_dict[key].shape)}' for key in differing
+        ]
         parts.append(_some('of another shape', shapes))
     if missing:
         parts.append(_some('missing', [f'{key} {tuple(expected[key].shape)}' for key in missing]))
     if unknown:
         parts.append(_some('unknown to this model', unknown))
-    raise CheckpointError(f'{source}: expected the {len(expected)} entries of '
-                          f'{type(model).__name__}, got a checkpoint of another config; '
-                          + '; '.join(parts))
+    raise CheckpointError(
+        f'{source}: expected the {len(expected)} entries of '
+        f'{type(model).__name__}, got a checkpoint of another config; ' + '; '.join(parts)
+    )
 
 
 def _some(title: str, items: list[str]) -> str:
@@ -225,8 +229,9 @@ def latest_checkpoint(work_dir: str | Path) -> tuple[Path | None, list[str]]:
         if 'optimizer' in content and 'iter' in content['meta']:
             return path, complaints
     if complaints:
-        raise CheckpointError(f'{work_dir}: expected a checkpoint to resume from, but none is '
-                              'whole: ' + '; '.join(complaints))
+        raise CheckpointError(
+            f'{work_dir}: expected a checkpoint to resume from, but none is whole: ' + '; '.join(complaints)
+        )
     return None, []
 
 

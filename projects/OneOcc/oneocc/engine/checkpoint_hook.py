@@ -1,4 +1,5 @@
 """The checkpoint hook: new file first, pointer second, old file last."""
+
 from __future__ import annotations
 
 import os.path as osp
@@ -42,8 +43,10 @@ class OneOccCheckpointHook(CheckpointHook):
 
     def before_train(self, runner) -> None:
         if not hasattr(runner, 'keeping_random_state'):
-            raise TypeError('OneOccCheckpointHook: expected an OneOccRunner, got '
-                            f"{type(runner).__name__}; set runner_type = 'mmdet3d.OneOccRunner'")
+            raise TypeError(
+                'OneOccCheckpointHook: expected an OneOccRunner, got '
+                f"{type(runner).__name__}; set runner_type = 'mmdet3d.OneOccRunner'"
+            )
         super().before_train(runner)
         self.file_backend = _LateRemoval(self.file_backend)
         if is_main_process():
@@ -53,8 +56,7 @@ class OneOccCheckpointHook(CheckpointHook):
         if self.save_best is not None and len(self.key_indicators) == 1:
             self.best_ckpt_path = self._in_out_dir(self.best_ckpt_path)
         elif self.save_best is not None:
-            self.best_ckpt_path_dict = {
-                key: self._in_out_dir(path) for key, path in self.best_ckpt_path_dict.items()}
+            self.best_ckpt_path_dict = {key: self._in_out_dir(path) for key, path in self.best_ckpt_path_dict.items()}
 
     def _in_out_dir(self, path: str | None) -> str | None:
         return None if path is None else osp.join(self.out_dir, osp.basename(path))
@@ -65,13 +67,18 @@ class OneOccCheckpointHook(CheckpointHook):
         outdated = []
         if self.max_keep_ckpts > 0:
             kept = [other for other in self.keep_ckpt_ids if other != step] + [step]
-            outdated, kept = kept[:-self.max_keep_ckpts], kept[-self.max_keep_ckpts:]
+            outdated, kept = kept[: -self.max_keep_ckpts], kept[-self.max_keep_ckpts :]
             self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(
-            self.out_dir, filename, save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch)
+            self.out_dir,
+            filename,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+        )
         if not is_main_process():
             return
         write_pointer(runner.work_dir, self.last_ckpt)

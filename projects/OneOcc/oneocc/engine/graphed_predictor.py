@@ -1,4 +1,5 @@
 """Prediction as CUDA graphs, for a robot: one rig, one batch size, no kernel that waits for Python."""
+
 from __future__ import annotations
 
 import copy
@@ -48,15 +49,24 @@ class GraphedPredictor:
             not on a CUDA device, or, when called, images of another shape than those captured.
     """
 
-    def __init__(self, model: nn.Module, imgs: Mapping[str, Tensor],
-                 data_samples: Sequence[BaseDataElement], dtype: torch.dtype | None = None,
-                 warmup: int = 3) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        imgs: Mapping[str, Tensor],
+        data_samples: Sequence[BaseDataElement],
+        dtype: torch.dtype | None = None,
+        warmup: int = 3,
+    ) -> None:
         if getattr(model, 'view_transformer', None) is None:
-            raise ValueError('a graph has fixed sizes: expected a model of images, got one of points '
-                             f'({type(model).__name__} without view_transformer)')
+            raise ValueError(
+                'a graph has fixed sizes: expected a model of images, got one of points '
+                f'({type(model).__name__} without view_transformer)'
+            )
         if getattr(getattr(model.view_transformer, 'gait', None), 'mode', None) == 'rotation':
-            raise ValueError("a graph has fixed voxels: expected gait compensation by mode='shift' or none, got "
-                             "mode='rotation', which projects them anew for every frame")
+            raise ValueError(
+                "a graph has fixed voxels: expected gait compensation by mode='shift' or none, got "
+                "mode='rotation', which projects them anew for every frame"
+            )
         devices = {image.device.type for image in imgs.values()}
         if devices != {'cuda'}:
             raise ValueError(f'CUDA graphs need images on a CUDA device, got {sorted(devices)}')
@@ -86,10 +96,12 @@ class GraphedPredictor:
     def _stages(self) -> tuple[Callable, ...]:
         """Images to labels in the steps of `STAGES`, each taking what the one before returned."""
         model, samples = self._model, self._samples
-        return (lambda _: model.backbone(self._imgs),
-                lambda features: model.view_transformer(features, samples, self._sizes),
-                model.neck,
-                lambda levels: torch.stack(model.decode_head.predict(levels, samples)))
+        return (
+            lambda _: model.backbone(self._imgs),
+            lambda features: model.view_transformer(features, samples, self._sizes),
+            model.neck,
+            lambda levels: torch.stack(model.decode_head.predict(levels, samples)),
+        )
 
     def _run(self, through: Callable[[Callable, object], object]) -> object:
         """Hand every stage to `through` with the value before it; the last value."""
@@ -101,8 +113,9 @@ class GraphedPredictor:
 
     def _precision(self) -> AbstractContextManager:
         # a cast that is remembered from an earlier stage would not be part of this stage's graph
-        return torch.autocast('cuda', self._dtype or torch.float16, enabled=self._dtype is not None,
-                              cache_enabled=False)
+        return torch.autocast(
+            'cuda', self._dtype or torch.float16, enabled=self._dtype is not None, cache_enabled=False
+        )
 
     def load(self, imgs: Mapping[str, Tensor]) -> None:
         """Put new images where the graphs read them."""

@@ -1,4 +1,5 @@
 """What tools/train.py and tools/test.py share: from arguments to a runner, and errors in a sentence."""
+
 from __future__ import annotations
 
 import logging
@@ -33,8 +34,7 @@ def load_config(args: Namespace) -> Config:
     """
     path = Path(args.config)
     if not path.is_file():
-        raise UsageError(f'{path}: expected a config file, found '
-                         f'{"a folder" if path.is_dir() else "nothing"}')
+        raise UsageError(f'{path}: expected a config file, found {"a folder" if path.is_dir() else "nothing"}')
     try:
         cfg = Config.fromfile(path)
     except (SyntaxError, OSError) as error:
@@ -75,8 +75,9 @@ def use_scaled_learning_rate(cfg: Config) -> None:
         UsageError: the config does not say for which batch size its learning rate is.
     """
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-        raise UsageError('--auto-scale-lr: expected auto_scale_lr.base_batch_size in the config, '
-                         f'got {cfg.get("auto_scale_lr")}')
+        raise UsageError(
+            f'--auto-scale-lr: expected auto_scale_lr.base_batch_size in the config, got {cfg.get("auto_scale_lr")}'
+        )
     cfg.auto_scale_lr.enable = True
 
 
@@ -90,27 +91,23 @@ def use_resume(cfg: Config, resume: str | None) -> None:
     cfg.load_from = None if resume == 'auto' else resume
 
 
-def use_outputs(cfg: Config, config_path: str, predictions: str | None,
-                pictures: str | None) -> None:
+def use_outputs(cfg: Config, config_path: str, predictions: str | None, pictures: str | None) -> None:
     """metrics.json into the work_dir; predictions and pictures where they are asked for.
 
     Raises:
         UsageError: predictions are asked for and the config has no SSCMetric to write them.
     """
-    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) \
-        else [cfg.test_evaluator]
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     metrics = [e for e in evaluators if str(e.get('type')).endswith('SSCMetric')]
     if predictions is not None and not metrics:
-        raise UsageError('--out: expected an SSCMetric in test_evaluator, got '
-                         f'{[e.get("type") for e in evaluators]}')
+        raise UsageError(f'--out: expected an SSCMetric in test_evaluator, got {[e.get("type") for e in evaluators]}')
     for metric in metrics:
         metric.out_file = str(Path(cfg.work_dir) / 'metrics.json')
         metric.prediction_dir = predictions
         metric.config = str(config_path)
         metric.commit = get_git_hash(fallback='unknown')
     if pictures is not None:
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []),
-                            {'type': 'OccVisualizationHook', 'out_dir': pictures}]
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'OccVisualizationHook', 'out_dir': pictures}]
 
 
 def leave_process_group() -> None:

@@ -1,4 +1,5 @@
 """Training loops that continue where a checkpoint was taken, within an epoch too."""
+
 from __future__ import annotations
 
 from mmdet3d.registry import LOOPS
@@ -19,8 +20,11 @@ def _build_loader(runner, dataloader: DataLoader | dict, endless: bool) -> DataL
 def _validate_if_due(loop, count: int, last: int) -> None:
     """Validates after `count` epochs or iterations; training draws as if nothing had happened."""
     loop._decide_current_val_interval()
-    due = (loop.runner.val_loop is not None and count >= loop.val_begin
-           and (count % loop.val_interval == 0 or count == last))
+    due = (
+        loop.runner.val_loop is not None
+        and count >= loop.val_begin
+        and (count % loop.val_interval == 0 or count == last)
+    )
     if due:
         average_norm_statistics(loop.runner.model)
         with loop.runner.keeping_random_state():

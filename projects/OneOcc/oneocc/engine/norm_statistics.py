@@ -1,4 +1,5 @@
 """Batch norm statistics of a distributed run."""
+
 from __future__ import annotations
 
 import torch
@@ -14,8 +15,13 @@ def average_norm_statistics(model: nn.Module) -> None:
     two processes would measure something else than one, and a resumed run would differ from the
     uninterrupted one. (mmengine's SyncBuffersHook averages every buffer, index tables too.)
     """
-    statistics = [tensor for module in model.modules() if isinstance(module, _NormBase)
-                  for tensor in (module.running_mean, module.running_var) if tensor is not None]
+    statistics = [
+        tensor
+        for module in model.modules()
+        if isinstance(module, _NormBase)
+        for tensor in (module.running_mean, module.running_var)
+        if tensor is not None
+    ]
     if get_world_size() == 1 or not statistics:
         return
     flat = torch.cat([tensor.flatten() for tensor in statistics])

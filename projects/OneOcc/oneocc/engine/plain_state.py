@@ -1,4 +1,5 @@
 """The state of a run as plain containers and tensors, and back to live objects."""
+
 from __future__ import annotations
 
 import os
@@ -46,9 +47,11 @@ def to_plain(value, where: str = 'checkpoint'):
         return os.fspath(value)
     if isinstance(value, HistoryBuffer):
         values, counts = value.data
-        return {'values': torch.from_numpy(np.asarray(values, np.float64)),
-                'counts': torch.from_numpy(np.asarray(counts, np.float64)),
-                'max_length': value.max_length}
+        return {
+            'values': torch.from_numpy(np.asarray(values, np.float64)),
+            'counts': torch.from_numpy(np.asarray(counts, np.float64)),
+            'max_length': value.max_length,
+        }
     if callable(getattr(value, 'to_dict', None)):
         return to_plain(value.to_dict(), where)
     raise TypeError(f'{where}: expected tensors and plain containers, got {type(value)}')
@@ -63,10 +66,11 @@ def plain_message_hub(state: Mapping) -> dict:
         except TypeError:
             continue
     kept = set(notes) | set(state['log_scalars'])
-    return {'log_scalars': {key: to_plain(h, key) for key, h in state['log_scalars'].items()},
-            'runtime_info': notes,
-            'resumed_keys': {key: flag for key, flag in state['resumed_keys'].items()
-                             if key in kept}}
+    return {
+        'log_scalars': {key: to_plain(h, key) for key, h in state['log_scalars'].items()},
+        'runtime_info': notes,
+        'resumed_keys': {key: flag for key, flag in state['resumed_keys'].items() if key in kept},
+    }
 
 
 def live_message_hub(state: Mapping) -> dict:
@@ -96,8 +100,9 @@ def scheduler_states(schedulers: list | dict) -> list | dict:
     if isinstance(schedulers, dict):
         return {name: scheduler_states(group) for name, group in schedulers.items()}
     # OneCycleLR counts its annealing function among its state; a fresh scheduler brings its own
-    return [{key: value for key, value in scheduler.state_dict().items() if not callable(value)}
-            for scheduler in schedulers]
+    return [
+        {key: value for key, value in scheduler.state_dict().items() if not callable(value)} for scheduler in schedulers
+    ]
 
 
 def load_schedulers(schedulers: list | dict, states: list | dict) -> None:

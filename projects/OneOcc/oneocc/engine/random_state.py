@@ -1,4 +1,5 @@
 """Random states of one process: taken, stored as plain containers, and put back."""
+
 from __future__ import annotations
 
 import random

@@ -1,4 +1,5 @@
 """The runner: mmengine's, with checkpoints that are safe, whole and exact to resume."""
+
 from __future__ import annotations
 
 import os
@@ -17,21 +18,9 @@ from mmengine.model.utils import convert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from .checkpoint import (
-    CheckpointError,
-    check_state_dict,
-    latest_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
+from .checkpoint import CheckpointError, check_state_dict, latest_checkpoint, read_checkpoint, write_checkpoint
 from .norm_statistics import average_norm_statistics
-from .plain_state import (
-    live_message_hub,
-    load_schedulers,
-    plain_message_hub,
-    plain_metainfo,
-    scheduler_states,
-)
+from .plain_state import live_message_hub, load_schedulers, plain_message_hub, plain_metainfo, scheduler_states
 from .random_state import capture_random_state, restore_random_state
 
 FORMAT_VERSION = 1
@@ -48,8 +37,7 @@ class OneOccRunner(Runner):
     built. Without CUDA, distributed runs use gloo.
     """
 
-    def __init__(self, *args, work_dir: str, load_from: str | None = None, resume: bool = False,
-                 **kwargs) -> None:
+    def __init__(self, *args, work_dir: str, load_from: str | None = None, resume: bool = False, **kwargs) -> None:
         self._resume_request = (Path(work_dir), load_from) if resume else None
         self._resume_path: Path | None = None
         self._resume_complaints: list[str] = []
@@ -63,13 +51,13 @@ class OneOccRunner(Runner):
         """As in `Runner`; mmengine itself cannot start processes on a machine without CUDA."""
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             if self._launcher != 'pytorch':
-                raise ValueError("without CUDA, expected the launcher 'none' or 'pytorch', got "
-                                 f'{self._launcher!r}')
+                raise ValueError(f"without CUDA, expected the launcher 'none' or 'pytorch', got {self._launcher!r}")
             torch.distributed.init_process_group('gloo')
         super().setup_env(env_cfg)
 
-    def set_randomness(self, seed: int | None = None, diff_rank_seed: bool = False,
-                       deterministic: bool = False) -> None:
+    def set_randomness(
+        self, seed: int | None = None, diff_rank_seed: bool = False, deterministic: bool = False
+    ) -> None:
         """As in `Runner`; without a seed a resumed run takes that of its checkpoint.
 
         `deterministic` warns about operators that have no deterministic implementation (several 3D
@@ -110,8 +98,8 @@ class OneOccRunner(Runner):
         if self.cfg.get('sync_bn') is not None:
             model = convert_sync_batchnorm(model, self.cfg.sync_bn)
         return MMDistributedDataParallel(
-            module=model, broadcast_buffers=False,
-            find_unused_parameters=self.cfg.get('find_unused_parameters', False))
+            module=model, broadcast_buffers=False, find_unused_parameters=self.cfg.get('find_unused_parameters', False)
+        )
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """As in `Runner`, but `by_epoch` (without `type`) means the resumable loops."""
@@ -119,8 +107,7 @@ class OneOccRunner(Runner):
             loop = dict(loop)
             by_epoch = loop.pop('by_epoch', True)
             loop['type'] = 'ResumableEpochLoop' if by_epoch else 'ResumableIterLoop'
-            return LOOPS.build(
-                loop, default_args={'runner': self, 'dataloader': self._train_dataloader})
+            return LOOPS.build(loop, default_args={'runner': self, 'dataloader': self._train_dataloader})
         return super().build_train_loop(loop)
 
     @contextmanager
@@ -160,10 +147,17 @@ class OneOccRunner(Runner):
 
     # ---- checkpoints --------------------------------------------------------------------------
 
-    def save_checkpoint(self, out_dir: str, filename: str, file_client_args=None,
-                        save_optimizer: bool = True, save_param_scheduler: bool = True,
-                        meta: dict | None = None, by_epoch: bool = True,
-                        backend_args=None) -> None:
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args=None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict | None = None,
+        by_epoch: bool = True,
+        backend_args=None,
+    ) -> None:
         """Writes one checkpoint from rank 0; every rank has to call it and gives its random state.
 
         Raises:
@@ -171,18 +165,19 @@ class OneOccRunner(Runner):
             CheckpointError: the file could not be written; earlier ones are untouched.
         """
         if file_client_args is not None or backend_args is not None:
-            raise ValueError('checkpoints are written to local folders: expected no '
-                             'file_client_args or backend_args')
+            raise ValueError('checkpoints are written to local folders: expected no file_client_args or backend_args')
         average_norm_statistics(self.model)
         random_states = all_gather_object(self._kept_random_state or capture_random_state())
         if not is_main_process():
             return
-        position = {'epoch': self.epoch + 1, 'iter': self.iter} if by_epoch else \
-            {'epoch': self.epoch, 'iter': self.iter + 1}
+        position = (
+            {'epoch': self.epoch + 1, 'iter': self.iter} if by_epoch else {'epoch': self.epoch, 'iter': self.iter + 1}
+        )
         model = self.model.module if is_model_wrapper(self.model) else self.model
         checkpoint = {
             'meta': {
-                **position, **(meta or {}),
+                **position,
+                **(meta or {}),
                 'cfg': self._config_text,
                 'seed': self.seed,
                 'experiment_name': self.experiment_name,
@@ -208,8 +203,7 @@ class OneOccRunner(Runner):
     def _config_text(self) -> str:
         return self.cfg.pretty_text  # a formatter's work of seconds, once instead of every save
 
-    def load_checkpoint(self, filename: str, map_location='cpu', strict: bool | None = None,
-                        revise_keys=None) -> dict:
+    def load_checkpoint(self, filename: str, map_location='cpu', strict: bool | None = None, revise_keys=None) -> dict:
         """Loads the weights of a checkpoint that fits the model.
 
         Args:
@@ -224,8 +218,7 @@ class OneOccRunner(Runner):
         """
         checkpoint = read_checkpoint(filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        state_dict = {key.removeprefix('module.'): value
-                      for key, value in checkpoint['state_dict'].items()}
+        state_dict = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
         model = self.model.module if is_model_wrapper(self.model) else self.model
         if strict is None:
             strict = self.cfg.get('strict_load', True)
@@ -240,12 +233,14 @@ class OneOccRunner(Runner):
 
     def _load_what_fits(self, model: nn.Module, state_dict: dict) -> None:
         expected = model.state_dict()
-        fitting = {key: value for key, value in state_dict.items()
-                   if key in expected and expected[key].shape == value.shape}
+        fitting = {
+            key: value for key, value in state_dict.items() if key in expected and expected[key].shape == value.shape
+        }
         model.load_state_dict(fitting, strict=False)
         self.logger.warning(
             f'strict_load = False: {len(fitting)} of {len(expected)} entries of the model were '
-            f'loaded, {len(state_dict) - len(fitting)} entries of the checkpoint were not used')
+            f'loaded, {len(state_dict) - len(fitting)} entries of the checkpoint were not used'
+        )
 
     def load_or_resume(self) -> None:
         """Resumes from, or loads the weights of, what the config or the command line names."""
@@ -260,8 +255,9 @@ class OneOccRunner(Runner):
         elif self._load_from is not None:
             self.load_checkpoint(self._load_from)
 
-    def resume(self, filename: str, resume_optimizer: bool = True,
-               resume_param_scheduler: bool = True, map_location='cpu') -> None:
+    def resume(
+        self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True, map_location='cpu'
+    ) -> None:
         """Continues the run of a checkpoint: weights, optimizer, schedule, history, random state.
 
         Raises:
@@ -272,8 +268,10 @@ class OneOccRunner(Runner):
         absent = {'optimizer', 'message_hub'} - set(checkpoint)
         absent |= {'epoch', 'iter'} - set(checkpoint['meta'])
         if absent:
-            raise CheckpointError(f'{filename}: expected a checkpoint to resume from, got weights '
-                                  f'alone (no {", ".join(sorted(absent))}); use load_from')
+            raise CheckpointError(
+                f'{filename}: expected a checkpoint to resume from, got weights '
+                f'alone (no {", ".join(sorted(absent))}); use load_from'
+            )
         self._set_position(checkpoint['meta'], filename)
         self.message_hub.load_state_dict(live_message_hub(checkpoint['message_hub']))
         try:
@@ -284,22 +282,24 @@ class OneOccRunner(Runner):
                 self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
                 load_schedulers(self.param_schedulers, checkpoint['param_schedulers'])
         except (KeyError, ValueError) as error:
-            raise CheckpointError(f'{filename}: its optimizer or schedule is of another config '
-                                  f'({error})') from error
+            raise CheckpointError(f'{filename}: its optimizer or schedule is of another config ({error})') from error
         states = checkpoint.get('random_states', [])
         if len(states) == self.world_size:
             self._pending_random_state = states[self.rank]
         else:
-            self.logger.warning(f'{filename} was made by {len(states)} process(es), this run has '
-                                f'{self.world_size}: random states start afresh')
+            self.logger.warning(
+                f'{filename} was made by {len(states)} process(es), this run has '
+                f'{self.world_size}: random states start afresh'
+            )
         self._has_loaded = True
         self.logger.info(f'Resumed after epoch {self.epoch}, iteration {self.iter}')
 
     def _set_position(self, meta: dict, filename: str) -> None:
-        if 'seed' in meta and meta['seed'] != self.seed and not self._randomness_cfg.get(
-                'diff_rank_seed', False):
-            self.logger.warning(f'{filename} was trained with seed {meta["seed"]}, this run has '
-                                f'{self.seed}: the order of samples will differ')
+        if 'seed' in meta and meta['seed'] != self.seed and not self._randomness_cfg.get('diff_rank_seed', False):
+            self.logger.warning(
+                f'{filename} was trained with seed {meta["seed"]}, this run has '
+                f'{self.seed}: the order of samples will differ'
+            )
         epoch, iteration = meta['epoch'], meta['iter']
         before, now = meta.get('batches_per_epoch'), len(self.train_dataloader)
         if before is not None and before != now:
@@ -307,7 +307,8 @@ class OneOccRunner(Runner):
                 raise CheckpointError(
                     f'{filename}: expected {now} batches an epoch, got {before}; a checkpoint '
                     'within an epoch can only be resumed with the same data, batch size and '
-                    'number of processes')
+                    'number of processes'
+                )
             self.logger.warning(f'{filename} had {before} batches an epoch, this run has {now}')
             iteration = epoch * now
         self.train_loop._epoch, self.train_loop._iter = epoch, iteration

@@ -3,6 +3,7 @@
 A batch of a training run is a function of (seed, epoch, position): not of the number of workers, of
 what the main process drew in between, nor of where the run was interrupted.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -102,8 +103,7 @@ class PositionedBatchSampler:
 def positioned_loader(loader: DataLoader, seed: int, endless: bool = False) -> DataLoader:
     """The same loader with seeded samples and a batch sampler that can begin anywhere."""
     if len(loader.dataset) == 0:
-        raise ValueError(f'expected at least one training sample, got an empty '
-                         f'{type(loader.dataset).__name__}')
+        raise ValueError(f'expected at least one training sample, got an empty {type(loader.dataset).__name__}')
     return DataLoader(
         SeededDataset(loader.dataset, seed),
         batch_sampler=PositionedBatchSampler(loader.batch_sampler, endless),
@@ -115,4 +115,5 @@ def positioned_loader(loader: DataLoader, seed: int, endless: bool = False) -> D
         multiprocessing_context=loader.multiprocessing_context,
         prefetch_factor=loader.prefetch_factor,
         persistent_workers=loader.persistent_workers,
-        generator=torch.Generator())  # its own, so that making an iterator draws from nobody else's
+        generator=torch.Generator(),
+    )  # its own, so that making an iterator draws from nobody else's

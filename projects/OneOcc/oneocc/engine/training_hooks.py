@@ -1,4 +1,5 @@
 """Small hooks around the training iteration."""
+
 from __future__ import annotations
 
 import math
@@ -28,9 +29,11 @@ class ClassCountsHook(Hook):
         dataset = runner.train_dataloader.dataset
         counts = dataset.metainfo.get('class_counts')
         if counts is None:
-            raise ValueError("expected 'class_counts' in the metainfo of the training set, got "
-                             f'{sorted(dataset.metainfo)}; build the set with '
-                             'data_converters/create_data.py, or drop ClassCountsHook')
+            raise ValueError(
+                "expected 'class_counts' in the metainfo of the training set, got "
+                f'{sorted(dataset.metainfo)}; build the set with '
+                'data_converters/create_data.py, or drop ClassCountsHook'
+            )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.decode_head.set_class_counts(counts)
 
@@ -45,16 +48,21 @@ class NonFiniteLossHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         total = _number(outputs['loss'])
         if math.isfinite(total):
             return
-        terms = {name: _number(value) for name, value in outputs.items()
-                 if isinstance(value, float) or torch.is_tensor(value) and value.numel() == 1}
+        terms = {
+            name: _number(value)
+            for name, value in outputs.items()
+            if isinstance(value, float) or torch.is_tensor(value) and value.numel() == 1
+        }
         raise NonFiniteLossError(
             f'iteration {runner.iter + 1}: expected a finite loss, got {terms} '
-            f'on the samples {sample_ids(data_batch)}; no checkpoint was written after it')
+            f'on the samples {sample_ids(data_batch)}; no checkpoint was written after it'
+        )
 
 
 def _number(loss: float | torch.Tensor) -> float:
@@ -79,8 +87,7 @@ class ProgressBarHook(Hook):
     def _open(self, total: int, done: int, title: str) -> None:
         self._close()
         if is_main_process():
-            self._bar = tqdm(total=total, initial=done, desc=title, dynamic_ncols=True,
-                             mininterval=0.5, leave=True)
+            self._bar = tqdm(total=total, initial=done, desc=title, dynamic_ncols=True, mininterval=0.5, leave=True)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -93,11 +100,11 @@ class ProgressBarHook(Hook):
     def before_train(self, runner) -> None:
         self._open(runner.max_iters, runner.iter, 'train')
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         if self._bar is not None:
-            self._bar.set_postfix(epoch=runner.epoch + 1, loss=f'{_number(outputs["loss"]):.3f}',
-                                  refresh=False)
+            self._bar.set_postfix(epoch=runner.epoch + 1, loss=f'{_number(outputs["loss"]):.3f}', refresh=False)
             self._bar.update()
 
     def after_train(self, runner) -> None:
@@ -106,8 +113,9 @@ class ProgressBarHook(Hook):
     def before_test_epoch(self, runner) -> None:
         self._open(len(runner.test_dataloader), 0, 'test')
 
-    def after_test_iter(self, runner, batch_idx: int, data_batch: dict | None = None,
-                        outputs: Sequence | None = None) -> None:
+    def after_test_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: Sequence | None = None
+    ) -> None:
         if self._bar is not None:
             self._bar.update()
 

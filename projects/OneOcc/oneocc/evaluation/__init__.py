@@ -1,9 +1,20 @@
 """Counting, scoring and reporting semantic scene completion."""
+
+from ...core.geometry.visibility import visible_voxels
 from .report import build_report, text_table, write_json
 from .ssc_counts import confusion_matrix, percent, scores
 from .ssc_metric import SSCMetric
-from .visibility import visible_voxels
 from .yardsticks import majority_label, yardstick_scores
 
-__all__ = ['SSCMetric', 'build_report', 'confusion_matrix', 'majority_label', 'percent', 'scores',
-           'text_table', 'visible_voxels', 'write_json', 'yardstick_scores']
+__all__ = [
+    'SSCMetric',
+    'build_report',
+    'confusion_matrix',
+    'majority_label',
+    'percent',
+    'scores',
+    'text_table',
+    'visible_voxels',
+    'write_json',
+    'yardstick_scores',
+]

@@ -1,4 +1,5 @@
 """What a network can reach at best that gives all voxels of a coarse cell one label. numpy only."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -16,7 +17,7 @@ def cell_counts(labels: np.ndarray, factor: int, num_classes: int) -> np.ndarray
         raise ValueError(f'labels must be (N, X, Y, Z) with X, Y, Z multiples of {factor}, got {labels.shape}')
     number, x, y, z = labels.shape
     cells = labels.reshape(number, x // factor, factor, y // factor, factor, z // factor, factor)
-    cells = cells.transpose(0, 1, 3, 5, 2, 4, 6).reshape(-1, factor ** 3)
+    cells = cells.transpose(0, 1, 3, 5, 2, 4, 6).reshape(-1, factor**3)
     return np.stack([(cells == label).sum(1) for label in range(num_classes + 1)], axis=1)
 
 
@@ -33,8 +34,9 @@ def cell_ceiling(labels: np.ndarray, factor: int, num_classes: int) -> dict[str,
     choice = counts.argmax(axis=1)
     present = [label for label in range(1, num_classes + 1) if (labels == label).any()]
     if not present:
-        raise ValueError(f'labels hold no class in 1..{num_classes}, only {np.unique(labels).tolist()} '
-                         f'({UNKNOWN} = unknown)')
+        raise ValueError(
+            f'labels hold no class in 1..{num_classes}, only {np.unique(labels).tolist()} ({UNKNOWN} = unknown)'
+        )
     majority, bound = [], []
     for label in present:
         hits, others = counts[:, label], known - counts[:, label]

@@ -4,6 +4,7 @@ A report is the dict that metrics.json holds: miou, iou, precision, recall and c
 value) in percent with two decimals, the same per subset, the pooled confusion matrix, and what
 the numbers depend on (mask policy, config, commit, number of frames).
 """
+
 from __future__ import annotations
 
 import json
@@ -28,17 +29,25 @@ def score_report(confusion: np.ndarray, classes: Sequence[str]) -> dict:
     """Percent scores of pooled counts: miou, iou, precision, recall, class_iou (without empty)."""
     fractions = scores(confusion)
     if len(fractions['class_iou']) != len(classes) + 1:
-        raise ValueError(f'confusion must have {len(classes) + 1} rows for empty and the classes '
-                         f'{tuple(classes)}, got {len(fractions["class_iou"])}')
+        raise ValueError(
+            f'confusion must have {len(classes) + 1} rows for empty and the classes '
+            f'{tuple(classes)}, got {len(fractions["class_iou"])}'
+        )
     report = {name: percent(fractions[name]) for name in ('miou', 'iou', 'precision', 'recall')}
-    report['class_iou'] = {name: percent(value)
-                           for name, value in zip(classes, fractions['class_iou'][1:], strict=True)}
+    report['class_iou'] = {
+        name: percent(value) for name, value in zip(classes, fractions['class_iou'][1:], strict=True)
+    }
     return report
 
 
-def build_report(confusions: Sequence[np.ndarray], subsets: Sequence[Iterable[str]],
-                 classes: Sequence[str], mask_policy: str, config: str | None = None,
-                 commit: str | None = None) -> dict:
+def build_report(
+    confusions: Sequence[np.ndarray],
+    subsets: Sequence[Iterable[str]],
+    classes: Sequence[str],
+    mask_policy: str,
+    config: str | None = None,
+    commit: str | None = None,
+) -> dict:
     """The contents of metrics.json.
 
     Args:
@@ -57,25 +66,29 @@ def build_report(confusions: Sequence[np.ndarray], subsets: Sequence[Iterable[st
             pooled[name] = pooled.get(name, 0) + confusion
             frames[name] = frames.get(name, 0) + 1
     report = score_report(total, classes)
-    report['subsets'] = {name: dict(score_report(pooled[name], classes), frames=frames[name])
-                         for name in sorted(pooled, key=_subset_rank)}
-    report.update(confusion=total.tolist(), mask_policy=mask_policy, config=config, commit=commit,
-                  frames=len(confusions))
+    report['subsets'] = {
+        name: dict(score_report(pooled[name], classes), frames=frames[name])
+        for name in sorted(pooled, key=_subset_rank)
+    }
+    report.update(
+        confusion=total.tolist(), mask_policy=mask_policy, config=config, commit=commit, frames=len(confusions)
+    )
     return report
 
 
 def text_table(report: dict) -> str:
     """The report as two small tables: classes then P, R, IoU, mIoU; one line a subset."""
     policy = report['mask_policy']
-    lines = [f'{report["frames"]} frames, mask policy {policy}: '
-             f'{MASK_POLICIES.get(policy, "not described")}; percent']
+    lines = [f'{report["frames"]} frames, mask policy {policy}: {MASK_POLICIES.get(policy, "not described")}; percent']
     names = [*report['class_iou'], *(title for _, title in OVERALL)]
     values = [*report['class_iou'].values(), *(report[key] for key, _ in OVERALL)]
     lines += _aligned([names, [f'{value:.2f}' for value in values]])
     if report['subsets']:
         rows = [['subset', 'frames', *(title for _, title in OVERALL)]]
-        rows += [[name, str(subset['frames']), *(f'{subset[key]:.2f}' for key, _ in OVERALL)]
-                 for name, subset in report['subsets'].items()]
+        rows += [
+            [name, str(subset['frames']), *(f'{subset[key]:.2f}' for key, _ in OVERALL)]
+            for name, subset in report['subsets'].items()
+        ]
         lines += ['', *_aligned(rows)]
     return '\n'.join(lines)
 
@@ -99,5 +112,4 @@ def _subset_rank(name: str) -> tuple[int, str]:
 def _aligned(rows: list[list[str]]) -> list[str]:
     """Rows of cells as right-aligned lines."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ['  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows]
+    return ['  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]

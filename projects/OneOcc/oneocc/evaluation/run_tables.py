@@ -3,6 +3,7 @@
 A run is one metrics.json (see `report`). Runs whose numbers do not answer the same question
 (other mask policy, number of frames or classes) are refused, never silently averaged.
 """
+
 from __future__ import annotations
 
 import json
@@ -15,8 +16,10 @@ from .report import SUBSET_ORDER
 
 REQUIRED = ('miou', 'iou', 'precision', 'recall', 'class_iou', 'subsets', 'mask_policy', 'frames')
 SEED = re.compile(r'seed[_-]?\d+$')
-OVERALL_TITLES = {'classes': ('Precision', 'Recall', 'IoU', 'mIoU'),
-                  'ablation': ('SC Precision', 'SC Recall', 'SC IoU', 'SSC mIoU')}
+OVERALL_TITLES = {
+    'classes': ('Precision', 'Recall', 'IoU', 'mIoU'),
+    'ablation': ('SC Precision', 'SC Recall', 'SC IoU', 'SSC mIoU'),
+}
 OVERALL_KEYS = ('precision', 'recall', 'iou', 'miou')
 
 
@@ -28,8 +31,7 @@ def find_runs(patterns: Sequence[str], root: Path = Path('.')) -> list[Path]:
     """metrics.json files that glob patterns name, either themselves or as their folders."""
     found: set[Path] = set()
     for pattern in patterns:
-        base, relative = (Path('/'), pattern.lstrip('/')) if pattern.startswith('/') else (root,
-                                                                                           pattern)
+        base, relative = (Path('/'), pattern.lstrip('/')) if pattern.startswith('/') else (root, pattern)
         matches = list(base.glob(relative))
         files = [path for path in matches if path.is_file() and path.suffix == '.json']
         for folder in (path for path in matches if path.is_dir()):
@@ -70,12 +72,16 @@ def group_runs(paths: Sequence[Path]) -> dict[str, list[dict]]:
     for path in paths:
         run = read_run(path)
         first = first or (path, run)
-        for what, of in (('mask policy', lambda r: r['mask_policy']),
-                         ('number of frames', lambda r: r['frames']),
-                         ('classes', lambda r: list(r['class_iou']))):
+        for what, of in (
+            ('mask policy', lambda r: r['mask_policy']),
+            ('number of frames', lambda r: r['frames']),
+            ('classes', lambda r: list(r['class_iou'])),
+        ):
             if of(run) != of(first[1]):
-                raise TableError(f'runs of different {what} do not stand in one table: '
-                                 f'{of(first[1])} in {first[0]}, {of(run)} in {path}')
+                raise TableError(
+                    f'runs of different {what} do not stand in one table: '
+                    f'{of(first[1])} in {first[0]}, {of(run)} in {path}'
+                )
         groups.setdefault(config_name(path, run), []).append(run)
     if first is None:
         raise TableError('a table needs at least one run, got none')
@@ -89,8 +95,9 @@ def spread(values: Sequence[float]) -> str:
     return f'{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}'
 
 
-def markdown_table(groups: Mapping[str, Sequence[Mapping]], layout: str = 'classes',
-                   rows: Mapping[str, str] | None = None) -> str:
+def markdown_table(
+    groups: Mapping[str, Sequence[Mapping]], layout: str = 'classes', rows: Mapping[str, str] | None = None
+) -> str:
     """A table in the paper's column order.
 
     Args:
@@ -136,18 +143,18 @@ def replace_block(text: str, name: str, table: str) -> str:
 def _columns(layout: str, some: Mapping, runs: Sequence[Mapping]) -> list[tuple[str, tuple]]:
     """Titles and key paths of the columns."""
     if layout in OVERALL_TITLES:
-        return ([(name, ('class_iou', name)) for name in some['class_iou']]
-                + [(title, (key,)) for title, key
-                   in zip(OVERALL_TITLES[layout], OVERALL_KEYS, strict=True)])
+        return [(name, ('class_iou', name)) for name in some['class_iou']] + [
+            (title, (key,)) for title, key in zip(OVERALL_TITLES[layout], OVERALL_KEYS, strict=True)
+        ]
     if layout == 'lighting':
-        lacking = [subset for subset in SUBSET_ORDER
-                   if any(subset not in run['subsets'] for run in runs)]
+        lacking = [subset for subset in SUBSET_ORDER if any(subset not in run['subsets'] for run in runs)]
         if lacking:
-            raise TableError(f'the lighting table needs the subsets {SUBSET_ORDER} in every run, '
-                             f'missing {lacking}')
-        return [(f'{subset.capitalize()} {title}', ('subsets', subset, key))
-                for subset in SUBSET_ORDER
-                for key, title in zip(OVERALL_KEYS, ('P', 'R', 'IoU', 'mIoU'), strict=True)]
+            raise TableError(f'the lighting table needs the subsets {SUBSET_ORDER} in every run, missing {lacking}')
+        return [
+            (f'{subset.capitalize()} {title}', ('subsets', subset, key))
+            for subset in SUBSET_ORDER
+            for key, title in zip(OVERALL_KEYS, ('P', 'R', 'IoU', 'mIoU'), strict=True)
+        ]
     raise TableError(f'layout must be classes, ablation or lighting, got {layout!r}')
 
 

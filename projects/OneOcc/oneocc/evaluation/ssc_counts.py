@@ -3,6 +3,7 @@
 Shape shorthand: C = number of semantic classes without empty; X, Y, Z = voxels.
 Labels: 0 = empty, 1..C = classes, 255 = unknown (never scored).
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -12,8 +13,9 @@ UNKNOWN = 255
 CLASS_IOU_EPSILON = 1e-5
 
 
-def confusion_matrix(pred: np.ndarray, label: np.ndarray, num_classes: int,
-                     mask: np.ndarray | None = None) -> np.ndarray:
+def confusion_matrix(
+    pred: np.ndarray, label: np.ndarray, num_classes: int, mask: np.ndarray | None = None
+) -> np.ndarray:
     """Count the voxels of every (label, prediction) pair.
 
     Args:
@@ -50,8 +52,7 @@ def confusion_matrix(pred: np.ndarray, label: np.ndarray, num_classes: int,
     return np.bincount(pairs, minlength=size * size).reshape(size, size).astype(np.uint64)
 
 
-def scores(confusion: np.ndarray, completion: np.ndarray | None = None,
-           epsilon: float = CLASS_IOU_EPSILON) -> dict:
+def scores(confusion: np.ndarray, completion: np.ndarray | None = None, epsilon: float = CLASS_IOU_EPSILON) -> dict:
     """Precision, recall and IoU of occupancy, and IoU per class, from pooled counts.
 
     Occupied means label > 0. P = TP / (TP + FP), R = TP / (TP + FN), IoU = TP / (TP + FP + FN),
@@ -72,8 +73,7 @@ def scores(confusion: np.ndarray, completion: np.ndarray | None = None,
     counts = _checked_confusion('confusion', confusion)
     completed = counts if completion is None else _checked_confusion('completion', completion)
     if completed.shape != counts.shape:
-        raise ValueError(f'completion must have the shape {counts.shape} of confusion, '
-                         f'got {completed.shape}')
+        raise ValueError(f'completion must have the shape {counts.shape} of confusion, got {completed.shape}')
     true_positive = completed[1:, 1:].sum()
     false_positive = completed[0, 1:].sum()
     false_negative = completed[1:, 0].sum()
@@ -86,8 +86,7 @@ def scores(confusion: np.ndarray, completion: np.ndarray | None = None,
     union = counts.sum(axis=0) + counts.sum(axis=1) - hits
     denominator = union + float(epsilon)
     class_iou = np.divide(hits, denominator, out=np.zeros(len(hits)), where=denominator > 0)
-    return dict(precision=precision, recall=recall, iou=iou,
-                miou=float(class_iou[1:].mean()), class_iou=class_iou)
+    return dict(precision=precision, recall=recall, iou=iou, miou=float(class_iou[1:].mean()), class_iou=class_iou)
 
 
 def percent(fraction: float) -> float:
@@ -109,14 +108,15 @@ def _check_range(name: str, array: np.ndarray, size: int, unknown_allowed: bool)
         bad &= array != UNKNOWN
     if bad.any():
         also = ' or 255' if unknown_allowed else ''
-        raise ValueError(f'{name} must hold values in 0..{size - 1}{also}, '
-                         f'got {np.unique(array[bad])[:8].tolist()} in {int(bad.sum())} voxels')
+        raise ValueError(
+            f'{name} must hold values in 0..{size - 1}{also}, '
+            f'got {np.unique(array[bad])[:8].tolist()} in {int(bad.sum())} voxels'
+        )
 
 
 def _checked_confusion(name: str, confusion: np.ndarray) -> np.ndarray:
     """The counts as int64, after checking that they form a square matrix of at least 2 x 2."""
     confusion = np.asarray(confusion)
     if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or len(confusion) < 2:
-        raise ValueError(f'{name} must be a square matrix of C+1 >= 2 rows, '
-                         f'got shape {confusion.shape}')
+        raise ValueError(f'{name} must be a square matrix of C+1 >= 2 rows, got shape {confusion.shape}')
     return confusion.astype(np.int64)

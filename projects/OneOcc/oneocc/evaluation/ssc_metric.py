@@ -1,4 +1,5 @@
 """The metric of semantic scene completion for mmengine's evaluation loops."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,10 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
-from .predictions import prediction_path, save_prediction
+from ...core.formats.occupancy import prediction_path, save_prediction
+from ...core.geometry.visibility import visible_voxels
 from .report import MASK_POLICIES, build_report, text_table, write_json
 from .ssc_counts import confusion_matrix
-from .visibility import visible_voxels
 
 
 @METRICS.register_module()
@@ -39,15 +40,22 @@ class SSCMetric(BaseMetric):
 
     default_prefix = 'ssc'
 
-    def __init__(self, mask_policy: str = 'known', view: str | None = None, subset_keys: Sequence[str] = ('lighting',),
-                 out_file: str | None = None, prediction_dir: str | None = None,
-                 config: str | None = None, commit: str | None = None,
-                 collect_device: str = 'cpu', prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        mask_policy: str = 'known',
+        view: str | None = None,
+        subset_keys: Sequence[str] = ('lighting',),
+        out_file: str | None = None,
+        prediction_dir: str | None = None,
+        config: str | None = None,
+        commit: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if mask_policy not in MASK_POLICIES:
-            raise ValueError(f'mask_policy must be one of {sorted(MASK_POLICIES)}, '
-                             f'got {mask_policy!r}')
+            raise ValueError(f'mask_policy must be one of {sorted(MASK_POLICIES)}, got {mask_policy!r}')
         self.mask_policy = mask_policy
         self.view = view
         self.subset_keys = tuple(subset_keys)
@@ -61,8 +69,10 @@ class SSCMetric(BaseMetric):
         """Names of the classes 1..C, from the dataset."""
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
-            raise ValueError("SSCMetric needs dataset_meta['classes'], the names of the classes "
-                             f'without empty; got dataset_meta {self.dataset_meta!r}')
+            raise ValueError(
+                "SSCMetric needs dataset_meta['classes'], the names of the classes "
+                f'without empty; got dataset_meta {self.dataset_meta!r}'
+            )
         return tuple(classes)
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping | BaseDataElement]) -> None:
@@ -73,9 +83,14 @@ class SSCMetric(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Pool the counts, print the tables, write metrics.json; flat dict of percents."""
-        report = build_report([result['confusion'] for result in results],
-                              [result['subsets'] for result in results], self.classes,
-                              self.mask_policy, self.config, self.commit)
+        report = build_report(
+            [result['confusion'] for result in results],
+            [result['subsets'] for result in results],
+            self.classes,
+            self.mask_policy,
+            self.config,
+            self.commit,
+        )
         print_log(f'semantic scene completion, {text_table(report)}', logger='current')
         if self.out_file is not None:
             write_json(self.out_file, report)
@@ -103,26 +118,30 @@ class SSCMetric(BaseMetric):
             return None
         for key in ('cameras', 'grid'):
             if fields.get(key) is None:
-                raise ValueError(f"mask_policy 'visible' needs {key!r} in the metainfo, "
-                                 f'got the keys {sorted(fields)}')
+                raise ValueError(f"mask_policy 'visible' needs {key!r} in the metainfo, got the keys {sorted(fields)}")
         return visible_voxels(fields['cameras'], fields['grid'], self.view)
 
     def _volume(self, fields: Mapping, key: str) -> np.ndarray:
         if fields.get(key) is None:
-            raise ValueError(f'{fields.get("sample_id", "a data sample")} holds no {key!r}, '
-                             'which SSCMetric needs')
+            raise ValueError(f'{fields.get("sample_id", "a data sample")} holds no {key!r}, which SSCMetric needs')
         volume = fields[key]
         return volume.detach().cpu().numpy() if hasattr(volume, 'detach') else np.asarray(volume)
 
     def _save(self, fields: Mapping, pred: np.ndarray) -> None:
         for key in ('sample_id', 'grid'):
             if fields.get(key) is None:
-                raise ValueError(f'prediction_dir needs {key!r} in the metainfo of every sample, '
-                                 f'got the keys {sorted(fields)}')
+                raise ValueError(
+                    f'prediction_dir needs {key!r} in the metainfo of every sample, got the keys {sorted(fields)}'
+                )
         grid = fields['grid']
         grid = grid.to_dict() if hasattr(grid, 'to_dict') else grid
-        save_prediction(prediction_path(self.prediction_dir, fields['sample_id']), pred,
-                        grid['origin'], grid['voxel_size'], self.classes)
+        save_prediction(
+            prediction_path(self.prediction_dir, fields['sample_id']),
+            pred,
+            grid['origin'],
+            grid['voxel_size'],
+            self.classes,
+        )
 
 
 def _flat(report: Mapping) -> dict[str, float]:

@@ -3,6 +3,7 @@
 * majority: every voxel gets the label that it has most often in the training set;
 * empty: everything visible is empty.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -33,8 +34,7 @@ def majority_label(labels: Iterable[np.ndarray], num_classes: int) -> np.ndarray
             raise ValueError(f'labels must have one shape, got {votes.shape[1:]} and {label.shape}')
         known = label != UNKNOWN
         if label[known].size and int(label[known].max()) > num_classes:
-            raise ValueError(f'labels must lie in 0..{num_classes} or be 255, '
-                             f'got {int(label[known].max())}')
+            raise ValueError(f'labels must lie in 0..{num_classes} or be 255, got {int(label[known].max())}')
         for value in range(num_classes + 1):
             votes[value] += label == value
     if votes is None:
@@ -42,13 +42,13 @@ def majority_label(labels: Iterable[np.ndarray], num_classes: int) -> np.ndarray
     return votes.argmax(axis=0).astype(np.uint8)
 
 
-def yardstick_scores(train_labels: Iterable[np.ndarray], val_labels: Iterable[np.ndarray],
-                     num_classes: int) -> dict[str, dict]:
+def yardstick_scores(
+    train_labels: Iterable[np.ndarray], val_labels: Iterable[np.ndarray], num_classes: int
+) -> dict[str, dict]:
     """Scores of both yardsticks on the validation labels: dict(majority=..., empty=...)."""
     majority = majority_label(train_labels, num_classes)
     predictions = dict(majority=majority, empty=np.zeros_like(majority))
-    totals = {name: np.zeros((num_classes + 1, num_classes + 1), dtype=np.uint64)
-              for name in predictions}
+    totals = {name: np.zeros((num_classes + 1, num_classes + 1), dtype=np.uint64) for name in predictions}
     for label in val_labels:
         for name, prediction in predictions.items():
             totals[name] += confusion_matrix(prediction, np.asarray(label), num_classes)

@@ -1,17 +1,25 @@
 """The segmentor and its parts; importing this room registers them in mmdet3d's MODELS."""
-from .amoe3d import AMoE3DNeck
-from .bigrid import BiGridViewTransformer
+
+from .backbones.dual_projection import DualProjectionBackbone
+from .backbones.pano_encoder import PanoramaEncoder
 from .data_preprocessor import OccDataPreprocessor
-from .dual_projection import DualProjectionBackbone
-from .flosp import FLoSP
-from .gait_compensation import GaitDisplacementCompensation
-from .pano_encoder import PanoramaEncoder
+from .heads.ssc_head import SSCHead
+from .lifting.bigrid import BiGridViewTransformer
+from .lifting.flosp import FLoSP
+from .lifting.gait_compensation import GaitDisplacementCompensation
+from .necks.amoe3d import AMoE3DNeck
+from .necks.unet3d import UNet3D
 from .segmentor import OccupancySegmentor
-from .ssc_head import SSCHead
-from .unet3d import UNet3D
 
 __all__ = [
-    'AMoE3DNeck', 'BiGridViewTransformer', 'DualProjectionBackbone', 'FLoSP',
-    'GaitDisplacementCompensation', 'OccDataPreprocessor', 'OccupancySegmentor',
-    'PanoramaEncoder', 'SSCHead', 'UNet3D',
+    'AMoE3DNeck',
+    'BiGridViewTransformer',
+    'DualProjectionBackbone',
+    'FLoSP',
+    'GaitDisplacementCompensation',
+    'OccDataPreprocessor',
+    'OccupancySegmentor',
+    'PanoramaEncoder',
+    'SSCHead',
+    'UNet3D',
 ]

@@ -1,4 +1,5 @@
 """Normalise and stack a batch of panoramas, without ever padding one."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -27,11 +28,13 @@ class OccDataPreprocessor(BaseDataPreprocessor):
             image that is not (3, H, W).
     """
 
-    def __init__(self,
-                 mean: Sequence[float] = (123.675, 116.28, 103.53),
-                 std: Sequence[float] = (58.395, 57.12, 57.375),
-                 size_divisor: int = 1,
-                 non_blocking: bool = False) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        size_divisor: int = 1,
+        non_blocking: bool = False,
+    ) -> None:
         super().__init__(non_blocking=non_blocking)
         if len(mean) != 3 or len(std) != 3:
             raise ValueError(f'mean and std must have 3 values, but got {mean} and {std}')
@@ -42,8 +45,7 @@ class OccDataPreprocessor(BaseDataPreprocessor):
         self.size_divisor = size_divisor
         # Not persistent: a checkpoint says nothing about grey levels.
         for name, values in (('mean', mean), ('std', std)):
-            self.register_buffer(
-                name, torch.tensor(values, dtype=torch.float32).view(3, 1, 1), persistent=False)
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(3, 1, 1), persistent=False)
 
     def forward(self, data: Mapping[str, Any], training: bool = False) -> dict:
         """Collate what ``pseudo_collate`` left as lists.
@@ -59,8 +61,7 @@ class OccDataPreprocessor(BaseDataPreprocessor):
         data = self.cast_data(dict(data))
         inputs = {}
         if 'imgs' in data['inputs']:
-            inputs['imgs'] = {
-                view: self._stack(view, images) for view, images in data['inputs']['imgs'].items()}
+            inputs['imgs'] = {view: self._stack(view, images) for view, images in data['inputs']['imgs'].items()}
         if 'points' in data['inputs']:
             inputs['points'] = [points.float() for points in data['inputs']['points']]
         return {'inputs': inputs, 'data_samples': data.get('data_samples')}
@@ -74,12 +75,14 @@ class OccDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(
                 f'all images of {view!r} in a batch must have one size, but got '
                 f'{sorted(set(shapes))}; panoramas are never padded, so resize them in the '
-                'pipeline')
+                'pipeline'
+            )
         _, height, width = shapes[0]
         if height % self.size_divisor or width % self.size_divisor:
             raise ValueError(
                 f'height and width of {view!r} must be divisible by {self.size_divisor}, but got '
                 f'{height}x{width}; panoramas are never padded, so choose another size in '
-                'UnwrapPanorama or ResizeView')
+                'UnwrapPanorama or ResizeView'
+            )
         batch = torch.stack(list(images)).float()
         return (batch - self.mean) / self.std

@@ -1,4 +1,5 @@
 """The one segmentor of the project: it hands tensors from slot to slot and computes nothing itself."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -37,26 +38,35 @@ class OccupancySegmentor(BaseModel):
         data_preprocessor: config; usually OccDataPreprocessor.
     """
 
-    def __init__(self, neck: Mapping, decode_head: Mapping, backbone: Mapping | None = None,
-                 view_transformer: Mapping | None = None, voxel_encoder: Mapping | None = None,
-                 data_preprocessor: Mapping | nn.Module | None = None,
-                 init_cfg: dict | None = None) -> None:
-        super().__init__(data_preprocessor=_build('data_preprocessor', data_preprocessor),
-                         init_cfg=init_cfg)
+    def __init__(
+        self,
+        neck: Mapping,
+        decode_head: Mapping,
+        backbone: Mapping | None = None,
+        view_transformer: Mapping | None = None,
+        voxel_encoder: Mapping | None = None,
+        data_preprocessor: Mapping | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=_build('data_preprocessor', data_preprocessor), init_cfg=init_cfg)
         image_parts = (backbone is not None, view_transformer is not None)
         if (voxel_encoder is None and image_parts != (True, True)) or (
-                voxel_encoder is not None and image_parts != (False, False)):
-            raise ValueError('fill either backbone and view_transformer (images) or voxel_encoder '
-                             f'(points), but got backbone={image_parts[0]}, view_transformer='
-                             f'{image_parts[1]}, voxel_encoder={voxel_encoder is not None}')
+            voxel_encoder is not None and image_parts != (False, False)
+        ):
+            raise ValueError(
+                'fill either backbone and view_transformer (images) or voxel_encoder '
+                f'(points), but got backbone={image_parts[0]}, view_transformer='
+                f'{image_parts[1]}, voxel_encoder={voxel_encoder is not None}'
+            )
         self.backbone = _build('backbone', backbone)
         self.view_transformer = _build('view_transformer', view_transformer)
         self.voxel_encoder = _build('voxel_encoder', voxel_encoder)
         self.neck = _build('neck', neck)
         self.decode_head = _build('decode_head', decode_head)
 
-    def forward(self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None = None,
-                mode: str = 'tensor') -> dict | list:
+    def forward(
+        self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None = None, mode: str = 'tensor'
+    ) -> dict | list:
         """Run the model.
 
         Args:
@@ -77,20 +87,25 @@ class OccupancySegmentor(BaseModel):
         """The volumes that the neck works on, from images or from points."""
         if self.voxel_encoder is not None:
             if 'points' not in inputs:
-                raise ValueError("this model works on 'points', but the inputs hold only "
-                                 f'{sorted(inputs)}: add LoadLiDARPoints to the pipeline')
+                raise ValueError(
+                    "this model works on 'points', but the inputs hold only "
+                    f'{sorted(inputs)}: add LoadLiDARPoints to the pipeline'
+                )
             return self.voxel_encoder(inputs['points'])
         if not inputs.get('imgs'):
-            raise ValueError("this model works on 'imgs', but the inputs hold no image "
-                             f'(keys {sorted(inputs)}): add LoadPanorama to the pipeline')
+            raise ValueError(
+                "this model works on 'imgs', but the inputs hold no image "
+                f'(keys {sorted(inputs)}): add LoadPanorama to the pipeline'
+            )
         if not data_samples:
             raise ValueError('lifting images needs data_samples: each carries its calibration')
         imgs = inputs['imgs']
         sizes = {view: tuple(image.shape[-2:]) for view, image in imgs.items()}
         return self.view_transformer(self.backbone(imgs), data_samples, sizes)
 
-    def extract_feat(self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None
-                     ) -> tuple[dict, Tensor | None]:
+    def extract_feat(
+        self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None
+    ) -> tuple[dict, Tensor | None]:
         """The neck's levels {stride: (B, C, ...)} and the visibility (B, X, Y, Z) of the voxels."""
         volumes = self.lift(inputs, data_samples)
         return self.neck(volumes), volumes.get('visible')
@@ -100,8 +115,7 @@ class OccupancySegmentor(BaseModel):
         feats, visible = self.extract_feat(inputs, data_samples)
         return self.decode_head.loss(feats, data_samples, visible)
 
-    def predict(self, inputs: Mapping, data_samples: Sequence[BaseDataElement]
-                ) -> Sequence[BaseDataElement]:
+    def predict(self, inputs: Mapping, data_samples: Sequence[BaseDataElement]) -> Sequence[BaseDataElement]:
         """The same samples with `pred_occ`: uint8 (X, Y, Z), 0 empty, 1..C classes."""
         feats, _ = self.extract_feat(inputs, data_samples)
         for sample, labels in zip(data_samples, self.decode_head.predict(feats, data_samples)):

@@ -1,4 +1,5 @@
 """The sample that walks from the dataset through the model to the metric."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -76,5 +77,6 @@ class OccDataSample(Det3DDataSample):
             if stored is not None and tuple(stored.shape[-3:]) != tuple(value.shape[-3:]):
                 raise ValueError(
                     f'{name} has the grid {tuple(value.shape[-3:])}, '
-                    f'but {other} of the same sample has {tuple(stored.shape[-3:])}')
+                    f'but {other} of the same sample has {tuple(stored.shape[-3:])}'
+                )
         self.set_field(value, f'_{name}', dtype=(torch.Tensor, np.ndarray))

@@ -1,4 +1,5 @@
 """Voxels to pictures without a display, and one HTML file to turn and look into."""
+
 from .html import write_html
 from .methods import methods_sheet
 from .occ_hook import OccVisualizationHook, draw_sample
@@ -9,7 +10,19 @@ from .sheet import comparison_sheet, legend, write_picture
 from .topdown import render_error_topdown, render_topdown
 
 __all__ = [
-    'ERROR_CLASSES', 'ERROR_PALETTE', 'OccVisualizationHook', 'View', 'comparison_sheet',
-    'draw_sample', 'error_labels', 'legend', 'methods_sheet', 'overlay_labels',
-    'render_error_topdown', 'render_perspective', 'render_topdown', 'write_html', 'write_picture',
+    'ERROR_CLASSES',
+    'ERROR_PALETTE',
+    'OccVisualizationHook',
+    'View',
+    'comparison_sheet',
+    'draw_sample',
+    'error_labels',
+    'legend',
+    'methods_sheet',
+    'overlay_labels',
+    'render_error_topdown',
+    'render_perspective',
+    'render_topdown',
+    'write_html',
+    'write_picture',
 ]

@@ -1,4 +1,5 @@
 """Looking at a dataset: pictures of some of its frames, and how its voxels are distributed."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ def browse(dataset, out_dir: str | Path, num: int, unknown: str = 'hide') -> np.
         draw_sample(Path(out_dir), sample, images, dataset.metainfo, unknown=unknown)
         counts += np.bincount(sample.gt_occ.numpy().reshape(-1), minlength=256)
     classes = len(dataset.metainfo['classes'])
-    return np.append(counts[:classes + 1], counts[UNKNOWN])
+    return np.append(counts[: classes + 1], counts[UNKNOWN])
 
 
 def share_table(metainfo: Mapping, counts: Sequence[int]) -> str:

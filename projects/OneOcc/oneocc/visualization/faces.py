@@ -2,6 +2,7 @@
 
 Shapes: F faces, each of 4 corners.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import CartesianGrid
+from ...core.geometry import CartesianGrid
 
 # Direction 2 a + s: the face of axis a on its lower (s = 0) or upper (s = 1) side. Light from above,
 # a little from the left and from behind the viewer, so that the sides of a cube differ.
@@ -94,13 +95,10 @@ def subdivided(faces: Faces, chosen: np.ndarray, parts: int) -> tuple[Faces, np.
     corners = np.repeat(faces.corners, repeats, axis=0)
     cut = np.repeat(chosen, repeats)
     corners[cut] = pieces.reshape(-1, 4, 3)
-    return Faces(corners, *(np.repeat(v, repeats) for v in (
-        faces.labels, faces.directions, faces.heights))), cut
+    return Faces(corners, *(np.repeat(v, repeats) for v in (faces.labels, faces.directions, faces.heights))), cut
 
 
-def paint(
-    canvas: np.ndarray, polygons: np.ndarray, colours: np.ndarray, outline: np.ndarray | float
-) -> None:
+def paint(canvas: np.ndarray, polygons: np.ndarray, colours: np.ndarray, outline: np.ndarray | float) -> None:
     """Fill polygons in the given order, in place.
 
     Args:
@@ -115,8 +113,7 @@ def paint(
     spans = np.ptp(polygons, axis=1).max(axis=1)
     brightness = 1 - (1 - np.asarray(outline)) * np.clip((spans - 6) / 18, 0, 1)
     edges = (colours * brightness[:, None]).astype(np.uint8).tolist()
-    for point, colour, edge, edged in zip(points, colours.tolist(), edges,
-                                          (brightness < 0.995).tolist()):
+    for point, colour, edge, edged in zip(points, colours.tolist(), edges, (brightness < 0.995).tolist()):
         cv2.fillConvexPoly(canvas, point, colour, cv2.LINE_8, _SHIFT)
         if edged:
             cv2.polylines(canvas, [point], True, edge, 1, cv2.LINE_8, _SHIFT)

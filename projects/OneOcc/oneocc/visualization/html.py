@@ -1,4 +1,5 @@
 """One self-contained HTML file with a voxel viewer: turn, zoom, look into, switch classes off."""
+
 from __future__ import annotations
 
 import base64
@@ -8,15 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import CartesianGrid
+from ...core.geometry import CartesianGrid
 from .palette import ERROR_CLASSES, ERROR_PALETTE, as_labels, colour_table, error_labels
 
 _TEMPLATE = Path(__file__).with_name('viewer.html')
 
 
 def write_html(
-    path: str | Path, labels, grid: CartesianGrid, palette: Sequence[Sequence[int]],
-    classes: Sequence[str], title: str = 'OneOcc', unknown: str = 'hide',
+    path: str | Path,
+    labels,
+    grid: CartesianGrid,
+    palette: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    title: str = 'OneOcc',
+    unknown: str = 'hide',
 ) -> Path:
     """Write a page that any browser shows without a network.
 
@@ -35,8 +41,7 @@ def write_html(
     volumes = {name: as_labels(name, volume) for name, volume in volumes.items()}
     colour_table(palette)
     if len(palette) != len(classes):
-        raise ValueError(f'expected as many colours as classes, got {len(palette)} for '
-                         f'{len(classes)}')
+        raise ValueError(f'expected as many colours as classes, got {len(palette)} for {len(classes)}')
     entries = [_entry(name, volume, grid, palette, classes) for name, volume in volumes.items()]
     if {'ground truth', 'prediction'} <= volumes.keys():
         error = error_labels(volumes['prediction'], volumes['ground truth'])
@@ -46,13 +51,15 @@ def write_html(
     text = json.dumps(data).replace('<', '\\u003c')
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_TEMPLATE.read_text(encoding='utf-8').replace('__DATA__', text),
-                    encoding='utf-8')
+    path.write_text(_TEMPLATE.read_text(encoding='utf-8').replace('__DATA__', text), encoding='utf-8')
     return path
 
 
 def _entry(
-    name: str, volume: np.ndarray, grid: CartesianGrid, palette: Sequence[Sequence[int]],
+    name: str,
+    volume: np.ndarray,
+    grid: CartesianGrid,
+    palette: Sequence[Sequence[int]],
     classes: Sequence[str],
 ) -> dict:
     """A volume as run lengths: mostly air, it shrinks to a few percent."""
@@ -61,9 +68,13 @@ def _entry(
     flat = volume.reshape(-1)
     starts = np.concatenate(([0], np.flatnonzero(np.diff(flat)) + 1))
     counts = np.diff(np.append(starts, flat.size)).astype('<u4')
-    return dict(name=name, classes=list(classes),
-                palette=[[int(c) for c in colour] for colour in palette],
-                values=_base64(flat[starts]), counts=_base64(counts))
+    return dict(
+        name=name,
+        classes=list(classes),
+        palette=[[int(c) for c in colour] for colour in palette],
+        values=_base64(flat[starts]),
+        counts=_base64(counts),
+    )
 
 
 def _base64(array: np.ndarray) -> str:

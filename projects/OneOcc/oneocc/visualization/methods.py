@@ -1,20 +1,28 @@
 """Several methods on one sample: the panorama, then the truth and every prediction side by side."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..geometry import CartesianGrid
+from ...core.geometry import CartesianGrid
 from .palette import as_labels
 from .perspective import View, render_perspective
 from .sheet import GAP, WIDTH, _captioned, _fit, _image_strips, _row, _text_strip, legend
 from .topdown import render_topdown
 
 
-def methods_sheet(images: Mapping[str, np.ndarray], truth, predictions: Mapping[str, np.ndarray],
-                  grid: CartesianGrid, palette: Sequence[Sequence[int]], classes: Sequence[str],
-                  title: str = '', view: View | None = None) -> np.ndarray:
+def methods_sheet(
+    images: Mapping[str, np.ndarray],
+    truth,
+    predictions: Mapping[str, np.ndarray],
+    grid: CartesianGrid,
+    palette: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    title: str = '',
+    view: View | None = None,
+) -> np.ndarray:
     """One sheet of a sample: a column for the truth and for each method, from above and in perspective.
 
     Predictions are shown where the truth is known, so that every column holds the voxels that are scored.
@@ -43,8 +51,12 @@ def methods_sheet(images: Mapping[str, np.ndarray], truth, predictions: Mapping[
     for name, image in images.items():
         strips.extend(_image_strips(name, image))
     size = (WIDTH - GAP * (len(columns) + 1)) // len(columns)
-    above = [_captioned(_fit(render_topdown(volume, palette, size, 'hide', grid), size), name)
-             for name, volume in columns.items()]
-    oblique = [_fit(render_perspective(volume, grid, palette, view, size, size * 5 // 8, 'hide'), size, size * 5 // 8)
-               for volume in columns.values()]
+    above = [
+        _captioned(_fit(render_topdown(volume, palette, size, 'hide', grid), size), name)
+        for name, volume in columns.items()
+    ]
+    oblique = [
+        _fit(render_perspective(volume, grid, palette, view, size, size * 5 // 8, 'hide'), size, size * 5 // 8)
+        for volume in columns.values()
+    ]
     return np.concatenate([*strips, _row(above), _row(oblique), legend(classes, palette, WIDTH)])

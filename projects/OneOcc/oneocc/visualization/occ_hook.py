@@ -1,4 +1,5 @@
 """Pictures of the first samples while a model is validated or tested."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -32,8 +33,14 @@ class OccVisualizationHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self, out_dir: str | None = None, num_samples: int = 8, val: bool = False,
-                 html: bool = True, unknown: str = 'hide') -> None:
+    def __init__(
+        self,
+        out_dir: str | None = None,
+        num_samples: int = 8,
+        val: bool = False,
+        html: bool = True,
+        unknown: str = 'hide',
+    ) -> None:
         if num_samples < 1:
             raise ValueError(f'num_samples: expected at least 1, got {num_samples}')
         self.out_dir = out_dir
@@ -61,14 +68,15 @@ class OccVisualizationHook(Hook):
         if not is_main_process():
             return
         batch_images = data_batch['inputs'].get('imgs', {})
-        for index, sample in enumerate(outputs[:self._left]):
+        for index, sample in enumerate(outputs[: self._left]):
             images = {view: image_of(batch[index]) for view, batch in batch_images.items()}
             draw_sample(folder, sample, images, metainfo, self.html, self.unknown)
             self._left -= 1
 
 
-def draw_sample(folder: Path, sample, images: Mapping[str, np.ndarray], metainfo: Mapping,
-                html: bool = True, unknown: str = 'hide') -> Path:
+def draw_sample(
+    folder: Path, sample, images: Mapping[str, np.ndarray], metainfo: Mapping, html: bool = True, unknown: str = 'hide'
+) -> Path:
     """Write the sheet, and the page if wanted, of an ``OccDataSample``. Returns the sheet's path.
 
     Args:
@@ -78,14 +86,25 @@ def draw_sample(folder: Path, sample, images: Mapping[str, np.ndarray], metainfo
         images: view -> (H, W, 3) uint8 RGB.
         metainfo: of the dataset: ``classes`` and ``palette``.
     """
-    volumes = {name: getattr(sample, field) for name, field in
-               (('ground truth', 'gt_occ'), ('prediction', 'pred_occ')) if field in sample}
+    volumes = {
+        name: getattr(sample, field)
+        for name, field in (('ground truth', 'gt_occ'), ('prediction', 'pred_occ'))
+        if field in sample
+    }
     grid, classes, palette = sample.grid, metainfo['classes'], metainfo['palette']
     words = [sample.get(key) for key in ('lighting', 'weather')]
     title = '   '.join([sample.sample_id, ', '.join(w for w in words if w)])
     sheet = comparison_sheet(
-        images, sample.cameras, volumes.get('ground truth'), volumes.get('prediction'), grid,
-        palette, classes, title, unknown)
+        images,
+        sample.cameras,
+        volumes.get('ground truth'),
+        volumes.get('prediction'),
+        grid,
+        palette,
+        classes,
+        title,
+        unknown,
+    )
     stem = sample.sample_id.replace('/', '_')
     if html:
         write_html(folder / f'{stem}.html', volumes, grid, palette, classes, title, unknown)

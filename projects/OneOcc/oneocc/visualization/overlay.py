@@ -1,4 +1,5 @@
 """Voxel labels drawn into the image of the camera that should see them."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -7,14 +8,20 @@ import cv2
 import numpy as np
 import torch
 
-from ..geometry import CartesianGrid, OmniCamera, check_rigid, transform_points
+from ...core.geometry import CartesianGrid, OmniCamera, check_rigid, transform_points
 from .faces import paint, shaded_colours, subdivided, visible_faces
 from .palette import as_labels, colour_table, drawn
 
 
 def overlay_labels(
-    image: np.ndarray, labels, grid: CartesianGrid, palette: Sequence[Sequence[int]],
-    camera: OmniCamera, cam_from_ego, opacity: float = 0.6, unknown: str = 'hide',
+    image: np.ndarray,
+    labels,
+    grid: CartesianGrid,
+    palette: Sequence[Sequence[int]],
+    camera: OmniCamera,
+    cam_from_ego,
+    opacity: float = 0.6,
+    unknown: str = 'hide',
 ) -> np.ndarray:
     """Blend the voxels' faces, as this camera sees them, over its image.
 
@@ -62,9 +69,7 @@ def overlay_labels(
     return np.rint(image * (1 - opacity * share) + opacity * layer).clip(0, 255).astype(np.uint8)
 
 
-def _project(
-    corners: np.ndarray, camera: OmniCamera, cam_from_ego: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _project(corners: np.ndarray, camera: OmniCamera, cam_from_ego: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Corners (F, 4, 3) in the ego frame to pixels (F, 4, 2) and valid (F, 4)."""
     pixels, valid = camera.project(transform_points(cam_from_ego, torch.from_numpy(corners)))
     return pixels.numpy(), valid.numpy()

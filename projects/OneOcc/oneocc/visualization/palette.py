@@ -1,4 +1,5 @@
 """Colours and what is drawn: labels to RGB, the treatment of unknown, the four kinds of error."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -44,13 +45,18 @@ def colour_table(palette: Sequence[Sequence[int]]) -> np.ndarray:
         ValueError: the palette is no list of RGB triples within 0..255.
     """
     colours = np.asarray(palette, dtype=np.float32)
-    if colours.ndim != 2 or colours.shape[1] != 3 or not 0 < len(colours) < UNKNOWN \
-            or colours.min() < 0 or colours.max() > 255:
+    if (
+        colours.ndim != 2
+        or colours.shape[1] != 3
+        or not 0 < len(colours) < UNKNOWN
+        or colours.min() < 0
+        or colours.max() > 255
+    ):
         raise ValueError(f'palette: expected RGB triples within 0..255, got {palette!r}')
     table = np.full((256, 3), 255.0, dtype=np.float32)
     table[1:, 0] = 0.0  # a label beyond the palette is drawn in a loud cyan, never as empty
     table[0] = PAPER
-    table[1:len(colours) + 1] = colours
+    table[1 : len(colours) + 1] = colours
     table[UNKNOWN] = UNKNOWN_COLOUR
     return table
 

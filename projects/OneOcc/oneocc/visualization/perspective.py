@@ -1,4 +1,5 @@
 """Labels in perspective: shaded voxel faces from behind the robot, looking forward."""
+
 from __future__ import annotations
 
 import math
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import CartesianGrid
+from ...core.geometry import CartesianGrid
 from .faces import paint, shaded_colours, visible_faces
 from .palette import INK, PAPER, as_labels, colour_table, drawn
 
@@ -32,8 +33,13 @@ class View:
 
 
 def render_perspective(
-    labels, grid: CartesianGrid, palette: Sequence[Sequence[int]], view: View | None = None,
-    width: int = 640, height: int = 480, unknown: str = 'hide',
+    labels,
+    grid: CartesianGrid,
+    palette: Sequence[Sequence[int]],
+    view: View | None = None,
+    width: int = 640,
+    height: int = 480,
+    unknown: str = 'hide',
 ) -> np.ndarray:
     """Paint the volume's visible faces.
 
@@ -75,8 +81,9 @@ class _Lens:
     def fitted(cls, view: View, grid: CartesianGrid, width: int, height: int) -> _Lens:
         low, high = np.array(grid.origin), np.array(grid.upper)
         azimuth, elevation = math.radians(view.azimuth_deg), math.radians(view.elevation_deg)
-        towards_eye = np.array([math.cos(elevation) * math.cos(azimuth),
-                                -math.cos(elevation) * math.sin(azimuth), math.sin(elevation)])
+        towards_eye = np.array(
+            [math.cos(elevation) * math.cos(azimuth), -math.cos(elevation) * math.sin(azimuth), math.sin(elevation)]
+        )
         right = np.array([math.sin(azimuth), math.cos(azimuth), 0.0])
         rotation = np.stack((right, np.cross(-towards_eye, right), -towards_eye))
         eye = (low + high) / 2 + view.distance * (high - low).max() * towards_eye
@@ -100,8 +107,9 @@ def _draw_floor(canvas: np.ndarray, grid: CartesianGrid, lens: _Lens) -> None:
     reach = 0.04 * (x1 - x0)
     middle = (y0 + y1) / 2
     rectangle = np.array([[x0, y0, z0], [x1, y0, z0], [x1, y1, z0], [x0, y1, z0]])
-    arrow = np.array([[x1 + 2.2 * reach, middle, z0], [x1 + 0.5 * reach, middle + reach, z0],
-                      [x1 + 0.5 * reach, middle - reach, z0]])
+    arrow = np.array(
+        [[x1 + 2.2 * reach, middle, z0], [x1 + 0.5 * reach, middle + reach, z0], [x1 + 0.5 * reach, middle - reach, z0]]
+    )
     for points, colour in ((rectangle, (232, 232, 228)), (arrow, (150, 152, 158))):
         pixels, depth = lens.project(points)
         if (depth > _NEAR_M).all():

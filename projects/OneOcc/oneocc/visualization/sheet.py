@@ -1,4 +1,5 @@
 """One picture of one sample: panorama, truth, prediction, error, from above and in perspective."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -8,17 +9,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..geometry import CartesianGrid
+from ...core.geometry import CartesianGrid
 from .overlay import overlay_labels
-from .palette import (
-    ERROR_CLASSES,
-    ERROR_PALETTE,
-    INK,
-    PAPER,
-    UNKNOWN_COLOUR,
-    as_labels,
-    error_labels,
-)
+from .palette import ERROR_CLASSES, ERROR_PALETTE, INK, PAPER, UNKNOWN_COLOUR, as_labels, error_labels
 from .perspective import View, render_perspective
 from .topdown import render_error_topdown, render_topdown
 
@@ -26,9 +19,16 @@ WIDTH, GAP, BANNER = 1536, 16, 34
 
 
 def comparison_sheet(
-    images: Mapping[str, np.ndarray], cameras: Mapping[str, Mapping], truth, prediction,
-    grid: CartesianGrid, palette: Sequence[Sequence[int]], classes: Sequence[str],
-    title: str = '', unknown: str = 'hide', view: View | None = None,
+    images: Mapping[str, np.ndarray],
+    cameras: Mapping[str, Mapping],
+    truth,
+    prediction,
+    grid: CartesianGrid,
+    palette: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    title: str = '',
+    unknown: str = 'hide',
+    view: View | None = None,
 ) -> np.ndarray:
     """Everything about one sample on one sheet.
 
@@ -47,14 +47,16 @@ def comparison_sheet(
     """
     if truth is None and prediction is None:
         raise ValueError('comparison_sheet: expected a truth or a prediction, got neither')
-    volumes = {name: as_labels(name, labels) for name, labels in
-               (('ground truth', truth), ('prediction', prediction)) if labels is not None}
+    volumes = {
+        name: as_labels(name, labels)
+        for name, labels in (('ground truth', truth), ('prediction', prediction))
+        if labels is not None
+    }
     labels = next(iter(volumes.values()))
     strips = [_text_strip(title, 26)] if title else []
     for name, image in images.items():
         entry = cameras[name]
-        painted = overlay_labels(image, labels, grid, palette, entry['camera'],
-                                 entry['cam_from_ego'], unknown=unknown)
+        painted = overlay_labels(image, labels, grid, palette, entry['camera'], entry['cam_from_ego'], unknown=unknown)
         strips.extend(_image_strips(name, image, painted, next(iter(volumes))))
     both = len(volumes) == 2
     if both:
@@ -68,9 +70,20 @@ def comparison_sheet(
         else:
             picture, colours = render_topdown(volume, palette, size, unknown, grid), palette
         above.append(_captioned(_fit(picture, size), f'{name}, from above'))
-        oblique.append(_captioned(render_perspective(
-            volume, grid, colours, view, size, size * 5 // 8 if both else size,
-            'hide' if name == 'error' else unknown), name))
+        oblique.append(
+            _captioned(
+                render_perspective(
+                    volume,
+                    grid,
+                    colours,
+                    view,
+                    size,
+                    size * 5 // 8 if both else size,
+                    'hide' if name == 'error' else unknown,
+                ),
+                name,
+            )
+        )
     strips.extend([_row(above), _row(oblique)] if both else [_row(above + oblique)])
     strips.append(legend(classes, palette, WIDTH, unknown == 'show'))
     if both:
@@ -79,15 +92,17 @@ def comparison_sheet(
 
 
 def legend(
-    classes: Sequence[str], palette: Sequence[Sequence[int]], width: int,
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]],
+    width: int,
     with_unknown: bool = False,
 ) -> np.ndarray:
     """(H, width, 3): a chip of colour and a name for every class, in as many rows as needed."""
     if len(classes) != len(palette):
-        raise ValueError(f'expected as many colours as classes, got {len(palette)} for '
-                         f'{len(classes)}: {tuple(classes)}')
-    entries = [(name.replace('_', ' '), tuple(int(c) for c in colour))
-               for name, colour in zip(classes, palette)]
+        raise ValueError(
+            f'expected as many colours as classes, got {len(palette)} for {len(classes)}: {tuple(classes)}'
+        )
+    entries = [(name.replace('_', ' '), tuple(int(c) for c in colour)) for name, colour in zip(classes, palette)]
     if with_unknown:
         entries.append(('unknown', UNKNOWN_COLOUR))
     font = ImageFont.load_default(18)
@@ -124,14 +139,27 @@ def _image_strips(
     height, width = image.shape[:2]
     if width >= 3 * height:
         full = WIDTH - 2 * GAP
-        return [_row([_captioned(cv2.resize(p, (full, round(full * height / width)),
-                                            interpolation=_resampling(width, full)), c)])
-                for c, p in pictures.items()]
+        return [
+            _row(
+                [
+                    _captioned(
+                        cv2.resize(p, (full, round(full * height / width)), interpolation=_resampling(width, full)), c
+                    )
+                ]
+            )
+            for c, p in pictures.items()
+        ]
     half = (WIDTH - 3 * GAP) // 2
     tall = min(round(half * height / width), 560)
     wide = round(tall * width / height)
-    return [_row([_captioned(_fit(cv2.resize(p, (wide, tall), interpolation=_resampling(width, wide)), half, tall), c)
-                  for c, p in pictures.items()])]
+    return [
+        _row(
+            [
+                _captioned(_fit(cv2.resize(p, (wide, tall), interpolation=_resampling(width, wide)), half, tall), c)
+                for c, p in pictures.items()
+            ]
+        )
+    ]
 
 
 def _resampling(source: int, target: int) -> int:
@@ -144,8 +172,9 @@ def _captioned(image: np.ndarray, caption: str) -> np.ndarray:
 
 def _text_strip(text: str, size: int, width: int = WIDTH, indent: int = GAP) -> np.ndarray:
     image = Image.new('RGB', (width, BANNER if size < 24 else BANNER + 14), PAPER)
-    ImageDraw.Draw(image).text((indent, image.height / 2), text, fill=INK,
-                               font=ImageFont.load_default(size), anchor='lm')
+    ImageDraw.Draw(image).text(
+        (indent, image.height / 2), text, fill=INK, font=ImageFont.load_default(size), anchor='lm'
+    )
     return np.asarray(image)
 
 
@@ -158,7 +187,7 @@ def _fit(image: np.ndarray, width: int, height: int | None = None) -> np.ndarray
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     page = np.full((height, width, 3), PAPER, dtype=np.uint8)
     top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
-    page[top:top + image.shape[0], left:left + image.shape[1]] = image
+    page[top : top + image.shape[0], left : left + image.shape[1]] = image
     return page
 
 
@@ -168,6 +197,6 @@ def _row(pictures: Sequence[np.ndarray]) -> np.ndarray:
     strip = np.full((height + GAP // 2, WIDTH, 3), PAPER, dtype=np.uint8)
     x = GAP
     for picture in pictures:
-        strip[:height, x:x + picture.shape[1]] = picture
+        strip[:height, x : x + picture.shape[1]] = picture
         x += picture.shape[1] + GAP
     return strip

@@ -1,4 +1,5 @@
 """Labels from above: forward (x) is up, left (y) is left."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -6,23 +7,17 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..geometry import CartesianGrid
-from .palette import (
-    ERROR_PALETTE,
-    INK,
-    PAPER,
-    UNKNOWN,
-    as_labels,
-    colour_table,
-    drawn,
-    error_labels,
-)
+from ...core.geometry import CartesianGrid
+from .palette import ERROR_PALETTE, INK, PAPER, UNKNOWN, as_labels, colour_table, drawn, error_labels
 
 _EMPTY = np.array((232, 232, 228), dtype=np.float32)
 
 
 def render_topdown(
-    labels, palette: Sequence[Sequence[int]], size: int = 512, unknown: str = 'hide',
+    labels,
+    palette: Sequence[Sequence[int]],
+    size: int = 512,
+    unknown: str = 'hide',
     grid: CartesianGrid | None = None,
 ) -> np.ndarray:
     """The topmost matter of every column, brighter the higher it stands.
@@ -45,14 +40,11 @@ def render_topdown(
     top = np.take_along_axis(matter, height[:, :, None], axis=2)[:, :, 0]
     colours = colour_table(palette)[top] * _brightness(height, solid.any(axis=2), volume.shape[2])
     blank = (volume == UNKNOWN).all(axis=2) & (unknown == 'hide')
-    colours = np.where(solid.any(axis=2)[..., None], colours,
-                       np.where(blank[..., None], np.float32(PAPER), _EMPTY))
+    colours = np.where(solid.any(axis=2)[..., None], colours, np.where(blank[..., None], np.float32(PAPER), _EMPTY))
     return _picture(colours, size, grid)
 
 
-def render_error_topdown(
-    prediction, truth, size: int = 512, grid: CartesianGrid | None = None
-) -> np.ndarray:
+def render_error_topdown(prediction, truth, size: int = 512, grid: CartesianGrid | None = None) -> np.ndarray:
     """Errors of every column from above, mixed by how many voxels of each kind it holds.
 
     Colours: ``palette.ERROR_PALETTE``; columns without any known matter stay pale.
@@ -63,8 +55,7 @@ def render_error_topdown(
     total = counts.sum(axis=-1, keepdims=True)
     mixed = counts @ np.asarray(ERROR_PALETTE, dtype=np.float32) / np.maximum(total, 1)
     blank = (truth == UNKNOWN).all(axis=2)[..., None]
-    return _picture(np.where(total > 0, mixed, np.where(blank, np.float32(PAPER), _EMPTY)), size,
-                    grid)
+    return _picture(np.where(total > 0, mixed, np.where(blank, np.float32(PAPER), _EMPTY)), size, grid)
 
 
 def _brightness(height: np.ndarray, occupied: np.ndarray, layers: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 Shapes: B batch, T tokens of a (H, W) map in row-major order, C channels.
 """
+
 from __future__ import annotations
 
 import math
@@ -11,7 +12,7 @@ import torch.nn as nn
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ...geometry.checks import check_shape
+from ....core.geometry.checks import check_shape
 
 # exp(|decay| / 2) must stay finite in float32
 LARGEST_DECAY = 60.0
@@ -82,7 +83,7 @@ def q_shift(x: Tensor, size: tuple[int, int]) -> Tensor:
     out[:, :, :-1, b] = grid[:, :, 1:, b]
     out[:, 1:, :, c] = grid[:, :-1, :, c]
     out[:, :-1, :, d] = grid[:, 1:, :, d]
-    out[..., 4 * quarter:] = grid[..., 4 * quarter:]
+    out[..., 4 * quarter :] = grid[..., 4 * quarter :]
     return out.flatten(1, 2)
 
 
@@ -98,13 +99,14 @@ class SpatialMix(nn.Module):
         ramp = torch.arange(channels) / max(channels - 1, 1)
         zigzag = ((torch.arange(channels) + 1) % 3 - 1) * 0.5
         share = torch.arange(channels)[None, None] / channels
-        self.spatial_decay = nn.Parameter(-5 + 8 * ramp ** 0.7)
+        self.spatial_decay = nn.Parameter(-5 + 8 * ramp**0.7)
         self.spatial_first = nn.Parameter(zigzag + math.log(0.3))
         self.spatial_mix_k = nn.Parameter(share.clone())
         self.spatial_mix_v = nn.Parameter(share.clone())
-        self.spatial_mix_r = nn.Parameter(share ** 0.5)
+        self.spatial_mix_r = nn.Parameter(share**0.5)
         self.key, self.value, self.receptance, self.output = (
-            nn.Linear(channels, channels, bias=False) for _ in range(4))
+            nn.Linear(channels, channels, bias=False) for _ in range(4)
+        )
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, T, C) -> (B, T, C)."""

@@ -2,6 +2,7 @@
 
 Shapes: B batch, V active voxels, volumes (B, C, X, Y, Z), maps (B, C, X, Y).
 """
+
 from __future__ import annotations
 
 import torch
@@ -92,8 +93,11 @@ class SemanticBranch(nn.Module):
         self.contexts = nn.ModuleList(GeometryContext(w) for w in widths)
         self.blocks = nn.ModuleList(MapRWKV(2 * w) for w in widths)
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(2 * w, 64, bias=False), ActiveBatchNorm(64), nn.LeakyReLU(0.1),
-                          nn.Linear(64, num_classes)) for w in widths)
+            nn.Sequential(
+                nn.Linear(2 * w, 64, bias=False), ActiveBatchNorm(64), nn.LeakyReLU(0.1), nn.Linear(64, num_classes)
+            )
+            for w in widths
+        )
 
     def forward(self, voxels: ActiveVoxels) -> tuple[list[Tensor], list[ActiveVoxels]]:
         """BEV maps at 1/2, 1/4, 1/8 and the coarse voxels, whose features the heads classify."""
@@ -142,16 +146,23 @@ class CompletionBranch(nn.Module):
         half, double, quadruple, octuple = width // 2, 2 * width, 4 * width, 8 * width
         self.stem = nn.Conv3d(1, half, 7, stride=2, padding=3)
         self.units = nn.ModuleList(
-            [ResidualUnit3D(half, half), ResidualUnit3D(half, width), ResidualUnit3D(width, double, 2)])
+            [ResidualUnit3D(half, half), ResidualUnit3D(half, width), ResidualUnit3D(width, double, 2)]
+        )
         folded = [half * height // 2, width * height // 4, double * height // 8]
-        self.reduce = nn.ModuleList([
-            nn.Sequential(nn.Conv2d(folded[0], quadruple, 1), nn.ReLU(), nn.Conv2d(quadruple, double, 1), nn.ReLU()),
-            nn.Sequential(nn.Conv2d(folded[1], quadruple, 1), nn.ReLU()),
-            nn.Identity() if folded[2] == octuple else nn.Sequential(nn.Conv2d(folded[2], octuple, 1), nn.ReLU())])
+        self.reduce = nn.ModuleList(
+            [
+                nn.Sequential(
+                    nn.Conv2d(folded[0], quadruple, 1), nn.ReLU(), nn.Conv2d(quadruple, double, 1), nn.ReLU()
+                ),
+                nn.Sequential(nn.Conv2d(folded[1], quadruple, 1), nn.ReLU()),
+                nn.Identity() if folded[2] == octuple else nn.Sequential(nn.Conv2d(folded[2], octuple, 1), nn.ReLU()),
+            ]
+        )
         self.blocks = nn.ModuleList(MapRWKV(w) for w in (double, quadruple, octuple))
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Conv3d(w, m, 1), nn.ReLU(), nn.Conv3d(m, 2, 1))
-            for w, m in ((half, half), (width, width), (double, width)))
+            for w, m in ((half, half), (width, width), (double, width))
+        )
 
     def forward(self, occupancy: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Occupancy (B, 1, X, Y, Z) -> BEV maps and volumes, both at 1/2, 1/4, 1/8."""

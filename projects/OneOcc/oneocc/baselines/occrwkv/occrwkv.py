@@ -6,6 +6,7 @@ ones on masked voxels, and the four blocks that are never called are not built.
 
 Shapes: B batch, C classes without empty, volumes (B, C, X, Y, Z), maps (B, C, X, Y).
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,8 @@ class OccRWKV(BaseModule):
         decoded = [widths[3], widths[2], widths[1], widths[1]]
         below = [widths[4], *decoded]
         self.up = nn.ModuleList(
-            _double_conv(skip + deep, out) for skip, deep, out in zip(widths[3::-1], below, decoded))
+            _double_conv(skip + deep, out) for skip, deep, out in zip(widths[3::-1], below, decoded)
+        )
 
     def forward(self, volumes: Mapping) -> dict[int | str, Tensor | list]:
         """Fuse the three branches.
@@ -134,8 +136,9 @@ class OccRWKVHead(BaseModule):
         width: F, as the neck's.
     """
 
-    def __init__(self, num_classes: int, grid: Mapping, width: int = 32, dropout: float = 0.5,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self, num_classes: int, grid: Mapping, width: int = 32, dropout: float = 0.5, init_cfg: dict | None = None
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.num_classes, self.grid = num_classes, dict(grid)
         self.height = grid['shape'][2]
@@ -147,8 +150,9 @@ class OccRWKVHead(BaseModule):
         """Weights 1 / ln(count), empty first."""
         if len(counts) != self.num_classes + 1:
             raise ValueError(f'class counts must hold {self.num_classes + 1} numbers, but got {len(counts)}')
-        self.class_weights = torch.as_tensor(class_weights_from_counts(counts), dtype=torch.float32,
-                                             device=self.classify.weight.device)
+        self.class_weights = torch.as_tensor(
+            class_weights_from_counts(counts), dtype=torch.float32, device=self.classify.weight.device
+        )
 
     def forward(self, feats: Mapping) -> dict[int, Tensor]:
         """{'bev': (B, 4 F, X, Y)} -> {1: logits (B, C + 1, X, Y, Z)}."""
@@ -163,8 +167,10 @@ class OccRWKVHead(BaseModule):
         """All terms; `visible` is not used (every labelled voxel is supervised)."""
         labels = torch.stack([sample.gt_occ for sample in data_samples]).to(feats['bev'].device).long()
         logits = self(feats)[1]
-        losses = {'loss_ce': 3 * voxel_cross_entropy(logits, labels, self.class_weights),
-                  'loss_lovasz': 3 * lovasz_softmax(logits, labels)}
+        losses = {
+            'loss_ce': 3 * voxel_cross_entropy(logits, labels, self.class_weights),
+            'loss_lovasz': 3 * lovasz_softmax(logits, labels),
+        }
         semantic_weights = None if self.class_weights is None else self.class_weights[1:]
         for stride, (voxels, scores), dense in zip(STRIDES, feats['semantic'], feats['completion']):
             target = self._majority_of_points(feats['points'], labels, voxels, stride)[None]

@@ -2,6 +2,7 @@
 
 Shapes: P points of the whole batch, V voxels that hold points, F feature width.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -4,6 +4,7 @@ Both are changes of the ego frame, ``x_new = R x_old`` with R a rotation about z
 y -> -y. Points and labels move with R; every camera's ``cam_from_ego`` is composed with the
 inverse, so that a voxel centre keeps landing on the pixel that shows it.
 """
+
 from __future__ import annotations
 
 import math
@@ -15,7 +16,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ...geometry import CartesianGrid, EquirectCamera, OmniCamera
+from ....core.geometry import CartesianGrid, EquirectCamera, OmniCamera
 
 MIRROR_Y = np.diag([1.0, -1.0, 1.0, 1.0])
 
@@ -86,13 +87,13 @@ def roll_views(results: dict, angle: float) -> dict:
         shift = round(angle * width / (2 * math.pi)) % width
         # A direction that moves right by phi has turned clockwise about z.
         turn = rotation_about_z(-2 * math.pi * shift / width)
-        _replace(results, view, entry['camera'], turn @ entry['cam_from_ego'],
-                 partial(np.roll, shift=shift, axis=1))
+        _replace(results, view, entry['camera'], turn @ entry['cam_from_ego'], partial(np.roll, shift=shift, axis=1))
         rolled = True
     if not rolled:
         raise ValueError(
             f'{results["sample_id"]}: rolling needs an equirectangular view, but there are only '
-            f'{sorted(results["cameras"])}; use UnwrapPanorama before, or labels=True')
+            f'{sorted(results["cameras"])}; use UnwrapPanorama before, or labels=True'
+        )
     return results
 
 
@@ -120,8 +121,9 @@ def mirror_world(results: dict) -> dict:
     """Mirror the ego frame: ``y_new = -y_old``."""
     for view, entry in results['cameras'].items():
         camera = entry['camera']
-        _replace(results, view, camera.mirrored(),
-                 camera.mirror @ entry['cam_from_ego'] @ MIRROR_Y, partial(np.flip, axis=1))
+        _replace(
+            results, view, camera.mirrored(), camera.mirror @ entry['cam_from_ego'] @ MIRROR_Y, partial(np.flip, axis=1)
+        )
     if 'gt_occ' in results:
         _require_centred(results['grid'], square=False)
         results['gt_occ'] = np.ascontiguousarray(results['gt_occ'][:, ::-1])
@@ -158,8 +160,9 @@ def _move_ego(results: dict, new_from_old: np.ndarray) -> dict:
     return results
 
 
-def _replace(results: dict, view: str, camera: OmniCamera, cam_from_ego: np.ndarray,
-             change: Callable[[np.ndarray], np.ndarray]) -> None:
+def _replace(
+    results: dict, view: str, camera: OmniCamera, cam_from_ego: np.ndarray, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
     """New calibration, and the changed image where one is loaded; never in place."""
     results['cameras'][view] = {'camera': camera, 'cam_from_ego': cam_from_ego}
     if view in results.get('imgs', {}):
@@ -174,7 +177,8 @@ def _require_centred(grid: CartesianGrid, square: bool) -> None:
         need = 'square in x, y and centred on the ego origin' if square else 'centred in y'
         raise ValueError(
             f'this augmentation needs a grid that is {need}, but got the shape '
-            f'{tuple(grid.shape)} with its centre at x, y = {centre} m')
+            f'{tuple(grid.shape)} with its centre at x, y = {centre} m'
+        )
 
 
 def _probability(prob: float) -> float:

@@ -1,4 +1,5 @@
 """The pose of the body instead of its mean: what an IMU knows, and gait compensation has to guess."""
+
 from __future__ import annotations
 
 import numpy as np

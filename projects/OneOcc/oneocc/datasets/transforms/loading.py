@@ -1,4 +1,5 @@
 """Images, voxel labels and LiDAR points from disk, each checked against what the info promises."""
+
 from __future__ import annotations
 
 import math
@@ -11,7 +12,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 from PIL import Image
 
-from ...geometry import CartesianGrid
+from ....core.geometry import CartesianGrid
 from ..errors import CorruptSampleError
 
 UNKNOWN = 255
@@ -40,8 +41,7 @@ class LoadPanorama(BaseTransform):
         views = tuple(results['cameras']) if self.views is None else self.views
         missing = [view for view in views if view not in results['cameras']]
         if missing:
-            raise KeyError(
-                f'{results["sample_id"]}: no camera {missing}; it has {sorted(results["cameras"])}')
+            raise KeyError(f'{results["sample_id"]}: no camera {missing}; it has {sorted(results["cameras"])}')
         results['cameras'] = {view: results['cameras'][view] for view in views}
         results['imgs'] = {}
         for view in views:
@@ -81,8 +81,8 @@ class LoadOccupancy(BaseTransform):
         name = 'x'.join(str(size) for size in grid.shape)
         if name not in results['occupancy_paths']:
             raise KeyError(
-                f'{results["sample_id"]}: no labels for the grid {name}; it has '
-                f'{sorted(results["occupancy_paths"])}')
+                f'{results["sample_id"]}: no labels for the grid {name}; it has {sorted(results["occupancy_paths"])}'
+            )
         path = results['occupancy_paths'][name]
         results['gt_occ'] = read_occupancy(path, grid, results['classes'])
         results['grid'] = grid
@@ -109,12 +109,14 @@ class LoadLiDARPoints(BaseTransform):
         KeyError: the frame has no such sensor.
     """
 
-    def __init__(self,
-                 lidar: str = 'lidar',
-                 with_labels: bool = False,
-                 keep_labels: Sequence[int] | None = None,
-                 drop_labels: Sequence[int] = (),
-                 with_dynamic: bool = False) -> None:
+    def __init__(
+        self,
+        lidar: str = 'lidar',
+        with_labels: bool = False,
+        keep_labels: Sequence[int] | None = None,
+        drop_labels: Sequence[int] = (),
+        with_dynamic: bool = False,
+    ) -> None:
         self.lidar = lidar
         self.with_labels = with_labels
         self.keep_labels = None if keep_labels is None else tuple(keep_labels)
@@ -124,9 +126,7 @@ class LoadLiDARPoints(BaseTransform):
     def transform(self, results: dict) -> dict:
         _refuse_changed_frame(results, self)
         if self.lidar not in results['lidars']:
-            raise KeyError(
-                f'{results["sample_id"]}: no lidar {self.lidar!r}; it has '
-                f'{sorted(results["lidars"])}')
+            raise KeyError(f'{results["sample_id"]}: no lidar {self.lidar!r}; it has {sorted(results["lidars"])}')
         sensor = results['lidars'][self.lidar]
         filtered = self.keep_labels is not None or bool(self.drop_labels)
         keys = ['points', 'intensity']
@@ -151,8 +151,10 @@ class LoadLiDARPoints(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (f'LoadLiDARPoints(lidar={self.lidar!r}, with_labels={self.with_labels}, '
-                f'keep_labels={self.keep_labels}, drop_labels={self.drop_labels})')
+        return (
+            f'LoadLiDARPoints(lidar={self.lidar!r}, with_labels={self.with_labels}, '
+            f'keep_labels={self.keep_labels}, drop_labels={self.drop_labels})'
+        )
 
 
 def read_image(path: str) -> np.ndarray:
@@ -168,7 +170,8 @@ def read_image(path: str) -> np.ndarray:
         raise CorruptSampleError(f'{path}: the image file is missing') from error
     except _UNREADABLE as error:
         raise CorruptSampleError(
-            f'{path}: expected a complete image file, but it cannot be decoded: {error}') from error
+            f'{path}: expected a complete image file, but it cannot be decoded: {error}'
+        ) from error
 
 
 def read_occupancy(path: str, grid: CartesianGrid, classes: Sequence[str]) -> np.ndarray:
@@ -180,30 +183,28 @@ def read_occupancy(path: str, grid: CartesianGrid, classes: Sequence[str]) -> np
     content = _read_npz(path, ('labels', 'voxel_size_m', 'origin_m', 'classes'), 'occupancy')
     labels = content['labels']
     if labels.shape != tuple(grid.shape):
-        raise CorruptSampleError(
-            f'{path}: expected a grid of {tuple(grid.shape)}, but the file has {labels.shape}')
+        raise CorruptSampleError(f'{path}: expected a grid of {tuple(grid.shape)}, but the file has {labels.shape}')
     if labels.dtype != np.uint8:
         raise CorruptSampleError(f'{path}: expected uint8 labels, but got {labels.dtype}')
     voxel_size = float(content['voxel_size_m'])
     if not math.isclose(voxel_size, float(grid.voxel_size), rel_tol=1e-6):
         raise CorruptSampleError(
-            f'{path}: expected voxels of {float(grid.voxel_size):g} m, but the file has '
-            f'{voxel_size:g} m')
+            f'{path}: expected voxels of {float(grid.voxel_size):g} m, but the file has {voxel_size:g} m'
+        )
     origin = np.asarray(content['origin_m'], dtype=np.float64)
     expected_origin = np.asarray(grid.origin, dtype=np.float64)
     if origin.shape != (3,) or not np.allclose(origin, expected_origin, atol=1e-6):
         raise CorruptSampleError(
-            f'{path}: expected the origin {expected_origin.tolist()} m, but the file has '
-            f'{origin.tolist()} m')
+            f'{path}: expected the origin {expected_origin.tolist()} m, but the file has {origin.tolist()} m'
+        )
     found = tuple(str(name) for name in content['classes'])
     if found != tuple(classes):
-        raise CorruptSampleError(
-            f'{path}: expected the classes {tuple(classes)}, but the file has {found}')
+        raise CorruptSampleError(f'{path}: expected the classes {tuple(classes)}, but the file has {found}')
     wrong = np.unique(labels[(labels > len(found)) & (labels != UNKNOWN)])
     if wrong.size:
         raise CorruptSampleError(
-            f'{path}: expected labels 0..{len(found)} or {UNKNOWN}, but the file has '
-            f'{wrong.tolist()}')
+            f'{path}: expected labels 0..{len(found)} or {UNKNOWN}, but the file has {wrong.tolist()}'
+        )
     return labels
 
 
@@ -215,12 +216,10 @@ def read_sweep(path: str, keys: Sequence[str]) -> dict[str, np.ndarray]:
         raise CorruptSampleError(f'{path}: expected points of (N, 3), but got {points.shape}')
     for key in keys:
         if len(sweep[key]) != len(points):
-            raise CorruptSampleError(
-                f'{path}: expected {len(points)} values of {key!r}, but got {len(sweep[key])}')
+            raise CorruptSampleError(f'{path}: expected {len(points)} values of {key!r}, but got {len(sweep[key])}')
     broken = int((~np.isfinite(points)).any(axis=1).sum())
     if broken:
-        raise CorruptSampleError(
-            f'{path}: expected finite coordinates, but {broken} of {len(points)} points are not')
+        raise CorruptSampleError(f'{path}: expected finite coordinates, but {broken} of {len(points)} points are not')
     return sweep
 
 
@@ -230,8 +229,7 @@ def _read_npz(path: str, keys: Sequence[str], kind: str) -> dict[str, np.ndarray
         with np.load(path, allow_pickle=False) as archive:
             missing = [key for key in keys if key not in archive.files]
             if missing:
-                raise CorruptSampleError(
-                    f'{path}: expected the arrays {list(keys)}, but the file has {archive.files}')
+                raise CorruptSampleError(f'{path}: expected the arrays {list(keys)}, but the file has {archive.files}')
             return {key: archive[key] for key in keys}
     except CorruptSampleError:
         raise
@@ -239,8 +237,7 @@ def _read_npz(path: str, keys: Sequence[str], kind: str) -> dict[str, np.ndarray
         raise CorruptSampleError(f'{path}: the {kind} file is missing') from error
     except (*_UNREADABLE, AttributeError) as error:
         # A bare .npy array has no __enter__, hence AttributeError and TypeError below.
-        raise CorruptSampleError(
-            f'{path}: expected a complete {kind} .npz, but it cannot be read: {error}') from error
+        raise CorruptSampleError(f'{path}: expected a complete {kind} .npz, but it cannot be read: {error}') from error
     except TypeError as error:
         raise CorruptSampleError(f'{path}: expected an .npz archive: {error}') from error
 
@@ -249,4 +246,5 @@ def _refuse_changed_frame(results: dict, transform: BaseTransform) -> None:
     if 'ego_from_recorded_ego' in results:
         raise ValueError(
             f'{type(transform).__name__} reads data in the recorded ego frame and must stand '
-            'before the augmentations that change it')
+            'before the augmentations that change it'
+        )

@@ -1,4 +1,5 @@
 """The last transform: tensors for the model, a data sample for everything else."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -30,28 +31,36 @@ class PackOccInputs(BaseTransform):
         ValueError: a key that cannot be packed as a tensor.
     """
 
-    def __init__(self,
-                 keys: Sequence[str] = ('imgs', 'gt_occ'),
-                 meta_keys: Sequence[str] = (
-                     'sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'cameras',
-                     'grid', 'num_classes')) -> None:
+    def __init__(
+        self,
+        keys: Sequence[str] = ('imgs', 'gt_occ'),
+        meta_keys: Sequence[str] = (
+            'sample_id',
+            'sequence',
+            'frame',
+            'time',
+            'lighting',
+            'weather',
+            'cameras',
+            'grid',
+            'num_classes',
+        ),
+    ) -> None:
         unknown = set(keys) - {*_INPUT_KEYS, *_SAMPLE_KEYS}
         if unknown:
             raise ValueError(
                 f'keys must be among {[*_INPUT_KEYS, *_SAMPLE_KEYS]}, but got {sorted(unknown)}; '
-                'anything else belongs into meta_keys')
+                'anything else belongs into meta_keys'
+            )
         self.keys, self.meta_keys = tuple(keys), tuple(meta_keys)
 
     def transform(self, results: dict) -> dict:
         missing = [key for key in (*self.keys, *self.meta_keys) if key not in results]
         if missing:
-            raise KeyError(
-                f'PackOccInputs was asked for {missing}, but the pipeline made only '
-                f'{sorted(results)}')
+            raise KeyError(f'PackOccInputs was asked for {missing}, but the pipeline made only {sorted(results)}')
         inputs = {}
         if 'imgs' in self.keys:
-            inputs['imgs'] = {
-                view: _tensor(image.transpose(2, 0, 1)) for view, image in results['imgs'].items()}
+            inputs['imgs'] = {view: _tensor(image.transpose(2, 0, 1)) for view, image in results['imgs'].items()}
         if 'points' in self.keys:
             inputs['points'] = _tensor(results['points'])
         sample = OccDataSample(metainfo={key: results[key] for key in self.meta_keys})

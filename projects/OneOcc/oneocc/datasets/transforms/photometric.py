@@ -1,4 +1,5 @@
 """Brightness, contrast, saturation and hue."""
+
 from __future__ import annotations
 
 import math
@@ -9,8 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 # Luma and the two chroma axes of YIQ (NTSC); hue turns the chroma plane.
-_YIQ_FROM_RGB = np.array([
-    [0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
+_YIQ_FROM_RGB = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 _RGB_FROM_YIQ = np.linalg.inv(_YIQ_FROM_RGB)
 
 
@@ -28,14 +28,15 @@ class PhotometricJitter(BaseTransform):
         prob: share of frames that are changed.
     """
 
-    def __init__(self,
-                 brightness: float = 0.25,
-                 contrast: float = 0.25,
-                 saturation: float = 0.25,
-                 hue_deg: float = 6.0,
-                 prob: float = 1.0) -> None:
-        for name, value in dict(
-                brightness=brightness, contrast=contrast, saturation=saturation).items():
+    def __init__(
+        self,
+        brightness: float = 0.25,
+        contrast: float = 0.25,
+        saturation: float = 0.25,
+        hue_deg: float = 6.0,
+        prob: float = 1.0,
+    ) -> None:
+        for name, value in dict(brightness=brightness, contrast=contrast, saturation=saturation).items():
             if not 0 <= value < 1:
                 raise ValueError(f'{name} must be in [0, 1), but got {value}')
         self.strengths = (brightness, contrast, saturation)
@@ -44,20 +45,20 @@ class PhotometricJitter(BaseTransform):
     def transform(self, results: dict) -> dict:
         if random.random() >= self.prob:
             return results
-        brightness, contrast, saturation = (
-            random.uniform(1 - strength, 1 + strength) for strength in self.strengths)
+        brightness, contrast, saturation = (random.uniform(1 - strength, 1 + strength) for strength in self.strengths)
         hue = math.radians(random.uniform(-self.hue_deg, self.hue_deg))
         for view, image in results['imgs'].items():
             results['imgs'][view] = change_colours(image, brightness, contrast, saturation, hue)
         return results
 
     def __repr__(self) -> str:
-        return (f'PhotometricJitter(brightness, contrast, saturation={self.strengths}, '
-                f'hue_deg={self.hue_deg}, prob={self.prob})')
+        return (
+            f'PhotometricJitter(brightness, contrast, saturation={self.strengths}, '
+            f'hue_deg={self.hue_deg}, prob={self.prob})'
+        )
 
 
-def change_colours(image: np.ndarray, brightness: float, contrast: float, saturation: float,
-                   hue: float) -> np.ndarray:
+def change_colours(image: np.ndarray, brightness: float, contrast: float, saturation: float, hue: float) -> np.ndarray:
     """Recolour (H, W, 3) uint8 RGB; factors of 1 and a hue turn of 0 rad change nothing."""
     cos, sin = saturation * math.cos(hue), saturation * math.sin(hue)
     chroma = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])

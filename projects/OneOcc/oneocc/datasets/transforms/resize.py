@@ -1,4 +1,5 @@
 """Smaller or larger images whose calibration follows."""
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -32,7 +33,8 @@ class ResizeView(BaseTransform):
         if self.view not in results.get('imgs', {}):
             raise KeyError(
                 f'{results.get("sample_id")}: no image {self.view!r} to resize; loaded are '
-                f'{sorted(results.get("imgs", {}))}')
+                f'{sorted(results.get("imgs", {}))}'
+            )
         entry = results['cameras'][self.view]
         wrap = entry['camera'].periodic
         image = results['imgs'][self.view]
@@ -69,8 +71,7 @@ def filter_taps(old: int, new: int, wrap: bool) -> tuple[np.ndarray, np.ndarray]
     return indices, weights.astype(np.float32)
 
 
-def _resample(image: np.ndarray, axis: int, indices: np.ndarray,
-              weights: np.ndarray) -> np.ndarray:
+def _resample(image: np.ndarray, axis: int, indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(H, W, 3) float32 with one axis replaced by weighted sums of its pixels."""
     shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
     result = np.take(image, indices[:, 0], axis=axis) * weights[:, 0].reshape(shape)

@@ -1,4 +1,5 @@
 """The annular image as an equirectangular one (Eq. 1)."""
+
 from __future__ import annotations
 
 import json
@@ -10,7 +11,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ...geometry import EquirectCamera, OmniCamera, unwrap, unwrap_map
+from ....core.geometry import EquirectCamera, OmniCamera, unwrap, unwrap_map
 
 _CACHED_MAPS = 8
 
@@ -34,20 +35,22 @@ class UnwrapPanorama(BaseTransform):
         KeyError: the source view has not been loaded.
     """
 
-    def __init__(self,
-                 height: int,
-                 width: int,
-                 elevation_min_deg: float = -90.0,
-                 elevation_max_deg: float = 90.0,
-                 source: str = 'raw',
-                 target: str = 'equi',
-                 keep_raw: bool = True) -> None:
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        elevation_min_deg: float = -90.0,
+        elevation_max_deg: float = 90.0,
+        source: str = 'raw',
+        target: str = 'equi',
+        keep_raw: bool = True,
+    ) -> None:
         if not -90 <= elevation_min_deg < elevation_max_deg <= 90:
             raise ValueError(
                 'the elevation band must lie within [-90, 90] degrees and not be empty, but got '
-                f'[{elevation_min_deg}, {elevation_max_deg}]')
-        self.camera = EquirectCamera(
-            width, height, math.radians(elevation_min_deg), math.radians(elevation_max_deg))
+                f'[{elevation_min_deg}, {elevation_max_deg}]'
+            )
+        self.camera = EquirectCamera(width, height, math.radians(elevation_min_deg), math.radians(elevation_max_deg))
         self.band_deg = (elevation_min_deg, elevation_max_deg)
         self.source, self.target, self.keep_raw = source, target, keep_raw
         self._maps: OrderedDict[tuple, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
@@ -56,7 +59,8 @@ class UnwrapPanorama(BaseTransform):
         if self.source not in results.get('imgs', {}):
             raise KeyError(
                 f'{results.get("sample_id")}: no image {self.source!r} to unwrap; loaded are '
-                f'{sorted(results.get("imgs", {}))}')
+                f'{sorted(results.get("imgs", {}))}'
+            )
         entry = results['cameras'][self.source]
         raw, raw_from_ego = entry['camera'], entry['cam_from_ego']
         rotation = raw_from_ego[:3, :3]
@@ -81,5 +85,7 @@ class UnwrapPanorama(BaseTransform):
         return self._maps[key]
 
     def __repr__(self) -> str:
-        return (f'UnwrapPanorama({self.camera.height}x{self.camera.width}, elevation '
-                f'{self.band_deg} deg, {self.source} -> {self.target}, keep_raw={self.keep_raw})')
+        return (
+            f'UnwrapPanorama({self.camera.height}x{self.camera.width}, elevation '
+            f'{self.band_deg} deg, {self.source} -> {self.target}, keep_raw={self.keep_raw})'
+        )

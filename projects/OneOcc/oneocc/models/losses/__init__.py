@@ -4,6 +4,7 @@ All take logits (B, C+1, X, Y, Z) with channel 0 = empty and labels (B, X, Y, Z)
 unknown, stay in float32 (or float64) under autocast, pool over the batch, and return a zero with
 zero gradient where nothing is known.
 """
+
 from .frustum_proportion import frustum_proportion, proportion_kl
 from .lovasz import lovasz_softmax
 from .majority_pool import majority_pool
@@ -11,6 +12,15 @@ from .relation import relation, relation_matrix
 from .scene_class_affinity import geometric_scal, semantic_scal
 from .voxel_cross_entropy import class_weights_from_counts, voxel_cross_entropy
 
-__all__ = ['class_weights_from_counts', 'frustum_proportion', 'geometric_scal', 'lovasz_softmax',
-           'majority_pool', 'proportion_kl', 'relation', 'relation_matrix', 'semantic_scal',
-           'voxel_cross_entropy']
+__all__ = [
+    'class_weights_from_counts',
+    'frustum_proportion',
+    'geometric_scal',
+    'lovasz_softmax',
+    'majority_pool',
+    'proportion_kl',
+    'relation',
+    'relation_matrix',
+    'semantic_scal',
+    'voxel_cross_entropy',
+]

@@ -1,4 +1,5 @@
 """Frustum proportion loss of MonoScene, for any partition of the volume into frustums."""
+
 from __future__ import annotations
 
 import torch
@@ -8,8 +9,9 @@ from .precision import IGNORE_INDEX, check_logits_and_labels, full_precision, po
 
 
 @full_precision
-def frustum_proportion(logits: Tensor, labels: Tensor, frustum_ids: Tensor, num_frustums: int,
-                       ignore_index: int = IGNORE_INDEX) -> Tensor:
+def frustum_proportion(
+    logits: Tensor, labels: Tensor, frustum_ids: Tensor, num_frustums: int, ignore_index: int = IGNORE_INDEX
+) -> Tensor:
     """Mean KL divergence between true and predicted class proportions of the frustums.
 
     Per frustum, over its known voxels of ALL samples: target = class counts / their sum,
@@ -26,8 +28,10 @@ def frustum_proportion(logits: Tensor, labels: Tensor, frustum_ids: Tensor, num_
     """
     check_logits_and_labels(logits, labels)
     if frustum_ids.shape not in (labels.shape, labels.shape[1:]):
-        raise ValueError(f'frustum_ids must have shape {tuple(labels.shape)} or '
-                         f'{tuple(labels.shape[1:])}, got {tuple(frustum_ids.shape)}')
+        raise ValueError(
+            f'frustum_ids must have shape {tuple(labels.shape)} or '
+            f'{tuple(labels.shape[1:])}, got {tuple(frustum_ids.shape)}'
+        )
     ids = frustum_ids.expand_as(labels).flatten().long()
     labels = labels.flatten().long()
     classes = logits.shape[1]

@@ -1,4 +1,5 @@
 """Lovasz-softmax loss (Berman et al., CVPR 2018, algorithms 1 and 2)."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """Majority pooling of voxel labels: the coarse targets of multi-scale heads."""
+
 from __future__ import annotations
 
 import torch
@@ -21,13 +22,14 @@ def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX)
         (..., X/factor, Y/factor, Z/factor), dtype of `labels`.
     """
     if labels.dim() < 3 or factor < 1 or any(size % factor for size in labels.shape[-3:]):
-        raise ValueError(f'labels must be (..., X, Y, Z) with X, Y, Z multiples of the factor '
-                         f'{factor}, got {tuple(labels.shape)}')
+        raise ValueError(
+            f'labels must be (..., X, Y, Z) with X, Y, Z multiples of the factor {factor}, got {tuple(labels.shape)}'
+        )
     if factor == 1:
         return labels.clone()
     *lead, x, y, z = labels.shape
     cells = labels.reshape(-1, x // factor, factor, y // factor, factor, z // factor, factor)
-    cells = cells.permute(0, 1, 3, 5, 2, 4, 6).flatten(4).long()       # (L, X', Y', Z', factor^3)
+    cells = cells.permute(0, 1, 3, 5, 2, 4, 6).flatten(4).long()  # (L, X', Y', Z', factor^3)
     real = (cells != ignore_index) & (cells != 0)
     classes = int(cells[real].max()) + 1 if bool(real.any()) else 1
     # one bin a cell and class; what does not vote falls into one bin more

@@ -1,4 +1,5 @@
 """Keep losses in float32 (or float64) under autocast, and their quotients and logarithms finite."""
+
 from __future__ import annotations
 
 import functools
@@ -40,8 +41,7 @@ def negative_log(ratio: Tensor) -> Tensor:
     ratio = ratio.clamp(max=1)
     positive = ratio > torch.finfo(ratio.dtype).tiny
     term = -torch.where(positive, ratio, torch.ones_like(ratio)).log()
-    return torch.where(positive, term.clamp(max=LARGEST_LOG_TERM),
-                       torch.full_like(term, LARGEST_LOG_TERM))
+    return torch.where(positive, term.clamp(max=LARGEST_LOG_TERM), torch.full_like(term, LARGEST_LOG_TERM))
 
 
 def check_logits_and_labels(logits: Tensor, labels: Tensor) -> None:
@@ -50,8 +50,9 @@ def check_logits_and_labels(logits: Tensor, labels: Tensor) -> None:
         raise ValueError(f'logits must be (B, C+1, ...), got shape {tuple(logits.shape)}')
     expected = (logits.shape[0], *logits.shape[2:])
     if tuple(labels.shape) != expected:
-        raise ValueError(f'labels must have shape {expected} to match logits '
-                         f'{tuple(logits.shape)}, got {tuple(labels.shape)}')
+        raise ValueError(
+            f'labels must have shape {expected} to match logits {tuple(logits.shape)}, got {tuple(labels.shape)}'
+        )
     if labels.is_floating_point() or labels.is_complex():
         raise TypeError(f'labels must hold integers, got {labels.dtype}')
 

@@ -1,4 +1,5 @@
 """Relation loss of MonoScene's context relation prior, and its targets."""
+
 from __future__ import annotations
 
 import torch
@@ -25,8 +26,7 @@ def relation_matrix(labels: Tensor, block: int = 2, ignore_index: int = IGNORE_I
         (B, 4, N, M) uint8, N = X*Y*Z voxels and M blocks, both in (X, Y, Z) order.
     """
     if labels.dim() != 4 or any(size % block for size in labels.shape[1:]):
-        raise ValueError(f'labels must be (B, X, Y, Z) with X, Y, Z multiples of {block}, '
-                         f'got {tuple(labels.shape)}')
+        raise ValueError(f'labels must be (B, X, Y, Z) with X, Y, Z multiples of {block}, got {tuple(labels.shape)}')
     batch, *sizes = labels.shape
     labels = labels.long()
     known = labels != ignore_index
@@ -35,10 +35,10 @@ def relation_matrix(labels: Tensor, block: int = 2, ignore_index: int = IGNORE_I
 
     split = [part for size in sizes for part in (size // block, block)]
     in_block = one_hot.reshape(batch, *split, largest + 1).permute(0, 1, 3, 5, 2, 4, 6, 7)
-    in_block = in_block.reshape(batch, -1, block ** 3, largest + 1).any(dim=2)      # (B, M, K)
-    voxels = one_hot.reshape(batch, -1, largest + 1)                                # (B, N, K)
+    in_block = in_block.reshape(batch, -1, block**3, largest + 1).any(dim=2)  # (B, M, K)
+    voxels = one_hot.reshape(batch, -1, largest + 1)  # (B, N, K)
 
-    kinds = in_block[..., 1:].sum(dim=2)[:, None]                      # (B, 1, M) distinct classes
+    kinds = in_block[..., 1:].sum(dim=2)[:, None]  # (B, 1, M) distinct classes
     holds_empty = in_block[..., 0][:, None]
     is_empty, is_solid = voxels[..., :1], voxels[..., 1:].any(dim=2, keepdim=True)  # (B, N, 1)
     same = torch.matmul(voxels[..., 1:].float(), in_block[..., 1:].float().mT) > 0  # (B, N, M)
@@ -64,8 +64,9 @@ def relation(logits: Tensor, matrix: Tensor) -> Tensor:
     """
     if logits.dim() != 4 or matrix.shape != logits.mT.shape:
         expected = tuple(logits.mT.shape) if logits.dim() == 4 else '(B, R, N, M)'
-        raise ValueError(f'matrix must have shape {expected} for logits '
-                         f'{tuple(logits.shape)}, got {tuple(matrix.shape)}')
+        raise ValueError(
+            f'matrix must have shape {expected} for logits {tuple(logits.shape)}, got {tuple(matrix.shape)}'
+        )
     target = matrix.mT.to(logits.dtype)
     positives = target.sum(dim=(0, 2, 3))
     negatives = (1 - target).sum(dim=(0, 2, 3))

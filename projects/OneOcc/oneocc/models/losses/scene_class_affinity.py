@@ -1,17 +1,11 @@
 """Scene-class affinity losses of MonoScene: soft precision, recall and specificity, pooled."""
+
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from .precision import (
-    IGNORE_INDEX,
-    check_logits_and_labels,
-    full_precision,
-    negative_log,
-    pooled_by_class,
-    safe_ratio,
-)
+from .precision import IGNORE_INDEX, check_logits_and_labels, full_precision, negative_log, pooled_by_class, safe_ratio
 
 
 @full_precision
@@ -62,8 +56,7 @@ def geometric_scal(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_IN
     return terms.sum()
 
 
-def _affinity_terms(probability: Tensor, truth: Tensor, complement: Tensor,
-                    known: Tensor) -> tuple[Tensor, Tensor]:
+def _affinity_terms(probability: Tensor, truth: Tensor, complement: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """-log P - log R - log S per row, and which rows occur in the truth.
 
     Args:
@@ -84,7 +77,9 @@ def _affinity_terms(probability: Tensor, truth: Tensor, complement: Tensor,
     precision = negative_log(safe_ratio(hits, mass))
     recall = negative_log(safe_ratio(hits, count))
     specificity = negative_log(safe_ratio((complement * other).sum(dim=1), others))
-    terms = (torch.where(present & (mass > 0), precision, zero)
-             + torch.where(present, recall, zero)
-             + torch.where(others > 0, specificity, zero))
+    terms = (
+        torch.where(present & (mass > 0), precision, zero)
+        + torch.where(present, recall, zero)
+        + torch.where(others > 0, specificity, zero)
+    )
     return terms, present.to(mass.dtype)

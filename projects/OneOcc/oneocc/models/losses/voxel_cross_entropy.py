@@ -1,4 +1,5 @@
 """Voxel-wise cross entropy and the class weights of semantic scene completion."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ MIN_CLASS_COUNT = 3.0
 
 
 @full_precision
-def voxel_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None,
-                        ignore_index: int = IGNORE_INDEX) -> Tensor:
+def voxel_cross_entropy(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, ignore_index: int = IGNORE_INDEX
+) -> Tensor:
     """Mean cross entropy of the known voxels, sum(w_y * nll) / sum(w_y).
 
     Args:
@@ -33,12 +35,10 @@ def voxel_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | 
         mass = known.sum().to(logits.dtype)
     else:
         if tuple(class_weights.shape) != (logits.shape[1],):
-            raise ValueError(f'class_weights must have shape ({logits.shape[1]},), '
-                             f'got {tuple(class_weights.shape)}')
+            raise ValueError(f'class_weights must have shape ({logits.shape[1]},), got {tuple(class_weights.shape)}')
         class_weights = class_weights.to(logits)
         mass = (class_weights[labels.masked_fill(~known, 0)] * known).sum()
-    total = F.cross_entropy(logits, labels, class_weights, ignore_index=ignore_index,
-                            reduction='sum')
+    total = F.cross_entropy(logits, labels, class_weights, ignore_index=ignore_index, reduction='sum')
     return safe_ratio(total, mass)
 
 

@@ -1,0 +1,1 @@
+"""Streets, towns and campuses and what stands and walks there."""

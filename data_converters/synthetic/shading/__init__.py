@@ -1,0 +1,1 @@
+"""What a ray that met something looks like: textures, light, sky."""

@@ -1,0 +1,1 @@
+"""Solids, ground and the rays that meet them."""

@@ -1,0 +1,41 @@
+"""Cameras, grids and rings in plain torch and numpy; conventions: CONVENTIONS.md."""
+
+from .cameras import EquirectCamera, OmniCamera, TaylorCamera, camera_from_dict
+from .checks import check_points, check_rigid, check_shape
+from .cross_grid import cross_grid_index, cross_grid_indices
+from .frustums import elevation_limits, frustum_ids_from_pixels, panoramic_frustums
+from .grids import CartesianGrid, CylindricalGrid
+from .ocamcalib import OCamCalib, read_ocamcalib, refit_inverse, write_ocamcalib
+from .ring import make_ring_continuous, ring_interpolate, ring_pad
+from .transforms import azimuth_elevation, transform_points
+from .unwrap import annulus_unroll_map, bilinear_sample, unwrap, unwrap_map
+
+__all__ = [
+    'CartesianGrid',
+    'CylindricalGrid',
+    'EquirectCamera',
+    'OCamCalib',
+    'OmniCamera',
+    'TaylorCamera',
+    'annulus_unroll_map',
+    'azimuth_elevation',
+    'bilinear_sample',
+    'camera_from_dict',
+    'check_points',
+    'check_rigid',
+    'check_shape',
+    'cross_grid_index',
+    'cross_grid_indices',
+    'elevation_limits',
+    'frustum_ids_from_pixels',
+    'make_ring_continuous',
+    'panoramic_frustums',
+    'read_ocamcalib',
+    'refit_inverse',
+    'ring_interpolate',
+    'ring_pad',
+    'transform_points',
+    'unwrap',
+    'unwrap_map',
+    'write_ocamcalib',
+]

@@ -1,0 +1,92 @@
+"""The equirectangular view (Eq. 2), over the full sphere or a band of elevations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from .checks import check_points
+from .omni_camera import HALF_PI, OmniCamera, check_numbers, check_size
+from .transforms import azimuth_elevation
+
+
+class EquirectCamera(OmniCamera):
+    """A virtual camera that maps azimuth to columns and elevation to rows linearly (Eq. 2).
+
+    Its frame is ego-like (x forward, y left, z up). phi = 2 pi u / W - pi with phi positive to the
+    right; theta = elevation_max - (elevation_max - elevation_min) v / H, which is the paper's
+    pi/2 - pi v / H for the full sphere.
+
+    Args:
+        width, height: image size in pixels; the width is the full turn.
+        elevation_min, elevation_max: the band in radians.
+    """
+
+    periodic = True
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        elevation_min: float = -HALF_PI,
+        elevation_max: float = HALF_PI,
+    ) -> None:
+        self.width, self.height = check_size(width, height)
+        low, high = check_numbers('elevation band', (elevation_min, elevation_max), 2)
+        if not -HALF_PI - 1e-9 <= low < high <= HALF_PI + 1e-9:
+            raise ValueError(f'elevation band: expected -pi/2 <= min < max <= pi/2 in radians, got {low:g}..{high:g}')
+        self.elevation_range = (max(low, -HALF_PI), min(high, HALF_PI))
+
+    @property
+    def elevation_min(self) -> float:
+        """Elevation of the lower image border in radians."""
+        return self.elevation_range[0]
+
+    @property
+    def elevation_max(self) -> float:
+        """Elevation of the upper image border in radians."""
+        return self.elevation_range[1]
+
+    def project(self, points_cam: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        points = check_points('points_cam', points_cam, 3)
+        seen = torch.isfinite(points).all(-1) & (points != 0).any(-1)
+        phi, theta = azimuth_elevation(torch.where(torch.isfinite(points), points, torch.zeros_like(points)))
+        low, high = self.elevation_range
+        # In float32 the poles round to either side of pi/2; a full sphere has no outside.
+        slack = 4 * torch.finfo(theta.dtype).eps
+        valid = seen & (theta >= low - slack) & (theta <= high + slack)
+        u = (phi + math.pi) * (self.width / (2 * math.pi))
+        v = (high - theta.clamp(low, high)) * (self.height / (high - low))
+        return torch.stack((u, v), dim=-1), valid
+
+    def unproject(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pixels = check_points('pixels', pixels, 2)
+        u, v = pixels.unbind(-1)
+        low, high = self.elevation_range
+        phi = u * (2 * math.pi / self.width) - math.pi
+        theta = high - v * ((high - low) / self.height)
+        planar = torch.cos(theta)
+        rays = torch.stack((planar * torch.cos(phi), -planar * torch.sin(phi), torch.sin(theta)), dim=-1)
+        return rays, self._inside(pixels)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(
+            model='equirect',
+            width=self.width,
+            height=self.height,
+            elevation_min=self.elevation_min,
+            elevation_max=self.elevation_max,
+        )
+
+    def resized(self, width: int, height: int) -> EquirectCamera:
+        return EquirectCamera(width, height, *self.elevation_range)
+
+    def mirrored(self) -> EquirectCamera:
+        return EquirectCamera(self.width, self.height, *self.elevation_range)
+
+    @property
+    def mirror(self) -> np.ndarray:
+        return np.diag((1.0, -1.0, 1.0, 1.0))

@@ -1,0 +1,1 @@
+"""Methods that complete the scene from LiDAR points."""

@@ -1,0 +1,1 @@
+"""What MonoScene has beside the parts that every image method shares."""

@@ -1,0 +1,207 @@
+"""One panoramic view -> features at several scales: a 2D backbone and MonoScene's decoder.
+
+Shapes: B batch, images (B, 3, H, W), features at scale s (B, C, H / s, W / s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ....core.geometry import make_ring_continuous, ring_interpolate
+
+_PROBE_SIZE = 64
+
+
+def _probe(backbone: nn.Module) -> dict[int, int]:
+    """{stride: channels} of a backbone's outputs, found by showing it one black image."""
+    training = backbone.training
+    backbone.train(False)
+    with torch.no_grad():
+        outputs = backbone(torch.zeros(1, 3, _PROBE_SIZE, _PROBE_SIZE))
+    backbone.train(training)
+    levels = {_PROBE_SIZE // output.shape[-1]: output.shape[1] for output in outputs}
+    if len(levels) != len(outputs):
+        raise ValueError(
+            'the backbone must return one map per stride, but its strides are '
+            f'{[_PROBE_SIZE // output.shape[-1] for output in outputs]}: choose out_indices'
+        )
+    return levels
+
+
+def _bottleneck(in_channels: int, channels: int | Sequence[int]) -> nn.Module:
+    """One 1x1 convolution, or several in a row with nothing between them and one bias at the end."""
+    if isinstance(channels, int):
+        return nn.Conv2d(in_channels, channels, 1)
+    widths = [in_channels, *channels]
+    return nn.Sequential(
+        *(
+            nn.Conv2d(a, b, 1, bias=step == len(channels))
+            for step, (a, b) in enumerate(zip(widths, widths[1:]), start=1)
+        )
+    )
+
+
+class _UpBlock(nn.Module):
+    """Bilinear up, concatenate the skip, twice [3x3 conv, norm, activation]."""
+
+    def __init__(
+        self, in_channels: int, skip_channels: int, out_channels: int, ring: bool, norm_cfg: dict, act_cfg: dict
+    ) -> None:
+        super().__init__()
+        self.ring = ring
+        options = dict(kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.convs = nn.Sequential(
+            ConvModule(in_channels + skip_channels, out_channels, **options),
+            ConvModule(out_channels, out_channels, **options),
+        )
+
+    def forward(self, features: Tensor, skip: Tensor | None) -> Tensor:
+        """(B, C, h, w), skip (B, S, 2h, 2w) or None -> (B, out, 2h, 2w)."""
+        size = (2 * features.shape[-2], 2 * features.shape[-1])
+        if self.ring:
+            features = ring_interpolate(features, size)
+        else:
+            features = F.interpolate(features, size=size, mode='bilinear', align_corners=False)
+        if skip is not None:
+            features = torch.cat([features, skip.to(features.dtype)], dim=1)
+        return self.convs(features)
+
+
+@MODELS.register_module()
+class PanoramaEncoder(BaseModule):
+    """2D encoder-decoder of one view.
+
+    Args:
+        backbone: config of any backbone that returns one map per stride (strides 2, 4, 8, ...).
+        decoder_channels: widths of the decoder from the stride above the coarsest down to the finest
+            scale asked for, e.g. five numbers for a backbone that ends at stride 32 and scales from 1.
+        out_channels: common width of the returned features, made by one 1x1 convolution a scale.
+        scales: strides to return, powers of two.
+        view: name of the view that this encoder reads.
+        bottleneck_channels: width of a 1x1 convolution on the coarsest map, or the widths of several in a
+            row, of which only the last has a bias; None leaves them out.
+        image_skip: whether stride 1 sees the image itself as its skip.
+        norm_cfg, act_cfg: of the decoder; a backbone carries its own.
+        ring: make every layer periodic along the width (equirectangular views); weights are the same.
+        channels_last: run in channels-last memory; the same numbers.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping,
+        decoder_channels: Sequence[int],
+        out_channels: int,
+        scales: Sequence[int] = (1, 2, 4, 8),
+        view: str = 'equi',
+        bottleneck_channels: int | Sequence[int] | None = None,
+        image_skip: bool = True,
+        norm_cfg: Mapping | None = None,
+        act_cfg: Mapping | None = None,
+        ring: bool = False,
+        channels_last: bool = True,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.view = view
+        # 2D convolutions are faster in this memory order, and lifting then reads whole feature vectors
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.scales = tuple(sorted(int(scale) for scale in scales))
+        self.out_channels = out_channels
+        self.backbone = MODELS.build(dict(backbone))
+        levels = _probe(self.backbone)
+        self.strides = tuple(sorted(levels))
+        self.divisor = self.strides[-1]
+        if image_skip:
+            levels[1] = 3
+        steps = self._steps()
+        if len(decoder_channels) != len(steps):
+            raise ValueError(
+                f'decoder_channels must hold one width for each of the strides {steps}, '
+                f'but got {tuple(decoder_channels)}'
+            )
+        norm_cfg = dict(norm_cfg or dict(type='BN'))
+        act_cfg = dict(act_cfg or dict(type='LeakyReLU', negative_slope=0.01))
+        width = levels[self.divisor]
+        self.bottleneck = None
+        if bottleneck_channels is not None:
+            self.bottleneck = _bottleneck(width, bottleneck_channels)
+            width = bottleneck_channels if isinstance(bottleneck_channels, int) else bottleneck_channels[-1]
+        self.up_blocks = nn.ModuleDict()
+        widths = {self.divisor: width}
+        for stride, channels in zip(steps, decoder_channels):
+            self.up_blocks[str(stride)] = _UpBlock(width, levels.get(stride, 0), channels, ring, norm_cfg, act_cfg)
+            widths[stride] = width = channels
+        self.skips = tuple(stride for stride in steps if stride in levels)
+        self.heads = nn.ModuleDict({str(scale): nn.Conv2d(widths[scale], out_channels, 1) for scale in self.scales})
+        if ring:
+            make_ring_continuous(self, axis=-1)
+
+    def _steps(self) -> tuple[int, ...]:
+        """Strides of the decoder, coarse to fine; checks that the scales lie on its way."""
+        steps = [self.divisor]
+        while steps[-1] > self.scales[0]:
+            steps.append(steps[-1] // 2)
+        missing = set(self.scales) - set(steps)
+        if missing:
+            raise ValueError(
+                f'scales must be powers of two up to the coarsest stride {self.divisor} of '
+                f'the backbone (strides {self.strides}), but got {self.scales}'
+            )
+        return tuple(steps[1:])
+
+    def init_weights(self) -> None:
+        """Initialise; a pretrained backbone is read from a local file, which must be there."""
+        for module in (self, self.backbone):
+            configs = getattr(module, 'init_cfg', None) or []
+            for config in [configs] if isinstance(configs, Mapping) else configs:
+                path = str(config.get('checkpoint', ''))
+                if config.get('type') == 'Pretrained' and '://' not in path and not Path(path).is_file():
+                    raise FileNotFoundError(
+                        f'the pretrained weights {path!r} of {type(module).__name__} are not there: put '
+                        'the file in place, name another one by init_cfg.checkpoint, or train from '
+                        'scratch with init_cfg=None'
+                    )
+        super().init_weights()
+
+    def encode(self, image: Tensor) -> dict[int, Tensor]:
+        """(B, 3, H, W) -> {scale: (B, C, H / scale, W / scale)}.
+
+        Raises:
+            ValueError: a side is no multiple of the coarsest stride; nothing is padded, because padding
+                would put a wall at the seam of a panorama.
+        """
+        height, width = image.shape[-2:]
+        if height % self.divisor or width % self.divisor:
+            raise ValueError(
+                f'view {self.view!r}: height and width must be multiples of {self.divisor} '
+                f'(the coarsest stride), but got {height} x {width}'
+            )
+        image = image.contiguous(memory_format=self.memory_format)
+        maps = dict(zip(self.strides, self.backbone(image)))
+        maps[1] = image
+        features = maps[self.divisor]
+        if self.bottleneck is not None:
+            features = self.bottleneck(features)
+        results = {}
+        if str(self.divisor) in self.heads:
+            results[self.divisor] = self.heads[str(self.divisor)](features)
+        for name, block in self.up_blocks.items():
+            stride = int(name)
+            features = block(features, maps[stride] if stride in self.skips else None)
+            if name in self.heads:
+                results[stride] = self.heads[name](features)
+        return results
+
+    def forward(self, imgs: Mapping[str, Tensor]) -> dict[str, dict[int, Tensor]]:
+        """{view: (B, 3, H, W)} -> {own view: {scale: (B, C, H / scale, W / scale)}}."""
+        if self.view not in imgs:
+            raise ValueError(f'the encoder reads the view {self.view!r}, but the inputs hold {sorted(imgs)}')
+        return {self.view: self.encode(imgs[self.view])}

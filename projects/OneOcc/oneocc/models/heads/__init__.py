@@ -1,0 +1,1 @@
+"""From volumes to label grids, with their losses."""

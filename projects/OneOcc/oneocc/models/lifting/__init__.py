@@ -1,0 +1,1 @@
+"""From features of images to features of voxels."""

@@ -1,0 +1,133 @@
+"""FLoSP, MonoScene's lifting: every voxel takes the feature of the pixel that it falls on.
+
+Shapes: B batch, C channels, N = X * Y * Z voxels in C order, s scales of the 2D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from ....core.geometry import CartesianGrid, transform_points
+from ....core.geometry.calibration_cache import CalibrationCache
+from ...structures import sample_camera
+from .voxel_position import VoxelPosition
+
+
+def flosp(features: Mapping[int, Tensor], pixels: Tensor, fov: Tensor) -> Tensor:
+    """Gather the nearest pixel at every scale, zero outside the field of view, and sum over scales.
+
+    Args:
+        features: {scale s: (B, C, ceil(H / s), ceil(W / s))}.
+        pixels: (B, N, 2) integer pixels (column u, row v) of the full-size image; arbitrary where not fov.
+        fov: (B, N) bool.
+
+    Returns:
+        (B, C, N), the sum over s of feature[pixel // s].
+    """
+    total = None
+    for scale, maps in features.items():
+        batch, channels, height, width = maps.shape
+        column = (pixels[..., 0] // scale).clamp(0, width - 1)
+        row = (pixels[..., 1] // scale).clamp(0, height - 1)
+        offset = torch.arange(batch, device=maps.device)[:, None] * (height * width)
+        # pixel rows of a (B * H * W, C) table: one contiguous copy per voxel, forward and backward
+        table = maps.permute(0, 2, 3, 1).reshape(-1, channels)
+        gathered = F.embedding(offset + row * width + column, table)  # (B, N, C)
+        total = gathered if total is None else total + gathered
+    if total is None:
+        raise ValueError('flosp needs the features of at least one scale')
+    return torch.where(fov[..., None], total, total.new_zeros(())).transpose(1, 2)
+
+
+@MODELS.register_module()
+class FLoSP(BaseModule):
+    """Features Line of Sight Projection of one view, with the calibration of each sample.
+
+    Args:
+        grid: shape, voxel_size, origin of the label grid (CartesianGrid).
+        scales: 2D scales that are summed.
+        view: the view that is lifted.
+        project_scale: the lifted volume is the label grid at 1 / project_scale.
+        position_channels: C of the features, to add where each voxel is (`VoxelPosition`); None adds nothing, as
+            in MonoScene.
+    """
+
+    def __init__(
+        self,
+        grid: Mapping,
+        scales: Sequence[int] = (1, 2, 4, 8),
+        view: str = 'equi',
+        project_scale: int = 1,
+        position_channels: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        full = CartesianGrid(**grid)
+        self.grid = full if project_scale == 1 else full.downsampled(project_scale)
+        self.scales = tuple(scales)
+        self.view = view
+        self.position = None
+        if position_channels is not None:
+            self.position = VoxelPosition(self.grid.centers().reshape(-1, 3), position_channels)
+        self._cache = CalibrationCache()
+
+    def _project(self, calibration: Mapping) -> tuple[Tensor, Tensor]:
+        """Integer pixels (N, 2) and field of view (N,) of the voxel centres."""
+        camera = calibration['camera']
+        centers = self.grid.centers().reshape(-1, 3)
+        pixels, fov = camera.project(transform_points(calibration['cam_from_ego'], centers))
+        pixels = torch.where(fov[:, None], pixels, torch.zeros_like(pixels)).floor().long()
+        column, row = pixels.unbind(dim=1)
+        # straight behind (phi = pi exactly) the right border of a panorama is its left border
+        column = column % camera.width if camera.periodic else column.clamp(0, camera.width - 1)
+        return torch.stack([column, row.clamp(0, camera.height - 1)], dim=1), fov
+
+    def forward(
+        self,
+        features: Mapping[str, Mapping[int, Tensor]],
+        data_samples: Sequence[BaseDataElement],
+        image_sizes: Mapping[str, tuple[int, int]],
+    ) -> dict[str, Tensor]:
+        """Lift the view.
+
+        Args:
+            features: {view: {scale: (B, C, H / scale, W / scale)}}.
+            data_samples: B samples with `cameras` in their metainfo.
+            image_sizes: {view: (H, W)}.
+
+        Returns:
+            'cartesian' (B, C, X, Y, Z) and 'visible' (B, X, Y, Z) bool.
+        """
+        if self.view not in features:
+            raise ValueError(f'FLoSP lifts the view {self.view!r}, but the backbone gave {sorted(features)}')
+        maps = features[self.view]
+        missing = set(self.scales) - set(maps)
+        if missing:
+            raise ValueError(f'FLoSP needs the scales {self.scales}, but the backbone gave {sorted(maps)}')
+        device = next(iter(maps.values())).device
+        pixels, fov = [], []
+        for sample in data_samples:
+            calibration = sample_camera(sample, self.view)
+            camera = calibration['camera']
+            if (camera.height, camera.width) != tuple(image_sizes[self.view]):
+                raise ValueError(
+                    f'sample {sample.get("sample_id")!r}, view {self.view!r}: the calibration '
+                    f'is of an image of {camera.height} x {camera.width}, but the image is '
+                    '{} x {}'.format(*image_sizes[self.view])
+                )
+            table = self._cache.get(calibration, None, device, lambda c=calibration: self._project(c))
+            pixels.append(table[0])
+            fov.append(table[1])
+        visible = torch.stack(fov)
+        lifted = flosp({scale: maps[scale] for scale in self.scales}, torch.stack(pixels), visible)
+        if self.position is not None:
+            lifted = self.position(lifted, visible)
+        shape = tuple(self.grid.shape)
+        return dict(cartesian=lifted.unflatten(-1, shape), visible=visible.unflatten(-1, shape))

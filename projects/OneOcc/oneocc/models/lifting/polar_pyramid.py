@@ -1,0 +1,72 @@
+"""The cylindrical volume at levels 1, 2, 4 and its gather onto the Cartesian grid (Eq. 8).
+
+Shapes: B batch, C channels, cylindrical volumes (B, C, R, PHI, Z), periodic along PHI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from ....core.geometry import CartesianGrid, CylindricalGrid, cross_grid_index, make_ring_continuous
+from ..layers.depthwise3d import DepthwiseSeparable3D
+
+
+class PolarPyramid(nn.Module):
+    """Strided cylindrical levels, each gathered by a precomputed index table J_l.
+
+    Level 1 passes one residual block; levels 2 and 4 halve R, PHI and Z. All convolutions run
+    around the ring along PHI. A Cartesian voxel reads the cell that holds its centre
+    (index_select); a voxel outside the cylinder reads zero.
+
+    Args:
+        polar: grid of level 1; its sizes must be divisible by the coarsest level.
+        cartesian: grid of level 1.
+        channels: C at all levels.
+        levels: subset of 1, 2, 4, ascending, starting at 1.
+    """
+
+    def __init__(
+        self, polar: CylindricalGrid, cartesian: CartesianGrid, channels: int, levels: Sequence[int] = (1, 2, 4)
+    ) -> None:
+        super().__init__()
+        if any(size % levels[-1] for size in (*polar.shape, *cartesian.shape)):
+            raise ValueError(
+                f'both grids must be divisible by the coarsest level {levels[-1]}, '
+                f'got {tuple(polar.shape)} and {tuple(cartesian.shape)}'
+            )
+        self.levels = tuple(levels)
+        self.blocks = nn.ModuleDict(
+            {
+                str(level): make_ring_continuous(
+                    DepthwiseSeparable3D(channels, channels, 1 if level == 1 else 2), axis=-2
+                )
+                for level in self.levels
+            }
+        )
+        self._shapes = {}
+        for level in self.levels:
+            coarse = cartesian.downsampled(level)
+            table = cross_grid_index(polar.downsampled(level), coarse).flatten()
+            self._shapes[level] = tuple(coarse.shape)
+            self.register_buffer(f'table_{level}', table.clamp(min=0), persistent=False)
+            self.register_buffer(f'inside_{level}', table >= 0, persistent=False)
+
+    def gather(self, volume: Tensor, level: int) -> Tensor:
+        """(B, C, R, PHI, Z) of a level -> (B, C, X, Y, Z) of the same level."""
+        # rows of a channels-last volume: one index_select moves whole feature vectors
+        rows = volume.flatten(2).transpose(1, 2)  # (B, R*PHI*Z, C)
+        taken = rows.index_select(1, getattr(self, f'table_{level}'))
+        taken = torch.where(getattr(self, f'inside_{level}')[:, None], taken, taken.new_zeros(()))
+        return taken.unflatten(1, self._shapes[level]).permute(0, 4, 1, 2, 3)
+
+    def forward(self, volume: Tensor) -> dict[int, Tensor]:
+        """(B, C, R, PHI, Z) -> {l: (B, C, X/l, Y/l, Z/l)}."""
+        gathered = {}
+        for level in self.levels:
+            volume = self.blocks[str(level)](volume)
+            gathered[level] = self.gather(volume, level)
+        return gathered

@@ -1,0 +1,1 @@
+"""3D networks over the lifted volumes."""

@@ -1,0 +1,89 @@
+"""Mixture of pointwise experts, chosen voxel by voxel from the energy of the gradient (Eq. 13)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..layers.depthwise3d import Pointwise3D
+
+
+def grad_energy3d(volume: Tensor) -> Tensor:
+    """Sum over x, y, z of the squared L2 norm (over channels) of the discrete gradient (Eq. 13).
+
+    Differences are central inside, (f[i+1] - f[i-1]) / 2, and one-sided at the two border voxels,
+    f[1] - f[0] and f[n-1] - f[n-2], per voxel step (not per metre). An axis of length 1 has no
+    gradient. Runs in float32 at least: squares overflow half precision.
+
+    Args:
+        volume: (B, C, X, Y, Z).
+
+    Returns:
+        (B, 1, X, Y, Z), not negative.
+    """
+    volume = volume.to(torch.promote_types(volume.dtype, torch.float32))
+    energy = volume.new_zeros(volume.shape[0], 1, *volume.shape[2:])
+    for axis in (2, 3, 4):
+        size = volume.shape[axis]
+        if size == 1:
+            continue
+        first = volume.narrow(axis, 1, 1) - volume.narrow(axis, 0, 1)
+        last = volume.narrow(axis, size - 1, 1) - volume.narrow(axis, size - 2, 1)
+        inside = (volume.narrow(axis, 2, size - 2) - volume.narrow(axis, 0, size - 2)) / 2
+        parts = [part.square().sum(1, keepdim=True) for part in (first, inside, last)]
+        energy = energy + torch.cat(parts, dim=axis)
+    return energy
+
+
+class MoEFuse3D(nn.Module):
+    """Y + sum_k alpha_k E_k(Y), alpha = softmax(W_g * GradEnergy3D(Y)) (Eq. 13).
+
+    The K experts E_k are 1x1x1 Conv-GELU-Conv. They share no weights but are held stacked, so
+    that the sum is two matrix products instead of 2 K convolutions: expert k owns the k-th block of hidden
+    channels of `expand` and `contract`, and row k of `contract_bias`. W_g is a 3x3x3 convolution.
+
+    Args:
+        channels: C.
+        num_experts: K.
+        expansion: hidden channels of one expert over C.
+        gate_kernel: edge of W_g in voxels, odd.
+    """
+
+    def __init__(self, channels: int, num_experts: int = 4, expansion: float = 0.5, gate_kernel: int = 3) -> None:
+        super().__init__()
+        if num_experts < 1:
+            raise ValueError(f'num_experts must be at least 1, got {num_experts}')
+        hidden = max(int(channels * expansion), 1)
+        self.num_experts = num_experts
+        self.gate = nn.Conv3d(1, num_experts, gate_kernel, padding=gate_kernel // 2)
+        # An energy is a sum over all channels: with the usual initialisation the softmax would
+        # start saturated, and experts that are never chosen would never learn.
+        nn.init.normal_(self.gate.weight, std=gate_kernel**-3)
+        nn.init.zeros_(self.gate.bias)
+        self.expand = Pointwise3D(channels, num_experts * hidden)
+        self.contract = Pointwise3D(num_experts * hidden, channels, bias=False)
+        self.contract_bias = nn.Parameter(torch.zeros(num_experts, channels))
+
+    def weights(self, volume: Tensor) -> Tensor:
+        """Convex expert weights alpha (B, K, X, Y, Z) in float32."""
+        with torch.autocast(device_type=volume.device.type, enabled=False):
+            return self.gate(grad_energy3d(volume).to(self.gate.weight.dtype)).softmax(1)
+
+    def expert(self, k: int, volume: Tensor) -> Tensor:
+        """E_k alone, (B, C, X, Y, Z) -> the same shape; the slow twin that tests compare with."""
+        hidden = self.expand.out_features // self.num_experts
+        rows = slice(k * hidden, (k + 1) * hidden)
+        as_kernel = (..., None, None, None)
+        inner = F.gelu(F.conv3d(volume, self.expand.weight[rows][as_kernel], self.expand.bias[rows]))
+        return F.conv3d(inner, self.contract.weight[:, rows][as_kernel], self.contract_bias[k])
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B, C, X, Y, Z) -> the same shape."""
+        # channels last throughout: a product of two memory orders costs ten times its arithmetic
+        alpha = self.weights(volume).to(volume.dtype).movedim(1, -1).contiguous()  # (B, X, Y, Z, K)
+        hidden = F.gelu(self.expand(volume)).movedim(1, -1).unflatten(-1, (self.num_experts, -1))
+        gated = (hidden * alpha[..., None]).flatten(-2)  # (B, X, Y, Z, K*hidden)
+        bias = alpha @ self.contract_bias.to(alpha.dtype)  # (B, X, Y, Z, C)
+        return volume + self.contract(gated.movedim(-1, 1)) + bias.movedim(-1, 1)

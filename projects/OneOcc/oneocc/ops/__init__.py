@@ -1,5 +1,0 @@
-"""Operators: each one a reference in plain torch and, where a profile earned it, a faster twin."""
-from .view_sample import view_sample
-from .volume_conv import conv3d_by_heights, conv3d_reference, depthwise_conv3d
-
-__all__ = ['conv3d_by_heights', 'conv3d_reference', 'depthwise_conv3d', 'view_sample']

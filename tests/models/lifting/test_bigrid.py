@@ -1,0 +1,394 @@
+"""Bi-grid lifting: convex scales, masked views, each sample's own camera, the ring, the gather."""
+
+import math
+
+import pytest
+import torch
+from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
+from mmdet3d.registry import MODELS
+
+from projects.OneOcc.core.geometry import CartesianGrid, CylindricalGrid
+from projects.OneOcc.oneocc.models.lifting.bigrid import (
+    CELL_CENTRES,
+    BiGridViewTransformer,
+    merge_views,
+    surrounding_cylinder,
+)
+from projects.OneOcc.oneocc.models.lifting.gait_compensation import GaitCorrection, rotation_from_vector
+from projects.OneOcc.oneocc.models.lifting.polar_pyramid import PolarPyramid
+from tests.models import two_view_rig as rig
+
+CONFIG = dict(type='BiGridViewTransformer', grid=rig.GRID, cylinder=rig.CYLINDER, channels=8)
+GAIT = dict(type='GaitDisplacementCompensation')
+
+
+def build(device, **changes) -> BiGridViewTransformer:
+    lifting = MODELS.build(dict(CONFIG, **changes)).to(device)
+    lifting.init_weights()
+    return lifting
+
+
+def randomise(lifting, std=0.5) -> None:
+    """Away from the zero start, so that a test of weights can fail."""
+    for part in (lifting.lift, lifting.score):
+        for parameter in part.parameters():
+            torch.nn.init.normal_(parameter, std=std)
+
+
+def run(lifting, features, samples=None, sizes=None):
+    batch = next(iter(features['equi'].values())).shape[0]
+    samples = samples or [rig.sample() for _ in range(batch)]
+    return lifting(features, samples, sizes or rig.image_sizes())
+
+
+def test_builds_alone_and_returns_what_it_promises(device):
+    volumes = run(build(device), rig.features(batch=2, device=device))
+    assert volumes['cartesian'].shape == (2, 8, 16, 16, 4)
+    assert volumes['visible'].shape == (2, 16, 16, 4) and volumes['visible'].dtype == torch.bool
+    assert volumes['cylindrical'].shape == (2, 8, 12, 32, 4)
+    assert {k: tuple(v.shape) for k, v in volumes['polar'].items()} == {
+        1: (2, 8, 16, 16, 4),
+        2: (2, 8, 8, 8, 2),
+        4: (2, 8, 4, 4, 1),
+    }
+
+
+def test_single_grid_knows_nothing_of_cylinders(device):
+    lifting = build(device, grids=('cartesian',))
+    volumes = run(lifting, rig.features(device=device))
+    assert set(volumes) == {'cartesian', 'visible'}
+    assert not any('polar' in name or 'cylindrical' in name for name in lifting.state_dict())
+
+
+def test_injection_in_the_volume_serves_any_neck(device):
+    lifting = build(device, injection='volume')
+    given = rig.features(device=device)
+    volumes = run(lifting, given)
+    assert 'polar' not in volumes and volumes['cartesian'].shape == (1, 8, 16, 16, 4)
+    plain = build(device, grids=('cartesian',))
+    assert not torch.allclose(run(plain, given)['cartesian'], volumes['cartesian'])
+
+
+@pytest.mark.parametrize('grid', ['cartesian', 'cylindrical'])
+def test_scale_weights_are_convex_and_start_equal(device, grid):
+    lifting = build(device)
+    part = lifting.lift[grid]
+    scores = torch.zeros(2, 4, part.position.shape[0], device=device)
+    start, _ = part.scale_weights('equi', scores)
+    torch.testing.assert_close(start, torch.full_like(start, 0.25))
+    randomise(lifting)
+    weights, _ = part.scale_weights('equi', torch.randn_like(scores))
+    assert (weights >= 0).all() and weights.std() > 0.05
+    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
+
+
+def test_volume_is_the_weighted_sum_of_bilinear_samples(device):
+    """Constant maps: each voxel must get the mix of the constants, whatever the pixel."""
+    lifting = build(device, views=('equi',), grids=('cartesian',))
+    constants = {1: 1.0, 4: 2.0, 8: 4.0, 16: 8.0}
+    given = {'equi': {s: torch.full_like(f, constants[s]) for s, f in rig.features(device=device)['equi'].items()}}
+    volume = run(lifting, given)['cartesian']
+    torch.testing.assert_close(volume, torch.full_like(volume, 15 / 4))
+
+
+@pytest.mark.parametrize('views', [('equi', 'raw'), ('equi',)])
+def test_scores_before_or_after_sampling_are_the_same(device, views):
+    """Volumes and gradients; a score is linear in its feature."""
+    lifting = build(device, views=views)
+    randomise(lifting)
+    given = rig.features(batch=2, device=device)
+    results = []
+    for lifting.score_first in (True, False):
+        leaves = {
+            view: {s: f.clone().requires_grad_() for s, f in maps.items()}
+            for view, maps in given.items()
+            if view in views
+        }
+        volumes = run(lifting, leaves)
+        lifting.zero_grad()
+        sum(
+            (volumes[name] * torch.linspace(0, 1, volumes[name].numel(), device=device).view_as(volumes[name])).sum()
+            for name in ('cartesian', 'cylindrical')
+        ).backward()
+        results.append(
+            [
+                volumes['cartesian'],
+                volumes['cylindrical'],
+                *(f.grad for maps in leaves.values() for f in maps.values()),
+                *(p.grad for p in lifting.score.parameters()),
+                *(p.grad for p in lifting.lift.parameters()),
+            ]
+        )
+    for first, second in zip(*results):
+        torch.testing.assert_close(first, second, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('centre, layer', [('first_pixel', torch.nn.Conv2d), ('last_pixel', Conv2dAdaptivePadding)])
+@pytest.mark.parametrize('kernel', [3, 5])
+def test_convolutions_centre_their_cells_there(device, centre, layer, kernel):
+    """The centroid of the pixels that a cell of three strided convolutions sees, in the terms of view_sample."""
+    layers = torch.nn.Sequential(
+        *(layer(1, 1, kernel, stride=2, padding=kernel // 2, bias=False) for _ in range(3))
+    ).to(device)
+    for parameter in layers.parameters():
+        torch.nn.init.ones_(parameter)
+    image = torch.zeros(1, 1, 128, 128, device=device, requires_grad=True)
+    cell, stride = 7, 8
+    layers(image)[0, 0, cell, cell].backward()
+    seen = image.grad[0, 0].sum(0)
+    u = (seen * (torch.arange(128, device=device) + 0.5)).sum() / seen.sum()
+    x = u / stride + CELL_CENTRES[centre] * (1 - 1 / stride)
+    assert x.item() == pytest.approx(cell + 0.5, abs=1e-4)
+
+
+def test_moving_the_centres_is_a_constant_displacement(device):
+    plain, moved = build(device), build(device, cell_centre='first_pixel')
+    moved.load_state_dict(plain.state_dict())
+    given = rig.features(batch=2, device=device)
+
+    def half_a_cell(maps):
+        return GaitCorrection(
+            shifts={
+                view: {s: f.new_full((2, 2), 0.5 - 0.5 / s) for s, f in scales.items()} for view, scales in maps.items()
+            }
+        )
+
+    plain.gait = half_a_cell
+    want, got = run(plain, given), run(moved, given)
+    assert torch.equal(want['cartesian'], got['cartesian'])
+    moved.gait = half_a_cell  # adds up with a correction
+    assert not torch.allclose(run(moved, given)['cartesian'], got['cartesian'])
+    with pytest.raises(ValueError, match='cell_centre must be one of'):
+        build(device, cell_centre='middle')
+
+
+def test_merged_views(device):
+    lifted = torch.randn(1, 2, 4, 3, device=device)
+    seen = torch.tensor([[[1, 1, 0, 0], [1, 0, 1, 0]]], dtype=torch.bool, device=device)
+    logits = torch.tensor([[0.0, 50.0, -50.0, 3.0], [0.0, -50.0, 50.0, 1.0]], device=device)
+    logits.requires_grad_()
+    merged, visible = merge_views(lifted, seen, logits)
+    torch.testing.assert_close(merged[0, 0], lifted[0, :, 0].mean(0))
+    assert torch.equal(merged[0, 1], lifted[0, 0, 1])
+    assert torch.equal(merged[0, 2], lifted[0, 1, 2])
+    assert (merged[0, 3] == 0).all()
+    assert visible.tolist() == [[True, True, True, False]]
+    merged.sum().backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_a_voxel_seen_by_one_view_ignores_the_other(device):
+    """The annulus does not see below its band: there, raw features change nothing."""
+    lifting = build(device)
+    randomise(lifting)
+    given = rig.features(device=device)
+    other = dict(given, raw={s: torch.randn_like(f) for s, f in given['raw'].items()})
+    centers = CartesianGrid(**rig.GRID).centers().reshape(-1, 3).to(device)
+    down = centers * centers.new_tensor((1.0, -1.0, -1.0))
+    seen = rig.raw_camera().project(down)[1].view(rig.GRID['shape'])
+    assert 0.1 < seen.float().mean() < 0.999
+    first, second = (run(lifting, f)['cartesian'][0] for f in (given, other))
+    changed = (first - second).abs().amax(0) > 0
+    assert torch.equal(changed, seen)
+
+
+def test_voxels_seen_by_no_view_are_zero_and_marked(device):
+    band = rig.equi_camera(band_deg=(-10, 10))
+    cams = dict(equi=dict(camera=band, cam_from_ego=rig.pose()))
+    lifting = build(device, views=('equi',))
+    randomise(lifting)
+    volumes = run(lifting, rig.features(views=('equi',), device=device), [rig.sample(cams)])
+    hidden = ~volumes['visible'][0]
+    assert 0.1 < hidden.float().mean() < 0.9
+    assert (volumes['cartesian'][0][:, hidden] == 0).all()
+    assert (volumes['cartesian'][0][:, ~hidden].abs().sum(0) > 0).all()
+    hidden = ~volumes['cylindrical_visible'][0]
+    assert hidden.any() and (volumes['cylindrical'][0][:, hidden] == 0).all()
+
+
+def test_each_sample_is_lifted_with_its_own_calibration(device):
+    lifting = build(device)
+    samples = [
+        rig.sample(),
+        rig.sample(
+            rig.cameras(
+                equi=rig.equi_camera(band_deg=(-60, 45)),
+                raw=rig.raw_camera(center=(0.47, 0.51)),
+                raw_pose=rig.pose(rig.DOWN, (0.1, -0.2, 0.05)),
+            )
+        ),
+    ]
+    given = rig.features(device=device)
+    both = {
+        view: {s: f.expand(2, -1, -1, -1).contiguous() for s, f in scales.items()} for view, scales in given.items()
+    }
+    together = run(lifting, both, samples)
+    for i, sample in enumerate(samples):
+        alone = run(lifting, given, [sample])
+        for key in ('cartesian', 'visible', 'cylindrical'):
+            torch.testing.assert_close(together[key][i], alone[key][0])
+    assert (together['cartesian'][0] - together['cartesian'][1]).abs().max() > 0.1
+
+
+def test_remembered_projections_are_those_of_the_calibration(device):
+    """The second answer comes from memory, a changed calibration does not."""
+    lifting = build(device)
+    given = rig.features(device=device)
+    first = run(lifting, given)['cartesian']
+    assert torch.equal(first, run(lifting, given)['cartesian'])
+    moved = rig.sample(rig.cameras(raw_pose=rig.pose(rig.DOWN, (0.3, 0.0, 0.0))))
+    assert not torch.equal(first, run(lifting, given, [moved])['cartesian'])
+    assert torch.equal(first, run(lifting, given)['cartesian'])
+
+
+def test_state_dict_holds_no_table_and_no_calibration(device):
+    lifting = build(device, gait=GAIT)
+    before = set(lifting.state_dict())
+    run(lifting, rig.features(device=device))
+    assert set(lifting.state_dict()) == before == {n for n, _ in lifting.named_parameters()}
+
+
+@pytest.mark.parametrize('gait', [GAIT, dict(GAIT, mode='rotation', translation=True)])
+@pytest.mark.parametrize('grids', [('cartesian',), ('cartesian', 'cylindrical')])
+def test_gait_compensation_starts_as_identity_bit_for_bit(device, grids, gait):
+    plain, compensated = build(device, grids=grids), build(device, grids=grids, gait=gait)
+    randomise(plain)
+    missing = compensated.load_state_dict(plain.state_dict(), strict=False)
+    assert not missing.unexpected_keys and all('gait' in k for k in missing.missing_keys)
+    compensated.gait.init_weights()
+    given = rig.features(batch=2, device=device)
+    want, got = run(plain, given), run(compensated, given)
+    for key in ('cartesian', 'visible'):
+        assert torch.equal(want[key], got[key])
+
+
+def test_rotating_the_voxels_is_rotating_the_camera(device):
+    vector = torch.tensor((0.05, -0.08, 0.1), dtype=torch.float64)
+    lifting = build(device, views=('equi',), gait=dict(GAIT, mode='rotation'))
+    for scale in rig.SCALES:
+        torch.nn.init.zeros_(lifting.gait.vertical[f'equi_{scale}'].bias)
+    torch.nn.init.constant_(lifting.gait.vertical['equi_4'].bias, 0.1)
+    given = rig.features(views=('equi',), device=device)
+    turned = run(lifting, given)['cartesian']
+    pose = rig.pose()
+    pose[:3, :3] = rotation_from_vector(torch.tensor((0.0, 0.0, 0.1), dtype=torch.float64)).numpy()
+    cams = dict(equi=dict(camera=rig.equi_camera(), cam_from_ego=pose))
+    plain = build(device, views=('equi',))
+    plain.load_state_dict(lifting.state_dict(), strict=False)
+    torch.testing.assert_close(run(plain, given, [rig.sample(cams)])['cartesian'], turned, atol=1e-4, rtol=1e-4)
+    assert torch.linalg.det(rotation_from_vector(vector)).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize('mode', ['shift', 'rotation'])
+def test_gait_compensation_learns_through_lifting(device, mode):
+    lifting = build(device, gait=dict(GAIT, mode=mode))
+    volumes = run(lifting, rig.features(device=device))
+    (volumes['cartesian'] * torch.randn_like(volumes['cartesian'])).sum().backward()
+    for name, parameter in lifting.gait.named_parameters():
+        assert torch.isfinite(parameter.grad).all() and (parameter.grad != 0).any(), name
+
+
+@pytest.mark.parametrize('gait', [None, GAIT, dict(GAIT, mode='rotation', translation=True)])
+def test_turning_the_panorama_rolls_the_cylindrical_volume(device, gait):
+    """Rolled by W / PHI * k columns, everything polar rolls by k cells (Eq. 5: phi is azimuth)."""
+    lifting = build(device, views=('equi',), gait=gait).double()
+    randomise(lifting)
+    for parameter in lifting.gait.parameters() if gait else ():
+        torch.nn.init.normal_(parameter, std=0.02)
+    cells = rig.CYLINDER['shape'][1] // 4  # a quarter: 32 columns, two cells of stride 16
+    given = rig.features(views=('equi',), device=device, dtype=torch.float64)
+    rolled = dict(equi={s: f.roll(f.shape[-1] // 4, -1) for s, f in given['equi'].items()})
+    base, turned = run(lifting, given), run(lifting, rolled)
+    torch.testing.assert_close(turned['cylindrical'], base['cylindrical'].roll(cells, -2), atol=1e-4, rtol=1e-4)
+    # a quarter to the right in the Cartesian grid: (x, y) -> (y, -x)
+    for got, want in ((turned['cartesian'], base['cartesian']), (turned['polar'][2], base['polar'][2])):
+        torch.testing.assert_close(got, torch.rot90(want, -1, dims=(2, 3)), atol=1e-4, rtol=1e-4)
+
+
+def test_polar_blocks_run_round_the_ring(device):
+    pyramid = PolarPyramid(CylindricalGrid(**rig.CYLINDER), CartesianGrid(**rig.GRID), 4)
+    pyramid.to(device)
+    volume = torch.randn(1, 4, *rig.CYLINDER['shape'], device=device)
+    for level, block in pyramid.blocks.items():
+        if level == '1':
+            torch.testing.assert_close(block(volume.roll(4, -2)), block(volume).roll(4, -2))
+        else:
+            torch.testing.assert_close(block(volume.roll(4, -2)), block(volume).roll(2, -2))
+
+
+def test_gather_takes_the_cell_that_holds_the_voxel(device):
+    """A volume that holds its own cell centres: each voxel gets a centre less than a cell away."""
+    polar, cartesian = CylindricalGrid(**rig.CYLINDER), CartesianGrid(**rig.GRID)
+    pyramid = PolarPyramid(polar, cartesian, 3).to(device)
+    for level in (1, 2, 4):
+        coarse, voxels = polar.downsampled(level), cartesian.downsampled(level)
+        centers = coarse.centers().permute(3, 0, 1, 2)[None].float().to(device)
+        got = pyramid.gather(centers, level)[0].permute(1, 2, 3, 0).cpu().double()
+        offset = got - voxels.centers()
+        reach = math.hypot(coarse.cell_size[0], coarse.cell_size[1] * 12)
+        assert offset[..., :2].norm(dim=-1).max() < reach / 1.5
+        assert offset[..., 2].abs().max() <= coarse.cell_size[2] / 2 + 1e-6
+
+
+def test_gather_is_zero_outside_the_cylinder(device):
+    small = CylindricalGrid((8, 32, 4), (0.0, 8.0), (-2.0, 2.0))
+    pyramid = PolarPyramid(small, CartesianGrid(**rig.GRID), 2, levels=(1,)).to(device)
+    gathered = pyramid.gather(torch.ones(1, 2, 8, 32, 4, device=device), 1)
+    radius = CartesianGrid(**rig.GRID).centers()[..., :2].norm(dim=-1).to(device)
+    assert torch.equal(gathered[0, 0] == 1, radius < 8)
+
+
+def test_surrounding_cylinder_holds_the_grid():
+    for grid in (
+        CartesianGrid((64, 64, 8), 0.4, (-12.8, -12.8, -1.2)),
+        CartesianGrid((128, 128, 16), 0.2, (-12.8, -12.8, -2.0)),
+        CartesianGrid(**rig.GRID),
+    ):
+        cylinder = CylindricalGrid(**surrounding_cylinder(grid))
+        assert all(n % 4 == 0 for n in cylinder.shape)
+        assert cylinder.index(grid.centers())[1].all()
+
+
+def test_all_parameters_learn(device):
+    for changes in (
+        dict(),
+        dict(injection='volume'),
+        dict(grids=('cartesian',)),
+        dict(views=('equi',)),
+        dict(gait=GAIT),
+    ):
+        lifting = build(device, **changes)
+        volumes = run(lifting, rig.features(device=device))
+        total = volumes['cartesian'].square().sum()
+        for polar in volumes.get('polar', {}).values():
+            total = total + polar.square().sum()
+        total.backward()
+        unused = [n for n, p in lifting.named_parameters() if p.grad is None]
+        assert not unused, (changes, unused)
+
+
+def test_bfloat16_features(device):
+    lifting = build(device, gait=GAIT)
+    given = rig.features(device=device)
+    want = run(lifting, given)
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        got = run(lifting, {v: {s: f.bfloat16() for s, f in m.items()} for v, m in given.items()})
+    assert torch.equal(got['visible'], want['visible'])
+    torch.testing.assert_close(got['cartesian'].float(), want['cartesian'], atol=0.05, rtol=0.05)
+
+
+def test_refuses_what_does_not_belong(device):
+    lifting = build(device)
+    given = rig.features(device=device)
+    with pytest.raises(ValueError, match='raw'):
+        run(lifting, given, [rig.sample(dict(equi=rig.cameras()['equi']))])
+    with pytest.raises(ValueError, match='resize camera and image together'):
+        run(lifting, given, sizes=dict(rig.image_sizes(), raw=(48, 64)))
+    with pytest.raises(ValueError, match='periodic'):
+        swapped = rig.cameras()
+        swapped['equi'] = dict(swapped['raw'])
+        run(lifting, given, [rig.sample(swapped)])
+    with pytest.raises(ValueError, match='grids'):
+        build(device, grids=('cylindrical',))
+    with pytest.raises(ValueError, match='injection'):
+        build(device, injection='head')
