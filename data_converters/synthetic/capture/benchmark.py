@@ -1,10 +1,13 @@
 """Rays per second of the ray caster and seconds per panorama, measured on one process.
 
-python -m data_converters.synthetic.benchmark [--width 1216 --height 608]
+python -m data_converters.synthetic.capture.benchmark [--width 1216 --height 608]
 """
+
+from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -24,12 +27,12 @@ def benchmark_rays(kind: str = 'human', width: int = 1216, height: int = 608, se
     scene = world.at(0.0, observer=spot)
     camera = EquirectCamera(width, height)
     rays = camera.unproject(camera.pixel_centers())[0].numpy().reshape(-1, 3)
-    ranges, hits = np.empty(len(rays)), np.empty(len(rays), np.int32)
+    hits = rc.Hits.empty(len(rays))
     pose = np.eye(4)
     pose[:3, 3] = spot
 
     def trace() -> None:
-        rc.trace_all(scene.geometry, spot[None], rays, MAX_RANGE, ranges, hits)
+        rc.trace_all(scene.geometry, spot[None], rays, MAX_RANGE, hits)
 
     report = dict(kind=kind, rays=len(rays), solids=len(scene.geometry.shapes))
     report['million_rays_per_s'] = round(len(rays) / _cpu_seconds(trace) / 1e6, 2)
@@ -42,7 +45,7 @@ def benchmark_rays(kind: str = 'human', width: int = 1216, height: int = 608, se
     return report
 
 
-def _cpu_seconds(task, repeats: int = 3) -> float:
+def _cpu_seconds(task: Callable[[], object], repeats: int = 3) -> float:
     """Best CPU time of a few runs after one that compiles."""
     task()
     best = np.inf
