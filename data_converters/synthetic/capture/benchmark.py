@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -39,8 +40,7 @@ def benchmark_rays(kind: str = 'human', width: int = 1216, height: int = 608, se
     for time_of_day in ('day', 'night'):
         light = Lighting.named(time_of_day)
         report[f'{time_of_day}_panorama_s'] = round(
-            _cpu_seconds(lambda light=light: render_panorama(scene, camera, pose, light, np.random.default_rng(0))),
-            3,
+            _cpu_seconds(partial(render_panorama, scene, camera, pose, light, np.random.default_rng(0))), 3
         )
     return report
 

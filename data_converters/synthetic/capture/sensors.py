@@ -14,6 +14,7 @@ from data_converters.synthetic.places.world import Scene
 from data_converters.synthetic.shading.lighting import Lighting
 from data_converters.synthetic.shading.shading import Setting, shade_all
 from data_converters.synthetic.tracing import raycast as rc
+from data_converters.synthetic.tracing.vectors import row_of
 from projects.OneOcc.core.geometry import OmniCamera, check_rigid
 
 __all__ = ['Lighting', 'SpinningLidar', 'render_panorama', 'scan_lidar']
@@ -44,6 +45,7 @@ def _camera_rays(camera: OmniCamera) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _difference(rays: np.ndarray, axis: int) -> np.ndarray:
+    """Differences of rays (H, W, 3) along an axis, (H - 1, W - 1, 3)."""
     return np.diff(rays, axis=axis)[: rays.shape[0] - 1, : rays.shape[1] - 1]
 
 
@@ -131,7 +133,7 @@ class _View:
     def shade(self, directions: np.ndarray, hits: rc.Hits) -> np.ndarray:
         """Radiance (N, 3) float32 of rays (N, 3)."""
         out = np.empty((len(directions), 3), np.float32)
-        shade_all(self.setting, self.origin, directions, hits, self.angle, out)
+        shade_all(self.setting, row_of(self.origin[None], 0), directions, hits, self.angle, out)
         return out
 
     def describe(self, directions: np.ndarray, hits: rc.Hits) -> rc.Surfaces:
@@ -142,7 +144,7 @@ class _View:
 
 
 def _edges(identity: np.ndarray, periodic: bool) -> np.ndarray:
-    """Pixels whose right or lower neighbour shows something else, and those neighbours."""
+    """Pixels whose right or lower neighbour shows something else, and those neighbours. (H, W) -> (H, W) bool."""
     edge = np.zeros(identity.shape, bool)
     right = identity[:, 1:] != identity[:, :-1]
     down = identity[1:] != identity[:-1]
@@ -158,8 +160,8 @@ def _edges(identity: np.ndarray, periodic: bool) -> np.ndarray:
 
 
 def _refine(view: _View, colour: np.ndarray, pose: np.ndarray, rays: np.ndarray, pixels: np.ndarray) -> None:
-    """Average more rays into the given pixels, in place; bright rays are held back so that glints
-    do not sparkle."""
+    """Average more rays into the given pixels, in place; bright rays are held back so that glints do not sparkle.
+    colour (N, 3), rays (1 + subpixels, N, 3), pixels (M,) indices, pose (4, 4) world_from_cam."""
     if len(pixels) == 0:
         return
     total = np.minimum(colour[pixels], 4.0)
@@ -171,8 +173,8 @@ def _refine(view: _View, colour: np.ndarray, pose: np.ndarray, rays: np.ndarray,
 
 @lru_cache(maxsize=8)
 def _vignette(camera: OmniCamera) -> np.ndarray | None:
-    """Relative brightness over the image of a lens that darkens towards its rims, or None for a
-    virtual view."""
+    """Relative brightness over the image of a lens that darkens towards its rims, or None for a virtual view. (H,
+    W, 1) float32."""
     if camera.periodic:
         return None
     index, rays, _ = _camera_rays(camera)
@@ -185,8 +187,8 @@ def _vignette(camera: OmniCamera) -> np.ndarray | None:
 
 
 def _metering(image: np.ndarray, index: np.ndarray, lighting: Lighting) -> float:
-    """How a camera by day opens up in the shade and closes in the sun; at night it is at its limit
-    anyway."""
+    """How a camera by day opens up in the shade and closes in the sun; at night it is at its limit anyway. image
+    (H, W, 3), index (N,) of the pixels that see the world."""
     if lighting.time == 'night':
         return 1.0
     target = 0.38 if lighting.time == 'day' else 0.25
@@ -201,8 +203,8 @@ def _expose(
     index: np.ndarray,
     vignette: np.ndarray | None,
 ) -> np.ndarray:
-    """Radiance to 8 bits: exposure, lens shading, shot and read noise in electrons, tone curve,
-    sRGB-like gamma."""
+    """Radiance to 8 bits: exposure, lens shading, shot and read noise in electrons, tone curve, sRGB-like gamma.
+    image (H, W, 3) float32, index (N,), vignette (H, W, 1); returns (H, W, 3) uint8."""
     signal = image * np.float32(lighting.exposure * _metering(image, index, lighting))
     if vignette is not None:
         signal = signal * vignette

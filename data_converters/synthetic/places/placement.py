@@ -92,12 +92,13 @@ class Site:
         return True
 
     def put(self, rows: np.ndarray, x: float, y: float, yaw: float, name: str, sink: float = 0.0) -> None:
-        """Stand an object on the ground at (x, y)."""
+        """Stand an object on the ground at (x, y). rows (P, WIDTH)."""
         z = float(self.heights(np.array([x, y]))) - sink
         self.rows.append(place(rows, x, y, z, yaw, self.labels[name]))
 
     def put_lamp(self, rows: np.ndarray, light: np.ndarray, x: float, y: float, yaw: float, name: str) -> None:
-        """Stand a lamp and remember where its light hangs."""
+        """Stand a lamp and remember where its light hangs. rows (P, WIDTH); light (3,), metres in the lamp's own
+        frame."""
         self.put(rows, x, y, yaw, name)
         c, s = math.cos(yaw), math.sin(yaw)
         z = float(self.heights(np.array([x, y])))

@@ -74,7 +74,7 @@ class World:
     def _prepare(self) -> None:
         """Bounds and column lists of what stands still."""
         self.raster = Raster(-self.extent_m, CELL, int(np.ceil(2 * self.extent_m / CELL)))
-        shape = (self.raster.count, self.raster.count)
+        shape = (self.raster.cells, self.raster.cells)
         self._ground_high, self._kerbs = np.zeros(shape), np.zeros(shape, bool)
         bound_cells(self.ground, self.raster, self._ground_high, self._kerbs)
         self._ceiling = self._ground_high.copy()
@@ -86,7 +86,7 @@ class World:
 
     def ground_height(self, xy: npt.ArrayLike) -> np.ndarray:
         """Height (m) of the ground below points (..., 2)."""
-        return ground_heights(self.ground, xy)
+        return ground_heights(self.ground, np.asarray(xy))
 
     def path(self, seed: int, length_m: float, spacing_m: float = 0.25) -> np.ndarray:
         """A smooth walkable line (N, 3), on the ground, clear of everything that stands still."""

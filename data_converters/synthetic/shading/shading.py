@@ -18,7 +18,7 @@ from data_converters.synthetic.tracing.jit import kernel
 from data_converters.synthetic.tracing.raycast import GROUND, SKY, Geometry, Hits, trace
 from data_converters.synthetic.tracing.shapes import solid_normal, to_local, turn_to_local
 from data_converters.synthetic.tracing.solids import LEAVES
-from data_converters.synthetic.tracing.vectors import Ray, Vector, along, dot, ray_of
+from data_converters.synthetic.tracing.vectors import Ray, Vector, along, dot, row_of
 
 SHADOW_REACH = 70.0
 
@@ -65,10 +65,9 @@ def _unevenness(p: Vector, n: Vector, bump: float) -> Vector:
 
 
 @kernel
-def _lamp_light(setting: Setting, p: Vector, n: Vector, d: Vector, wet: float) -> tuple[float, float]:
-    """Irradiance from street lamps at a point with normal n, and their glints on wet ground seen in the direction
-    d."""
-    lamps = setting.lamps
+def _lamp_light(lamps: np.ndarray, power: float, p: Vector, n: Vector, d: Vector, wet: float) -> tuple[float, float]:
+    """Irradiance from street lamps (L, 3) at a point with normal n, and their glints on wet ground seen in the
+    direction d."""
     total = 0.0
     glint = 0.0
     for k in range(len(lamps)):
@@ -84,7 +83,7 @@ def _lamp_light(setting: Setting, p: Vector, n: Vector, d: Vector, wet: float) -
             # mirror of the view ray in a level, rough surface: long streaks towards the viewer
             match = max(0.0, (d.x * lx + d.y * ly - d.z * lz) / distance)
             glint += wet * match**60 * 8.0 / (d2 + 20.0)
-    return total * setting.light.lamps, glint * setting.light.lamps
+    return total * power, glint * power
 
 
 @kernel
@@ -146,17 +145,12 @@ def _solid_surface(setting: Setting, i: int, p: Vector, foot: float) -> Surface:
 
 
 @kernel
-def _sunlight(setting: Setting, p: Vector, n: Vector, d: Vector) -> float:
-    """Cosine of the sun's light at a point with normal n that is seen in the direction d; 0 in the shadow."""
-    light = setting.light
-    facing = n.x * light.sun[0] + n.y * light.sun[1] + n.z * light.sun[2]
-    if facing > 0 and light.sun_colour[0] > 0.02:
-        lift = 2e-3
-        start = (p.x + lift * n.x - lift * d.x, p.y + lift * n.y - lift * d.y, p.z + lift * n.z - lift * d.z)
-        _, blocker = trace(setting.geometry, ray_of(start, light.sun), SHADOW_REACH, True)
-        if blocker < 0:
-            return facing
-    return 0.0
+def _in_shadow(g: Geometry, p: Vector, n: Vector, d: Vector, sun: Vector) -> bool:
+    """Does a solid hide the sun from a point with normal n that is seen in the direction d?"""
+    lift = 2e-3
+    start = Vector(p.x + lift * n.x - lift * d.x, p.y + lift * n.y - lift * d.y, p.z + lift * n.z - lift * d.z)
+    _, blocker = trace(g, Ray(start, sun), SHADOW_REACH, True)
+    return blocker >= 0
 
 
 @kernel
@@ -174,10 +168,13 @@ def _radiance(setting: Setting, ray: Ray, t: float, i: int, angle: float) -> Pai
     foot = angle * t / math.sqrt(slant)
     s = _ground_surface(setting, p, foot) if i == GROUND else _solid_surface(setting, i, p, foot)
     n = s.normal
-    sun = _sunlight(setting, p, n, d)
+    towards = Vector(light.sun[0], light.sun[1], light.sun[2])
+    sun = dot(n, towards)
+    if sun <= 0 or light.sun_colour[0] <= 0.02 or _in_shadow(setting.geometry, p, n, d, towards):
+        sun = 0.0
     # light from the sky above and, weaker, from the sunlit ground below
     up = 0.5 + 0.5 * n.z
-    lamp, glint = _lamp_light(setting, p, n, d, light.wet if i == GROUND else 0.0)
+    lamp, glint = _lamp_light(setting.lamps, light.lamps, p, n, d, light.wet if i == GROUND else 0.0)
     carried = light.carried * max(0.0, -dot(n, d)) * 14.0 / (t * t + 6.0)
     sky_r = (
         s.share * (light.zenith[0] * 0.4 + light.horizon[0] * 0.6) * (0.35 + 0.65 * up)
@@ -216,12 +213,12 @@ def _mirrored(light: Light, paint: Paint, s: Surface, d: Vector) -> Paint:
 
 @kernel
 def shade_all(
-    setting: Setting, origin: np.ndarray, directions: np.ndarray, hits: Hits, angle: float, out: np.ndarray
+    setting: Setting, origin: Vector, directions: np.ndarray, hits: Hits, angle: float, out: np.ndarray
 ) -> None:
-    """Radiance of N rays from one origin (3,) in unit directions (N, 3), into out (N, 3) float32. `hits`: what they
+    """Radiance of N rays from one origin in unit directions (N, 3), into out (N, 3) float32. `hits`: what they
     met; `angle`: radians per pixel."""
     for k in range(len(directions)):
-        paint = _radiance(setting, ray_of(origin, directions[k]), hits.ranges[k], hits.solids[k], angle)
+        paint = _radiance(setting, Ray(origin, row_of(directions, k)), hits.ranges[k], hits.solids[k], angle)
         out[k, 0] = paint.red
         out[k, 1] = paint.green
         out[k, 2] = paint.blue

@@ -64,7 +64,7 @@ def _bark(spot: Spot, look: Look) -> Finish:
 @kernel
 def _body(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
     """Painted body: lamps at both ends, wheel arches, a door line, a sill. aux: lamps lit (0..1), height of the
-    solid's middle (m)."""
+    solid's middle (m). Solid i of (P, COLUMNS)."""
     if abs(spot.normal.x) > 0.7:
         return _body_end(solids, i, spot, look)
     hx, centre, foot = solids[i, HX], look.aux1, spot.foot
@@ -81,7 +81,7 @@ def _body(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
 
 @kernel
 def _body_end(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
-    """Front with lamps and grille, or rear with lamps and number plate."""
+    """Front with lamps and grille, or rear with lamps and number plate. Solid i of (P, COLUMNS)."""
     hy, hz = solids[i, HY], solids[i, HZ]
     x, y, z = spot.point
     foot = spot.foot
@@ -100,7 +100,7 @@ def _body_end(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
 
 @kernel
 def _cabin(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
-    """Windows all round with pillars, a painted roof."""
+    """Windows all round with pillars, a painted roof. Solid i of (P, COLUMNS)."""
     n, p, foot = spot.normal, spot.point, spot.foot
     if n.z > 0.92:
         return Finish(look.red * 1.0, look.green * 1.0, look.blue * 1.0, 0.0, 0.4, 0.0)
@@ -119,7 +119,7 @@ def _cabin(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
 
 @kernel
 def _tyre(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
-    """A wheel seen from the side: tyre, rim, spokes."""
+    """A wheel seen from the side: tyre, rim, spokes. Solid i of (P, COLUMNS)."""
     x, _, z = spot.point
     rho = math.sqrt(x * x + z * z) / solids[i, HX]
     if solids[i, HY] < 0.04:
@@ -134,7 +134,7 @@ def _tyre(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
 
 @kernel
 def _coach(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
-    """A bus: bands of windows, destination signs, wheel arches. aux0: lamps lit (0..1)."""
+    """A bus: bands of windows, destination signs, wheel arches. aux0: lamps lit (0..1). Solid i of (P, COLUMNS)."""
     n, p, foot = spot.normal, spot.point, spot.foot
     if n.z > 0.9:
         return Finish(0.5, 0.5, 0.5, 0.0, 0.1, 0.0)
@@ -173,7 +173,7 @@ def _coach(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
 
 @kernel
 def _cargo(solids: np.ndarray, i: int, spot: Spot, look: Look) -> Finish:
-    """A box body with ribs and, on its flanks, a firm's colour."""
+    """A box body with ribs and, on its flanks, a firm's colour. Solid i of (P, COLUMNS)."""
     p, foot = spot.point, spot.foot
     rib = p.x / 0.6 - math.floor(p.x / 0.6)
     tone = 1 - 0.12 * (1 - pulse(rib, 0.03, 0.97, foot / 0.6)) * detail(0.2, foot)

@@ -53,11 +53,11 @@ class FieldCell(NamedTuple):
 
 
 class Raster(NamedTuple):
-    """Square grid of count x count cells over the world: least x and y, and edge of a cell, in metres."""
+    """Square grid of cells x cells over the world: least x and y, and edge of a cell, in metres."""
 
     origin: float
     cell: float
-    count: int
+    cells: int
 
 
 @kernel
@@ -186,8 +186,8 @@ def bound_cells(ground: Ground, raster: Raster, high: np.ndarray, kerbs: np.ndar
     bilinear relief.
     """
     per = int(math.ceil(raster.cell / ground.step))
-    for cx in range(raster.count):
-        for cy in range(raster.count):
+    for cx in range(raster.cells):
+        for cy in range(raster.cells):
             hi = -1e9
             edge_low = 1e9
             edge_high = -1e9

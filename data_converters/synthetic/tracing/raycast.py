@@ -35,7 +35,7 @@ from data_converters.synthetic.tracing.shapes import (
     hit_solid,
     solid_normal,
 )
-from data_converters.synthetic.tracing.vectors import Ray, Vector, along, ray_of
+from data_converters.synthetic.tracing.vectors import Ray, Vector, along, row_of
 
 SKY = -2
 GROUND = -1
@@ -198,7 +198,7 @@ def _scan(
 @kernel
 def _enter(raster: gr.Raster, ray: Ray) -> tuple[float, float]:
     """Interval of t (m) inside the square of the raster."""
-    size = raster.count * raster.cell
+    size = raster.cells * raster.cell
     near = 0.0
     far = MISS
     for o, d in ((ray.origin.x, ray.direction.x), (ray.origin.y, ray.direction.y)):
@@ -273,7 +273,7 @@ def trace_all(g: Geometry, origins: np.ndarray, directions: np.ndarray, reach: f
     (N, 3), both float64 in the world."""
     common = len(origins) == 1
     for k in range(len(directions)):
-        t, index = trace(g, ray_of(origins[0 if common else k], directions[k]), reach, False)
+        t, index = trace(g, Ray(row_of(origins, 0 if common else k), row_of(directions, k)), reach, False)
         hits.ranges[k] = np.inf if index == SKY else t
         hits.solids[k] = index
 
@@ -290,7 +290,7 @@ def describe(g: Geometry, origins: np.ndarray, directions: np.ndarray, hits: Hit
         out.normals[k, 0] = out.normals[k, 1] = out.normals[k, 2] = 0
         if i == SKY:
             continue
-        p = along(ray_of(origins[0 if common else k], directions[k]), hits.ranges[k])
+        p = along(Ray(row_of(origins, 0 if common else k), row_of(directions, k)), hits.ranges[k])
         if i == GROUND:
             out.labels[k] = g.ground.labels[gr.zone_at(g.ground, p.x, p.y)]
             normal = gr.normal_at(g.ground, p.x, p.y)
@@ -317,7 +317,7 @@ def classify_all(g: Geometry, points: np.ndarray, labels: np.ndarray, instances:
     before the ground; 0 = free."""
     origin, cell, count = g.raster
     for k in range(len(points)):
-        p = Vector(points[k, 0], points[k, 1], points[k, 2])
+        p = row_of(points, k)
         labels[k] = 0
         instances[k] = 0
         ix = int(math.floor((p.x - origin) / cell))

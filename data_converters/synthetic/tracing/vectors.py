@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from data_converters.synthetic.tracing.jit import kernel
 
 
@@ -23,9 +25,9 @@ class Ray(NamedTuple):
 
 
 @kernel
-def ray_of(origin: Vector | tuple[float, float, float], direction: Vector | tuple[float, float, float]) -> Ray:
-    """A ray from any three and three float64 numbers."""
-    return Ray(Vector(origin[0], origin[1], origin[2]), Vector(direction[0], direction[1], direction[2]))
+def row_of(table: np.ndarray, k: int) -> Vector:
+    """Row k of (N, 3) float64."""
+    return Vector(table[k, 0], table[k, 1], table[k, 2])
 
 
 @kernel
