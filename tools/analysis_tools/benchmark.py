@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -119,7 +120,7 @@ class PeakMemory:
         while not self._done.wait(0.002):
             self._peak = max(self._peak, resident_bytes())
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.device.type == 'cuda':
             self.megabytes = (torch.cuda.max_memory_allocated(self.device) - self.others) / 2**20
         else:
@@ -166,7 +167,6 @@ class Candidate:
         self, path: Path, args: argparse.Namespace, recorded: dict, precision: str = 'float32', mode: str = 'eager'
     ) -> None:
         from mmdet3d.registry import MODELS
-        from mmengine.config import Config
         from mmengine.registry import init_default_scope
 
         config = Config.fromfile(path)
@@ -190,7 +190,7 @@ class Candidate:
     def _allocated(self) -> int:
         return torch.cuda.memory_allocated(self.device) if self.device.type == 'cuda' else 0
 
-    def _batch(self, config, recorded: dict) -> tuple[dict, list]:
+    def _batch(self, config: Config, recorded: dict) -> tuple[dict, list]:
         from data_converters.synthetic.capture.rigs import head_mount, pal_camera, pal_mount
         from projects.OneOcc.oneocc.structures import OccDataSample
 
@@ -231,10 +231,10 @@ class Candidate:
             if module is None:
                 continue
 
-            def before(*_) -> None:
+            def before(*_: object) -> None:
                 self._started = self._now()
 
-            def after(*_, stage=stage) -> None:
+            def after(*_: object, stage: str = stage) -> None:
                 self.stages[stage].append((self._started, self._now()))
 
             module.register_forward_pre_hook(before)

@@ -12,10 +12,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.dataset import BaseDataset
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,7 +37,9 @@ def body_angles(world_from_ego: np.ndarray, world_from_body: np.ndarray) -> np.n
     return np.degrees([np.arctan2(turn[2, 1], turn[2, 2]), -np.arcsin(turn[2, 0]), np.arctan2(turn[1, 0], turn[0, 0])])
 
 
-def displacements(config, dataset, checkpoint: str, frames: range) -> dict[tuple[str, int], np.ndarray]:
+def displacements(
+    config: Config, dataset: BaseDataset, checkpoint: str, frames: range
+) -> dict[tuple[str, int], np.ndarray]:
     """{(view, scale): (frames, 2)} of what the model's gait compensation says."""
     import torch
     from mmdet3d.registry import MODELS

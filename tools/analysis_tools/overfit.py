@@ -18,6 +18,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -63,8 +64,9 @@ def load_frames(cfg: Config, first: int, number: int) -> tuple[dict, object]:
     return pseudo_collate([dataset[index] for index in range(first, first + number)]), dataset
 
 
-def score(model, data: dict, labels: np.ndarray, num_classes: int) -> dict:
-    """Scores of the model's own predictions; 'miou' and 'class_iou' over the classes that occur."""
+def score(model: torch.nn.Module, data: dict, labels: np.ndarray, num_classes: int) -> dict:
+    """Scores of the model's own predictions; 'miou' and 'class_iou' over the classes that occur. Labels (N, X, Y,
+    Z)."""
     from projects.OneOcc.oneocc.evaluation.ssc_counts import confusion_matrix, scores
 
     model.eval()
@@ -137,11 +139,13 @@ def describe(
     args: argparse.Namespace,
     data: dict,
     labels: np.ndarray,
-    classes,
+    classes: Sequence[str],
     best: dict,
     seconds: float,
     ceiling: dict,
 ) -> dict:
+    """The record of one config; labels (N, X, Y, Z)."""
+
     def percent(value: float) -> float:
         return round(100 * value, 2)
 

@@ -21,6 +21,7 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 INPUTS = (
@@ -63,7 +64,7 @@ def check_compiler(environ: dict[str, str] | None = None) -> str:
     )
 
 
-def run(command: list[str], **kwargs) -> str:
+def run(command: list[str], **kwargs: Any) -> str:
     """Run a command; on failure show the end of its output and stop with one sentence."""
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
     if done.returncode:

@@ -2,25 +2,29 @@
 
 numba keys its on-disk cache by the time stamp of the file that defines the entry kernel, so an edit
 to a function that the kernel calls from another file would go unnoticed. Here the stamp covers all
-files of `synthetic` that hold kernels or the constants that they read: whoever changes one
-recompiles, nobody runs yesterday's code.
+files of `synthetic` that hold kernels, the tuples that they read or the constants that they read: whoever
+changes one recompiles, nobody runs yesterday's code.
 """
+
+from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import TypeVar, overload
 
 from numba import njit
 
+Kernel = TypeVar('Kernel', bound=Callable)
+
 
 def sources_stamp() -> str:
-    """Digest of the files of `synthetic` that define kernels, and of `solids`, whose constants they
+    """Digest of the files of `synthetic` that define kernels or tuples, and of `solids`, whose constants they
     read."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob('*.py')):
         text = path.read_bytes()
-        if b'@kernel' in text or path.name == 'solids.py':
+        if b'@kernel' in text or b'(NamedTuple)' in text or path.name == 'solids.py':
             digest.update(path.name.encode() + text)
     return digest.hexdigest()
 
@@ -28,15 +32,30 @@ def sources_stamp() -> str:
 _STAMP = sources_stamp()
 
 
+@overload
+def kernel(function: Kernel) -> Kernel: ...
+
+
+@overload
+def kernel(*, allocates: bool) -> Callable[[Kernel], Kernel]: ...
+
+
 def kernel(function: Callable | None = None, *, allocates: bool = False) -> Callable:
     """Compile without Python objects, cached on disk, deterministic (no re-association of sums).
 
     Kernels that make no arrays run without reference counts: counting the arrays of a scene at
-    every call of a small function costs more than the ray casting itself.
+    every call of a small function costs more than the ray casting itself. To whoever checks types a
+    kernel is the function that it was made from; the compiler reads no annotation.
     """
     if function is None:
-        return partial(kernel, allocates=allocates)
-    compiled = njit(cache=True, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates)(function)
+        return lambda plain: _compiled(plain, allocates)
+    return _compiled(function, allocates)
+
+
+def _compiled(function: Callable, allocates: bool) -> Callable:
+    # numba takes `_nrt` but does not declare it
+    compile_ = njit(cache=True, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates)  # type: ignore[call-overload]
+    compiled = compile_(function)
     cache_file = getattr(getattr(compiled, '_cache', None), '_cache_file', None)
     if cache_file is not None:
         cache_file._source_stamp = _STAMP

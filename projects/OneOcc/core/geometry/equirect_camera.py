@@ -51,6 +51,7 @@ class EquirectCamera(OmniCamera):
         return self.elevation_range[1]
 
     def project(self, points_cam: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(..., 3) metres -> pixels (..., 2), valid (...); see `OmniCamera.project`."""
         points = check_points('points_cam', points_cam, 3)
         seen = torch.isfinite(points).all(-1) & (points != 0).any(-1)
         phi, theta = azimuth_elevation(torch.where(torch.isfinite(points), points, torch.zeros_like(points)))
@@ -63,6 +64,7 @@ class EquirectCamera(OmniCamera):
         return torch.stack((u, v), dim=-1), valid
 
     def unproject(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(..., 2) pixels -> unit rays (..., 3), valid (...); see `OmniCamera.unproject`."""
         pixels = check_points('pixels', pixels, 2)
         u, v = pixels.unbind(-1)
         low, high = self.elevation_range
@@ -89,4 +91,5 @@ class EquirectCamera(OmniCamera):
 
     @property
     def mirror(self) -> np.ndarray:
+        """(4, 4) reflection of the camera frame that a flipped picture stands for: y changes its sign."""
         return np.diag((1.0, -1.0, 1.0, 1.0))

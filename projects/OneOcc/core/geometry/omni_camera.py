@@ -84,6 +84,7 @@ class OmniCamera(ABC):
             )
 
     def _inside(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels (..., 2) -> (...) bool, within the picture."""
         u, v = pixels.unbind(-1)
         return (u >= 0) & (u <= self.width) & (v >= 0) & (v <= self.height)
 

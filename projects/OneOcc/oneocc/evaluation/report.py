@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,14 +27,15 @@ OVERALL = (('precision', 'P'), ('recall', 'R'), ('iou', 'IoU'), ('miou', 'mIoU')
 
 
 def score_report(confusion: np.ndarray, classes: Sequence[str]) -> dict:
-    """Percent scores of pooled counts: miou, iou, precision, recall, class_iou (without empty)."""
+    """Percent scores of pooled counts (C+1, C+1): miou, iou, precision, recall, class_iou (without
+    empty)."""
     fractions = scores(confusion)
     if len(fractions['class_iou']) != len(classes) + 1:
         raise ValueError(
             f'confusion must have {len(classes) + 1} rows for empty and the classes '
             f'{tuple(classes)}, got {len(fractions["class_iou"])}'
         )
-    report = {name: percent(fractions[name]) for name in ('miou', 'iou', 'precision', 'recall')}
+    report: dict[str, Any] = {name: percent(fractions[name]) for name in ('miou', 'iou', 'precision', 'recall')}
     report['class_iou'] = {
         name: percent(value) for name, value in zip(classes, fractions['class_iou'][1:], strict=True)
     }

@@ -11,6 +11,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .report import SUBSET_ORDER
 
@@ -159,9 +160,10 @@ def _columns(layout: str, some: Mapping, runs: Sequence[Mapping]) -> list[tuple[
 
 
 def _lookup(run: Mapping, keys: Sequence[str]) -> float:
+    value: Any = run
     for key in keys:
-        run = run[key]
-    return float(run)
+        value = value[key]
+    return float(value)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -115,7 +115,7 @@ def _check_range(name: str, array: np.ndarray, size: int, unknown_allowed: bool)
 
 
 def _checked_confusion(name: str, confusion: np.ndarray) -> np.ndarray:
-    """The counts as int64, after checking that they form a square matrix of at least 2 x 2."""
+    """The counts as int64, after checking that they form a square matrix of at least 2 x 2. (C+1, C+1)."""
     confusion = np.asarray(confusion)
     if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or len(confusion) < 2:
         raise ValueError(f'{name} must be a square matrix of C+1 >= 2 rows, got shape {confusion.shape}')

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from ...core.geometry import CartesianGrid
-from .palette import ERROR_CLASSES, ERROR_PALETTE, as_labels, colour_table, error_labels
+from .palette import ERROR_CLASSES, ERROR_PALETTE, Labels, as_labels, colour_table, error_labels
 
 _TEMPLATE = Path(__file__).with_name('viewer.html')
 
 
 def write_html(
     path: str | Path,
-    labels,
+    labels: Labels | Mapping[str, Labels],
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],
     classes: Sequence[str],
@@ -37,8 +37,8 @@ def write_html(
     Returns:
         The path.
     """
-    volumes = labels if isinstance(labels, Mapping) else {'labels': labels}
-    volumes = {name: as_labels(name, volume) for name, volume in volumes.items()}
+    named = labels if isinstance(labels, Mapping) else {'labels': labels}
+    volumes = {name: as_labels(name, volume) for name, volume in named.items()}
     colour_table(palette)
     if len(palette) != len(classes):
         raise ValueError(f'expected as many colours as classes, got {len(palette)} for {len(classes)}')
@@ -62,7 +62,7 @@ def _entry(
     palette: Sequence[Sequence[int]],
     classes: Sequence[str],
 ) -> dict:
-    """A volume as run lengths: mostly air, it shrinks to a few percent."""
+    """A volume as run lengths: mostly air, it shrinks to a few percent. Labels (X, Y, Z)."""
     if volume.shape != grid.shape:
         raise ValueError(f'{name} is {volume.shape}, but the grid is {grid.shape}')
     flat = volume.reshape(-1)
@@ -78,4 +78,5 @@ def _entry(
 
 
 def _base64(array: np.ndarray) -> str:
+    """Bytes of an array (...), little-endian as it lies, in base64."""
     return base64.b64encode(array.tobytes()).decode('ascii')

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...core.geometry import CartesianGrid
-from .palette import as_labels
+from .palette import Labels, as_labels
 from .perspective import View, render_perspective
 from .sheet import GAP, WIDTH, _captioned, _fit, _image_strips, _row, _text_strip, legend
 from .topdown import render_topdown
@@ -15,7 +15,7 @@ from .topdown import render_topdown
 
 def methods_sheet(
     images: Mapping[str, np.ndarray],
-    truth,
+    truth: Labels,
     predictions: Mapping[str, np.ndarray],
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],

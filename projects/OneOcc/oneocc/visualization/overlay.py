@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ...core.geometry import CartesianGrid, OmniCamera, check_rigid, transform_points
 from .faces import paint, shaded_colours, subdivided, visible_faces
-from .palette import as_labels, colour_table, drawn
+from .palette import Labels, as_labels, colour_table, drawn
 
 
 def overlay_labels(
     image: np.ndarray,
-    labels,
+    labels: Labels,
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],
     camera: OmniCamera,
-    cam_from_ego,
+    cam_from_ego: npt.ArrayLike,
     opacity: float = 0.6,
     unknown: str = 'hide',
 ) -> np.ndarray:
@@ -37,7 +38,8 @@ def overlay_labels(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    camera.check_image(*image.shape[:2], source='overlay_labels')
+    height, width = image.shape[:2]
+    camera.check_image(height, width, source='overlay_labels')
     volume = drawn(as_labels('labels', labels), unknown)
     matrix = check_rigid('cam_from_ego', cam_from_ego)
     faces = visible_faces(volume, grid, np.linalg.inv(matrix)[:3, 3])

@@ -69,6 +69,7 @@ class SSCNet(BaseModule):
 
     @staticmethod
     def _residual(x: Tensor, first: nn.Module, second: nn.Module) -> Tensor:
+        """(B, C, X, Y, Z) -> (B, C, X, Y, Z); the skip is the first layer's output."""
         skip = first(x)
         return torch.relu(skip + second(torch.relu(skip)))
 

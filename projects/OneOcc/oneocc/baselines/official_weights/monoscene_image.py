@@ -124,7 +124,9 @@ def convert_image_network(official: Mapping[str, Tensor]) -> tuple[dict[str, Ten
             raise ValueError(f"expected the parameters of MonoScene's 2D network, but got {key!r}")
         renamed[name] = value
     for key in (key for key, reason in dropped.items() if reason == ABSORBED_BIAS):
-        _absorb(renamed, _decoder_name(key.removeprefix('decoder.')), official[key])
+        name = _decoder_name(key.removeprefix('decoder.'))
+        assert name is not None  # only entries of up-blocks are absorbed
+        _absorb(renamed, name, official[key])
     return renamed, dropped
 
 

@@ -61,6 +61,7 @@ class MoEFuse3D(nn.Module):
         # An energy is a sum over all channels: with the usual initialisation the softmax would
         # start saturated, and experts that are never chosen would never learn.
         nn.init.normal_(self.gate.weight, std=gate_kernel**-3)
+        assert self.gate.bias is not None
         nn.init.zeros_(self.gate.bias)
         self.expand = Pointwise3D(channels, num_experts * hidden)
         self.contract = Pointwise3D(num_experts * hidden, channels, bias=False)
