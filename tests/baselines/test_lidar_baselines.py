@@ -47,7 +47,7 @@ def test_degenerate_scans_give_a_defined_result(points, device):
     encoder = PointOccupancyEncoder(GRID)
     volumes = encoder([points.to(device)])
     expected = 1 if len(points) == 1 else 0
-    assert int(volumes['cartesian'].sum()) == expected == len(volumes['points'][0])
+    assert int(volumes.cartesian.sum()) == expected == len(volumes.points[0])
     for neck, head in ((SSCNet(), SSCNetHead(2)), (SSCNet(), SSCNetHead(2, full=True))):
         logits = head.to(device)(neck.to(device)(volumes))[1]
         assert logits.shape == (1, 3, 16, 16, 8) and logits.isfinite().all()
@@ -58,7 +58,7 @@ def test_degenerate_scans_give_a_defined_result(points, device):
 @settings(deadline=None, max_examples=30)
 def test_occupancy_is_the_floor_rule(points):
     cloud = torch.tensor([(*p, 0.0) for p in points], dtype=torch.float64).reshape(-1, 4)
-    volume = PointOccupancyEncoder(GRID)([cloud])['cartesian'][0, 0]
+    volume = PointOccupancyEncoder(GRID)([cloud]).cartesian[0, 0]
     expected = torch.zeros(16, 16, 8)
     origin = torch.tensor(GRID['origin'], dtype=torch.float64)
     for point in cloud:

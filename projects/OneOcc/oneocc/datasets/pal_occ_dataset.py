@@ -14,7 +14,7 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from ...core.formats.infos import grid_key, read_infos
-from ...core.geometry import CartesianGrid, OmniCamera, camera_from_dict
+from ...core.geometry import CartesianGrid, OmniCamera, View, camera_from_dict
 from .errors import CorruptSampleCount, CorruptSampleError
 
 _PLAIN_KEYS = ('sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'map')
@@ -130,7 +130,7 @@ class PALOccDataset(BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         """One frame as the transforms want it.
 
-        Returns: dict of ``sample_id``, ``cameras`` (view -> ``camera``, ``cam_from_ego``),
+        Returns: dict of ``sample_id``, ``cameras`` (name -> :class:`View`),
         ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``),
         ``occupancy_paths`` (grid name -> path), ``world_from_ego``, ``world_from_body``,
         ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain keys of the info.
@@ -146,10 +146,8 @@ class PALOccDataset(BaseDataset):
         for view, entry in info['cameras'].items():
             calibration = {k: v for k, v in entry.items() if k not in ('image', 'cam_from_ego')}
             results['img_paths'][view] = osp.join(self.data_root, entry['image'])
-            results['cameras'][view] = {
-                'camera': self._camera(calibration, f'sample {info["sample_id"]}, camera {view}'),
-                'cam_from_ego': np.asarray(entry['cam_from_ego'], dtype=np.float64),
-            }
+            camera = self._camera(calibration, f'sample {info["sample_id"]}, camera {view}')
+            results['cameras'][view] = View(camera, entry['cam_from_ego'])
         results['lidars'] = {
             name: {
                 'path': osp.join(self.data_root, entry['path']),
