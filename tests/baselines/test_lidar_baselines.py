@@ -8,7 +8,7 @@ from mmdet3d.registry import MODELS
 
 from projects.OneOcc.oneocc.baselines import LMSCNet, PointOccupancyEncoder, SSCNet, SSCNetHead
 from projects.OneOcc.oneocc.baselines.lidar.sscnet import balance_mask, balanced_cross_entropy
-from projects.OneOcc.oneocc.structures import OccDataSample
+from projects.OneOcc.oneocc.structures import OccDataSample, Volumes
 
 GRID = dict(shape=(16, 16, 8), voxel_size=0.4, origin=(-3.2, -3.2, -1.2))
 
@@ -76,13 +76,13 @@ def test_lmscnet_refuses_heights_that_are_no_multiple_of_8(height):
 
 def test_wrong_grids_are_refused_with_their_size():
     with pytest.raises(ValueError, match='60'):
-        LMSCNet(8)({'cartesian': torch.zeros(1, 1, 60, 64, 8)})
+        LMSCNet(8)(Volumes(torch.zeros(1, 1, 60, 64, 8)))
     with pytest.raises(ValueError, match='multiples of 4'):
-        SSCNet()({'cartesian': torch.zeros(1, 1, 16, 16, 6)})
+        SSCNet()(Volumes(torch.zeros(1, 1, 16, 16, 6)))
 
 
 def test_sixteen_levels_work():
-    maps = LMSCNet(16)({'cartesian': torch.zeros(1, 1, 16, 16, 16)})
+    maps = LMSCNet(16)(Volumes(torch.zeros(1, 1, 16, 16, 16)))
     assert {s: tuple(m.shape[2:]) for s, m in maps.items()} == {
         1: (16, 16, 16),
         2: (8, 8, 8),

@@ -63,6 +63,12 @@ class View(NamedFields):
     def __hash__(self) -> int:
         return hash(self.key)
 
+    def __deepcopy__(self, memo: dict) -> View:
+        return self  # a value: every sample's metainfo is copied, and numpy's copies could be written to
+
+    def __reduce__(self) -> tuple:
+        return View, (self.camera, self.cam_from_ego)
+
     def project(self, points_ego: Tensor) -> tuple[Tensor, Tensor]:
         """Points (..., 3) in the ego frame in metres to pixels (..., 2) and valid (...)."""
         return self.camera.project(transform_points(self.cam_from_ego, points_ego))
