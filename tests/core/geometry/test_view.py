@@ -103,6 +103,7 @@ def test_a_view_can_be_read_and_written_as_a_dict():
         View.of(view.camera)
     with pytest.raises(ValueError, match='cam_from_ego: expected a rotation'):
         View(view.camera, 2 * np.eye(4))
+    View(view.camera, pose().round(5))  # as infos may hold it
 
 
 def test_an_image_of_another_size_is_refused():

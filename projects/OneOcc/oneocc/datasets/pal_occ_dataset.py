@@ -146,8 +146,8 @@ class PALOccDataset(BaseDataset):
         for view, entry in info['cameras'].items():
             calibration = {k: v for k, v in entry.items() if k not in ('image', 'cam_from_ego')}
             results['img_paths'][view] = osp.join(self.data_root, entry['image'])
-            camera = self._camera(calibration, f'sample {info["sample_id"]}, camera {view}')
-            results['cameras'][view] = View(camera, entry['cam_from_ego'])
+            where = f'sample {info["sample_id"]}, camera {view}'
+            results['cameras'][view] = self._view(calibration, entry['cam_from_ego'], where)
         results['lidars'] = {
             name: {
                 'path': osp.join(self.data_root, entry['path']),
@@ -185,6 +185,13 @@ class PALOccDataset(BaseDataset):
 
     def _grid(self) -> CartesianGrid:
         return CartesianGrid.from_dict(self._metainfo['grid'])
+
+    def _view(self, calibration: dict, cam_from_ego: Sequence[Sequence[float]], where: str) -> View:
+        camera = self._camera(calibration, where)
+        try:
+            return View(camera, cam_from_ego)
+        except ValueError as error:
+            raise CorruptSampleError(f'{self.ann_file}, {where}: {error}') from error
 
     def _camera(self, entry: dict, where: str) -> OmniCamera:
         # A set has a handful of calibrations and thousands of frames.
