@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,9 +82,10 @@ class View(NamedFields):
         """
         return self.project(where if isinstance(where, Tensor) else where.centers())[1]
 
-    def check_image_size(self, size: tuple[int, int], source: str) -> None:
+    def check_image_size(self, size: Sequence[int], source: str) -> None:
         """Refuse, by ValueError, an image of another size (H, W) than the calibration's; `source` names the image."""
-        self.camera.check_image(*size, source=source)
+        height, width = size
+        self.camera.check_image(height, width, source)
 
     def resized(self, width: int, height: int) -> View:
         """The view of an image resampled to width x height pixels."""

@@ -189,7 +189,7 @@ class PALOccDataset(BaseDataset):
     def _view(self, calibration: dict, cam_from_ego: Sequence[Sequence[float]], where: str) -> View:
         camera = self._camera(calibration, where)
         try:
-            return View(camera, cam_from_ego)
+            return View(camera, np.asarray(cam_from_ego, dtype=np.float64))
         except ValueError as error:
             raise CorruptSampleError(f'{self.ann_file}, {where}: {error}') from error
 

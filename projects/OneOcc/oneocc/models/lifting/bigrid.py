@@ -113,7 +113,7 @@ class BiGridViewTransformer(BaseModule):
         return GridLifting(grid.centers().reshape(-1, 3), self.views, len(self.scales), index)
 
     def _grid(self, name: str) -> CartesianGrid | CylindricalGrid:
-        return self.grid if name == 'cartesian' else self.polar_grid
+        return self.grid if name == 'cartesian' or self.polar_grid is None else self.polar_grid
 
     def _init_zero(self) -> None:
         for lifting in self.lift.values():

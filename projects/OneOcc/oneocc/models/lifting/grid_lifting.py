@@ -211,7 +211,8 @@ class GridLifting(nn.Module):
             volume = fuse_scales(list(maps.values()), pixels, valid, score, prior, own_maps, **sampling)
             lifted.append(volume.transpose(1, 2))
             seen.append(valid)
-            logits.append(logit)
+            if logit is not None:
+                logits.append(logit)
         if len(lifted) == 1:
             return lifted[0], seen[0]
         return merge_views(torch.stack(lifted, 1), torch.stack(seen, 1), torch.stack(logits))
