@@ -21,7 +21,7 @@ MAY_IMPORT_ROOMS = {
     'oneocc.datasets': CORE | {'oneocc.structures'},
     'oneocc.evaluation': CORE,
     'oneocc.visualization': CORE | {'oneocc.structures'},
-    'oneocc.engine': CORE | {'oneocc.structures', 'oneocc.visualization'},
+    'oneocc.engine': CORE | {'oneocc.structures', 'oneocc.models', 'oneocc.visualization'},
 }
 FLOORS = ('tracing', 'shading', 'places', 'capture')  # of the synthetic world; each may use those before it
 OPTIONAL = {'open3d', 'mayavi', 'viser', 'rerun', 'plotly', 'pyvista', 'torchvision', 'spconv', 'kornia'}

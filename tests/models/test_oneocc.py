@@ -124,7 +124,7 @@ def test_turning_the_panorama_turns_the_prediction(device):
         sizes = dict(equi=rig.EQUI_SIZE)
         base = model.view_transformer(model.backbone(inputs['imgs']), samples, sizes)
         turned = model.view_transformer(model.backbone(rolled['imgs']), samples, sizes)
-    torch.testing.assert_close(turned['cylindrical'], base['cylindrical'].roll(8, -2), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(turned.cylindrical, base.cylindrical.roll(8, -2), atol=1e-3, rtol=1e-3)
 
 
 def test_overfits_one_sample(device):

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from projects.OneOcc.core.geometry import View
 from tests.models import two_view_rig as rig
 from tests.models.skeleton import NUM_CLASSES, batch, build, skeleton, skeleton_config
 
@@ -69,8 +70,7 @@ def test_samples_keep_their_own_calibration(device):
     model = skeleton(device).eval()
     inputs, _ = batch(2, device)
     band = rig.cameras(equi=rig.equi_camera(band_deg=(-40, 30)))
-    shifted = rig.cameras()
-    shifted['equi']['cam_from_ego'] = rig.pose(translation=(0.5, -0.3, 0.2))
+    shifted = rig.cameras(equi_pose=rig.pose(translation=(0.5, -0.3, 0.2)))
     samples = [rig.sample(cams, device=device) for cams in (band, shifted)]
     with torch.no_grad():
         both = model(inputs, samples, mode='tensor')[1]
@@ -123,9 +123,9 @@ def test_rolled_panorama_turns_the_world(device):
     inputs, samples = batch(1, device)
     quarter = rig.EQUI_SIZE[1] // 4
     with torch.no_grad():
-        lifted = model.lift(inputs, samples)['cartesian']
+        lifted = model.lift(inputs, samples).cartesian
         rolled = dict(imgs=dict(equi=inputs['imgs']['equi'].roll(quarter, dims=-1)))
-        turned = model.lift(rolled, samples)['cartesian']
+        turned = model.lift(rolled, samples).cartesian
     # image content moves to the right, so the world turns clockwise seen from above: x -> -y
     expected = lifted.rot90(-1, dims=(2, 3))
     # voxels on a diagonal or an axis may fall on either of two neighbouring pixels
@@ -165,7 +165,7 @@ def test_wrong_inputs_are_named():
         model(inputs, samples, mode='train')
     with pytest.raises(ValueError, match=r"view 'equi', but the inputs hold \['raw'\]"):
         model(dict(imgs=dict(raw=inputs['imgs']['equi'])), samples)
-    with pytest.raises(ValueError, match='no image'):
+    with pytest.raises(ValueError, match=r"backbone PanoramaEncoder needs.*no \['imgs'\].*LoadPanorama"):
         model(dict(points=[]), samples)
     with pytest.raises(ValueError, match='data_samples'):
         model(inputs, None)
@@ -173,7 +173,7 @@ def test_wrong_inputs_are_named():
         model(inputs, [], mode='predict')
     with pytest.raises(ValueError, match='multiples of 32'):
         model(dict(imgs=dict(equi=torch.zeros(1, 3, 64, 120))), samples)
-    with pytest.raises(ValueError, match='seq00/000000.*image of 32 x 64.*is 64 x 128'):
+    with pytest.raises(ValueError, match='seq00/000000.*image is 128x64.*for 64x32'):
         small = rig.cameras(equi=rig.equi_camera(size=(32, 64)))
         model(inputs, [rig.sample(small)])
     with pytest.raises(ValueError, match=r"\['raw'\], but the model needs the view 'equi'"):
@@ -198,7 +198,7 @@ def test_full_size(device):
         ),
     )
     model = build(config).to(device)
-    camera = dict(equi=dict(camera=rig.equi_camera((608, 1216)), cam_from_ego=rig.pose()))
+    camera = dict(equi=View(rig.equi_camera((608, 1216)), rig.pose()))
     labels = torch.randint(0, 7, grid['shape'], dtype=torch.uint8)
     sample = rig.sample(camera, labels=torch.zeros(rig.GRID['shape'], dtype=torch.uint8), device=device)
     sample.gt_occ = labels.to(device)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, TaylorCamera
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, TaylorCamera, View
 from projects.OneOcc.oneocc.structures import OccDataSample
 
 GRID = dict(shape=(16, 16, 4), voxel_size=1.0, origin=(-8.0, -8.0, -2.0))
@@ -43,10 +43,10 @@ def pose(rotation=None, translation=(0.0, 0.0, 0.0)) -> np.ndarray:
     return matrix
 
 
-def cameras(equi=None, raw=None, raw_pose=None) -> dict:
+def cameras(equi=None, raw=None, raw_pose=None, equi_pose=None) -> dict[str, View]:
     return dict(
-        equi=dict(camera=equi or equi_camera(), cam_from_ego=pose()),
-        raw=dict(camera=raw or raw_camera(), cam_from_ego=pose(DOWN) if raw_pose is None else raw_pose),
+        equi=View(equi or equi_camera(), pose() if equi_pose is None else equi_pose),
+        raw=View(raw or raw_camera(), pose(DOWN) if raw_pose is None else raw_pose),
     )
 
 

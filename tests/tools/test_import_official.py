@@ -225,7 +225,7 @@ def test_monoscene_weights_give_the_official_values(name, tmp_path, capsys, ligh
         )(image)
     torch.testing.assert_close(logits, record['ssc_logit'], rtol=0, atol=1e-5 * float(record['ssc_logit'].abs().max()))
     if record['context_prior']:
-        torch.testing.assert_close(levels['relation_logits'], record['P_logits'], rtol=0, atol=1e-4)
+        torch.testing.assert_close(levels.relation_logits, record['P_logits'], rtol=0, atol=1e-4)
     for scale in (1, 2, 4, 8):
         scale_of = float(expected[scale].abs().max())
         torch.testing.assert_close(features[scale], expected[scale], rtol=0, atol=1e-5 * scale_of)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmdet3d.registry import HOOKS
 
-from projects.OneOcc.core.geometry import EquirectCamera
+from projects.OneOcc.core.geometry import EquirectCamera, View
 from projects.OneOcc.oneocc.structures import OccDataSample
 from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 
@@ -23,7 +23,7 @@ def run(hook, folder, phase: str, batches: int = 3, batch_size: int = 2, images:
                     'lighting': 'day',
                     'grid': GRID,
                     'weather': 'clear',
-                    'cameras': {'equi': {'camera': EquirectCamera(32, 16), 'cam_from_ego': np.eye(4)}},
+                    'cameras': {'equi': View(EquirectCamera(32, 16), np.eye(4))},
                 }
             )
             sample.gt_occ = torch.from_numpy(town())

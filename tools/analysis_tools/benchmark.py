@@ -192,6 +192,7 @@ class Candidate:
 
     def _batch(self, config: Config, recorded: dict) -> tuple[dict, list]:
         from data_converters.synthetic.capture.rigs import head_mount, pal_camera, pal_mount
+        from projects.OneOcc.core.geometry import View
         from projects.OneOcc.oneocc.structures import OccDataSample
 
         cameras, images = {}, {}
@@ -199,7 +200,7 @@ class Candidate:
             pose = head_mount()
             if isinstance(camera, tuple):
                 camera, pose = pal_camera(camera[1], camera[0]), pal_mount()
-            cameras[view] = dict(camera=camera, cam_from_ego=pose)
+            cameras[view] = View(camera, pose)
             images[view] = torch.randn(1, 3, camera.height, camera.width, device=self.device)
         points = torch.randn(20000, 4, device=self.device) * torch.tensor((6.0, 6.0, 1.0, 1.0), device=self.device)
         return (dict(imgs=images, points=[points]), [OccDataSample(metainfo=dict(sample_id='random', cameras=cameras))])

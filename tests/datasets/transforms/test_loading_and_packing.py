@@ -83,7 +83,7 @@ def test_packs_tensors_and_metainfo(info):
     sample = packed['data_samples']
     assert isinstance(sample, OccDataSample)
     assert sample.gt_occ.dtype == torch.uint8 and sample.num_classes == 6
-    assert sample.cameras['raw']['cam_from_ego'].dtype == np.float64
+    assert sample.cameras['raw'].cam_from_ego.dtype == np.float64
     assert (sample.lighting, sample.sample_id) == ('day', 'seq00/000000')
 
 
@@ -98,5 +98,5 @@ def test_raises_on_what_it_cannot_find_or_pack(info):
         PackOccInputs(keys=('imgs', 'gt_occ'))(loaded)
     with pytest.raises(KeyError, match=r"\['wind'\]"):
         PackOccInputs(keys=('imgs',), meta_keys=('sample_id', 'wind'))(loaded)
-    with pytest.raises(ValueError, match='depth.*meta_keys'):
-        PackOccInputs(keys=('depth',))
+    with pytest.raises(TypeError, match='lighting.*meta_keys'):
+        PackOccInputs(keys=('lighting',), meta_keys=())(loaded)

@@ -7,14 +7,14 @@ import torch
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmdet3d.registry import MODELS
 
-from projects.OneOcc.core.geometry import CartesianGrid, CylindricalGrid
+from projects.OneOcc.core.geometry import CartesianGrid, CylindricalGrid, View
 from projects.OneOcc.oneocc.models.lifting.bigrid import (
     CELL_CENTRES,
     BiGridViewTransformer,
-    merge_views,
     surrounding_cylinder,
 )
 from projects.OneOcc.oneocc.models.lifting.gait_compensation import GaitCorrection, rotation_from_vector
+from projects.OneOcc.oneocc.models.lifting.grid_lifting import merge_views, scale_weights
 from projects.OneOcc.oneocc.models.lifting.polar_pyramid import PolarPyramid
 from tests.models import two_view_rig as rig
 
@@ -43,10 +43,10 @@ def run(lifting, features, samples=None, sizes=None):
 
 def test_builds_alone_and_returns_what_it_promises(device):
     volumes = run(build(device), rig.features(batch=2, device=device))
-    assert volumes['cartesian'].shape == (2, 8, 16, 16, 4)
-    assert volumes['visible'].shape == (2, 16, 16, 4) and volumes['visible'].dtype == torch.bool
-    assert volumes['cylindrical'].shape == (2, 8, 12, 32, 4)
-    assert {k: tuple(v.shape) for k, v in volumes['polar'].items()} == {
+    assert volumes.cartesian.shape == (2, 8, 16, 16, 4)
+    assert volumes.visible.shape == (2, 16, 16, 4) and volumes.visible.dtype == torch.bool
+    assert volumes.cylindrical.shape == (2, 8, 12, 32, 4)
+    assert {k: tuple(v.shape) for k, v in volumes.polar.items()} == {
         1: (2, 8, 16, 16, 4),
         2: (2, 8, 8, 8, 2),
         4: (2, 8, 4, 4, 1),
@@ -64,9 +64,9 @@ def test_injection_in_the_volume_serves_any_neck(device):
     lifting = build(device, injection='volume')
     given = rig.features(device=device)
     volumes = run(lifting, given)
-    assert 'polar' not in volumes and volumes['cartesian'].shape == (1, 8, 16, 16, 4)
+    assert volumes.polar is None and volumes.cartesian.shape == (1, 8, 16, 16, 4)
     plain = build(device, grids=('cartesian',))
-    assert not torch.allclose(run(plain, given)['cartesian'], volumes['cartesian'])
+    assert not torch.allclose(run(plain, given).cartesian, volumes.cartesian)
 
 
 @pytest.mark.parametrize('grid', ['cartesian', 'cylindrical'])
@@ -74,10 +74,10 @@ def test_scale_weights_are_convex_and_start_equal(device, grid):
     lifting = build(device)
     part = lifting.lift[grid]
     scores = torch.zeros(2, 4, part.position.shape[0], device=device)
-    start, _ = part.scale_weights('equi', scores)
+    start = scale_weights(scores, part.preferences('equi')[0])
     torch.testing.assert_close(start, torch.full_like(start, 0.25))
     randomise(lifting)
-    weights, _ = part.scale_weights('equi', torch.randn_like(scores))
+    weights = scale_weights(torch.randn_like(scores), part.preferences('equi')[0])
     assert (weights >= 0).all() and weights.std() > 0.05
     torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
 
@@ -87,7 +87,7 @@ def test_volume_is_the_weighted_sum_of_bilinear_samples(device):
     lifting = build(device, views=('equi',), grids=('cartesian',))
     constants = {1: 1.0, 4: 2.0, 8: 4.0, 16: 8.0}
     given = {'equi': {s: torch.full_like(f, constants[s]) for s, f in rig.features(device=device)['equi'].items()}}
-    volume = run(lifting, given)['cartesian']
+    volume = run(lifting, given).cartesian
     torch.testing.assert_close(volume, torch.full_like(volume, 15 / 4))
 
 
@@ -112,8 +112,8 @@ def test_scores_before_or_after_sampling_are_the_same(device, views):
         ).backward()
         results.append(
             [
-                volumes['cartesian'],
-                volumes['cylindrical'],
+                volumes.cartesian,
+                volumes.cylindrical,
                 *(f.grad for maps in leaves.values() for f in maps.values()),
                 *(p.grad for p in lifting.score.parameters()),
                 *(p.grad for p in lifting.lift.parameters()),
@@ -155,9 +155,9 @@ def test_moving_the_centres_is_a_constant_displacement(device):
 
     plain.gait = half_a_cell
     want, got = run(plain, given), run(moved, given)
-    assert torch.equal(want['cartesian'], got['cartesian'])
+    assert torch.equal(want.cartesian, got.cartesian)
     moved.gait = half_a_cell  # adds up with a correction
-    assert not torch.allclose(run(moved, given)['cartesian'], got['cartesian'])
+    assert not torch.allclose(run(moved, given).cartesian, got.cartesian)
     with pytest.raises(ValueError, match='cell_centre must be one of'):
         build(device, cell_centre='middle')
 
@@ -187,23 +187,23 @@ def test_a_voxel_seen_by_one_view_ignores_the_other(device):
     down = centers * centers.new_tensor((1.0, -1.0, -1.0))
     seen = rig.raw_camera().project(down)[1].view(rig.GRID['shape'])
     assert 0.1 < seen.float().mean() < 0.999
-    first, second = (run(lifting, f)['cartesian'][0] for f in (given, other))
+    first, second = (run(lifting, f).cartesian[0] for f in (given, other))
     changed = (first - second).abs().amax(0) > 0
     assert torch.equal(changed, seen)
 
 
 def test_voxels_seen_by_no_view_are_zero_and_marked(device):
     band = rig.equi_camera(band_deg=(-10, 10))
-    cams = dict(equi=dict(camera=band, cam_from_ego=rig.pose()))
+    cams = dict(equi=View(band, rig.pose()))
     lifting = build(device, views=('equi',))
     randomise(lifting)
     volumes = run(lifting, rig.features(views=('equi',), device=device), [rig.sample(cams)])
-    hidden = ~volumes['visible'][0]
+    hidden = ~volumes.visible[0]
     assert 0.1 < hidden.float().mean() < 0.9
-    assert (volumes['cartesian'][0][:, hidden] == 0).all()
-    assert (volumes['cartesian'][0][:, ~hidden].abs().sum(0) > 0).all()
-    hidden = ~volumes['cylindrical_visible'][0]
-    assert hidden.any() and (volumes['cylindrical'][0][:, hidden] == 0).all()
+    assert (volumes.cartesian[0][:, hidden] == 0).all()
+    assert (volumes.cartesian[0][:, ~hidden].abs().sum(0) > 0).all()
+    hidden = ~volumes.cylindrical_visible[0]
+    assert hidden.any() and (volumes.cylindrical[0][:, hidden] == 0).all()
 
 
 def test_each_sample_is_lifted_with_its_own_calibration(device):
@@ -227,18 +227,18 @@ def test_each_sample_is_lifted_with_its_own_calibration(device):
         alone = run(lifting, given, [sample])
         for key in ('cartesian', 'visible', 'cylindrical'):
             torch.testing.assert_close(together[key][i], alone[key][0])
-    assert (together['cartesian'][0] - together['cartesian'][1]).abs().max() > 0.1
+    assert (together.cartesian[0] - together.cartesian[1]).abs().max() > 0.1
 
 
 def test_remembered_projections_are_those_of_the_calibration(device):
     """The second answer comes from memory, a changed calibration does not."""
     lifting = build(device)
     given = rig.features(device=device)
-    first = run(lifting, given)['cartesian']
-    assert torch.equal(first, run(lifting, given)['cartesian'])
+    first = run(lifting, given).cartesian
+    assert torch.equal(first, run(lifting, given).cartesian)
     moved = rig.sample(rig.cameras(raw_pose=rig.pose(rig.DOWN, (0.3, 0.0, 0.0))))
-    assert not torch.equal(first, run(lifting, given, [moved])['cartesian'])
-    assert torch.equal(first, run(lifting, given)['cartesian'])
+    assert not torch.equal(first, run(lifting, given, [moved]).cartesian)
+    assert torch.equal(first, run(lifting, given).cartesian)
 
 
 def test_state_dict_holds_no_table_and_no_calibration(device):
@@ -269,13 +269,13 @@ def test_rotating_the_voxels_is_rotating_the_camera(device):
         torch.nn.init.zeros_(lifting.gait.vertical[f'equi_{scale}'].bias)
     torch.nn.init.constant_(lifting.gait.vertical['equi_4'].bias, 0.1)
     given = rig.features(views=('equi',), device=device)
-    turned = run(lifting, given)['cartesian']
+    turned = run(lifting, given).cartesian
     pose = rig.pose()
     pose[:3, :3] = rotation_from_vector(torch.tensor((0.0, 0.0, 0.1), dtype=torch.float64)).numpy()
-    cams = dict(equi=dict(camera=rig.equi_camera(), cam_from_ego=pose))
+    cams = dict(equi=View(rig.equi_camera(), pose))
     plain = build(device, views=('equi',))
     plain.load_state_dict(lifting.state_dict(), strict=False)
-    torch.testing.assert_close(run(plain, given, [rig.sample(cams)])['cartesian'], turned, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(run(plain, given, [rig.sample(cams)]).cartesian, turned, atol=1e-4, rtol=1e-4)
     assert torch.linalg.det(rotation_from_vector(vector)).item() == pytest.approx(1)
 
 
@@ -283,7 +283,7 @@ def test_rotating_the_voxels_is_rotating_the_camera(device):
 def test_gait_compensation_learns_through_lifting(device, mode):
     lifting = build(device, gait=dict(GAIT, mode=mode))
     volumes = run(lifting, rig.features(device=device))
-    (volumes['cartesian'] * torch.randn_like(volumes['cartesian'])).sum().backward()
+    (volumes.cartesian * torch.randn_like(volumes.cartesian)).sum().backward()
     for name, parameter in lifting.gait.named_parameters():
         assert torch.isfinite(parameter.grad).all() and (parameter.grad != 0).any(), name
 
@@ -299,9 +299,9 @@ def test_turning_the_panorama_rolls_the_cylindrical_volume(device, gait):
     given = rig.features(views=('equi',), device=device, dtype=torch.float64)
     rolled = dict(equi={s: f.roll(f.shape[-1] // 4, -1) for s, f in given['equi'].items()})
     base, turned = run(lifting, given), run(lifting, rolled)
-    torch.testing.assert_close(turned['cylindrical'], base['cylindrical'].roll(cells, -2), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(turned.cylindrical, base.cylindrical.roll(cells, -2), atol=1e-4, rtol=1e-4)
     # a quarter to the right in the Cartesian grid: (x, y) -> (y, -x)
-    for got, want in ((turned['cartesian'], base['cartesian']), (turned['polar'][2], base['polar'][2])):
+    for got, want in ((turned.cartesian, base.cartesian), (turned.polar[2], base.polar[2])):
         torch.testing.assert_close(got, torch.rot90(want, -1, dims=(2, 3)), atol=1e-4, rtol=1e-4)
 
 
@@ -359,8 +359,8 @@ def test_all_parameters_learn(device):
     ):
         lifting = build(device, **changes)
         volumes = run(lifting, rig.features(device=device))
-        total = volumes['cartesian'].square().sum()
-        for polar in volumes.get('polar', {}).values():
+        total = volumes.cartesian.square().sum()
+        for polar in (volumes.polar or {}).values():
             total = total + polar.square().sum()
         total.backward()
         unused = [n for n, p in lifting.named_parameters() if p.grad is None]
@@ -373,8 +373,8 @@ def test_bfloat16_features(device):
     want = run(lifting, given)
     with torch.autocast(device.type, dtype=torch.bfloat16):
         got = run(lifting, {v: {s: f.bfloat16() for s, f in m.items()} for v, m in given.items()})
-    assert torch.equal(got['visible'], want['visible'])
-    torch.testing.assert_close(got['cartesian'].float(), want['cartesian'], atol=0.05, rtol=0.05)
+    assert torch.equal(got.visible, want.visible)
+    torch.testing.assert_close(got.cartesian.float(), want.cartesian, atol=0.05, rtol=0.05)
 
 
 def test_refuses_what_does_not_belong(device):
@@ -386,7 +386,7 @@ def test_refuses_what_does_not_belong(device):
         run(lifting, given, sizes=dict(rig.image_sizes(), raw=(48, 64)))
     with pytest.raises(ValueError, match='periodic'):
         swapped = rig.cameras()
-        swapped['equi'] = dict(swapped['raw'])
+        swapped['equi'] = swapped['raw']
         run(lifting, given, [rig.sample(swapped)])
     with pytest.raises(ValueError, match='grids'):
         build(device, grids=('cylindrical',))

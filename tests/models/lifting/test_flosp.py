@@ -48,24 +48,24 @@ def test_shapes_and_visibility(device):
     low = rig.cameras(equi=rig.equi_camera(band_deg=(-90, 0)))
     samples = [rig.sample(), rig.sample(low)]
     volumes = module(maps(device=device), samples, rig.image_sizes())
-    assert volumes['cartesian'].shape == (2, 3, 16, 16, 4)
-    assert volumes['visible'].dtype == torch.bool and volumes['visible'].shape == (2, 16, 16, 4)
-    assert volumes['visible'][0].all()
+    assert volumes.cartesian.shape == (2, 3, 16, 16, 4)
+    assert volumes.visible.dtype == torch.bool and volumes.visible.shape == (2, 16, 16, 4)
+    assert volumes.visible[0].all()
     # z centres are -1.5, -0.5, 0.5, 1.5: above the horizon is outside a band that ends there
-    assert volumes['visible'][1, ..., :2].all() and not volumes['visible'][1, ..., 2:].any()
-    assert (volumes['cartesian'][1, ..., 2:] == 0).all()
+    assert volumes.visible[1, ..., :2].all() and not volumes.visible[1, ..., 2:].any()
+    assert (volumes.cartesian[1, ..., 2:] == 0).all()
 
 
 def test_forward_lies_in_the_middle_and_behind_wraps():
     module = lifting(scales=(1,))
     columns = torch.arange(128.0).expand(1, 1, 64, 128)
-    volume = module(dict(equi={1: columns}), [rig.sample()], rig.image_sizes())['cartesian'][0, 0]
+    volume = module(dict(equi={1: columns}), [rig.sample()], rig.image_sizes()).cartesian[0, 0]
     # voxel centres beside the x axis, far ahead and far behind, to the left (+y) and to the right
     assert volume[15, 8, 2] in (62, 63) and volume[15, 7, 2] in (64, 65)
     assert volume[0, 8, 2] in (0, 1) and volume[0, 7, 2] in (126, 127)
     # exactly behind, u = W is column 0
     wide = lifting(scales=(1,), grid=dict(shape=(4, 1, 2), voxel_size=1.0, origin=(-4.0, -0.5, -1.0)))
-    behind = wide(dict(equi={1: columns}), [rig.sample()], rig.image_sizes())['cartesian']
+    behind = wide(dict(equi={1: columns}), [rig.sample()], rig.image_sizes()).cartesian
     assert (behind == 0).all()
 
 
@@ -78,25 +78,24 @@ def test_annulus_is_seen_by_its_lens_only():
     # the lens looks down: 51 degrees below the horizon, 27 above
     clear = ((elevation > -50) & (elevation < 26)) | (elevation < -52) | (elevation > 28)
     inside = (elevation > -51) & (elevation < 27)
-    assert torch.equal(volumes['visible'][0][clear], inside[clear])
-    assert (volumes['cartesian'][0][:, ~volumes['visible'][0]] == 0).all()
+    assert torch.equal(volumes.visible[0][clear], inside[clear])
+    assert (volumes.cartesian[0][:, ~volumes.visible[0]] == 0).all()
 
 
 def test_project_scale_lifts_the_coarser_grid():
     volumes = lifting(project_scale=2)(maps(), [rig.sample()] * 2, rig.image_sizes())
-    assert volumes['cartesian'].shape == (2, 3, 8, 8, 2)
+    assert volumes.cartesian.shape == (2, 3, 8, 8, 2)
 
 
 def test_calibration_is_remembered_by_value():
     module = lifting()
     calls = []
-    project = module._project
-    module._project = lambda calibration: calls.append(1) or project(calibration)
+    project = module.projection._project
+    module.projection._project = lambda view, motion: calls.append(1) or project(view, motion)
     for _ in range(3):
         module(maps(), [rig.sample(), rig.sample()], rig.image_sizes())
     assert len(calls) == 1
-    moved = rig.cameras()
-    moved['equi']['cam_from_ego'] = rig.pose(translation=(0, 0, 0.1))
+    moved = rig.cameras(equi_pose=rig.pose(translation=(0, 0, 0.1)))
     module(maps(), [rig.sample(), rig.sample(moved)], rig.image_sizes())
     assert len(calls) == 2
     assert list(module.state_dict()) == []
@@ -105,10 +104,10 @@ def test_calibration_is_remembered_by_value():
 def test_cache_forgets_the_oldest():
     module = lifting()
     for i in range(40):
-        cams = rig.cameras()
-        cams['equi']['cam_from_ego'] = rig.pose(translation=(0, 0, 0.01 * i))
+        cams = rig.cameras(equi_pose=rig.pose(translation=(0, 0, 0.01 * i)))
         module(maps(1), [rig.sample(cams)], rig.image_sizes())
-    assert len(module._cache) == module._cache.capacity
+    known = module.projection._known
+    assert len(known) == known.capacity
 
 
 def test_refusals():

@@ -9,6 +9,7 @@ from .ocamcalib import OCamCalib, read_ocamcalib, refit_inverse, write_ocamcalib
 from .ring import make_ring_continuous, ring_interpolate, ring_pad
 from .transforms import azimuth_elevation, transform_points
 from .unwrap import annulus_unroll_map, bilinear_sample, unwrap, unwrap_map
+from .view import View
 
 __all__ = [
     'CartesianGrid',
@@ -17,6 +18,7 @@ __all__ = [
     'OCamCalib',
     'OmniCamera',
     'TaylorCamera',
+    'View',
     'annulus_unroll_map',
     'azimuth_elevation',
     'bilinear_sample',

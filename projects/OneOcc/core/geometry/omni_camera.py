@@ -23,7 +23,8 @@ class OmniCamera(ABC):
 
     Attributes:
         elevation_range: (low, high) elevation in radians, in the camera's own frame, that it sees.
-        periodic: whether column W continues in column 0.
+        periodic: whether column W continues in column 0. Columns are then proportional to the azimuth about the
+            camera's z axis: an image rolled by W / n columns is that of a camera turned by 1 / n of a turn.
     """
 
     width: int
@@ -77,10 +78,11 @@ class OmniCamera(ABC):
         return self.unproject(self.pixel_centers())[1]
 
     def check_image(self, height: int, width: int, source: str) -> None:
-        """Refuse an image of another size than the calibration's, naming the image."""
+        """Refuse, by ValueError, an image of another size than the calibration's; `source` names the image."""
         if (height, width) != (self.height, self.width):
             raise ValueError(
-                f'{source}: image is {width}x{height}, but its calibration is for {self.width}x{self.height}'
+                f'{source}: image is {width}x{height}, but its calibration is for {self.width}x{self.height}: '
+                'resize camera and image together'
             )
 
     def _inside(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,9 @@ def transform_points(a_from_b: np.ndarray | torch.Tensor, points_b: torch.Tensor
     Returns:
         (..., 3) in the points' dtype and on their device.
     """
-    matrix = torch.as_tensor(a_from_b).to(dtype=points_b.dtype, device=points_b.device)
+    # an array is copied: torch warns about sharing a read-only one
+    matrix = torch.tensor(a_from_b) if isinstance(a_from_b, np.ndarray) else torch.as_tensor(a_from_b)
+    matrix = matrix.to(dtype=points_b.dtype, device=points_b.device)
     if matrix.shape[-2:] not in ((4, 4), (3, 4), (3, 3)):
         raise ValueError(f'a_from_b: expected (..., 4, 4), (3, 4) or (3, 3), got {tuple(matrix.shape)}')
     x, y, z = points_b.unsqueeze(-2).unbind(-1)  # each (..., 1), against the rows of the matrix

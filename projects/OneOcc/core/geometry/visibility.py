@@ -1,20 +1,43 @@
-"""Which voxels a panoramic camera can see, from the calibration that a data sample carries."""
+"""What "visible" means: a point whose projection falls into the image of any, or of all, of a sample's views."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from .grids import CartesianGrid
+from .view import View
 
 
-def visible_voxels(cameras: Mapping[str, Mapping], grid, view: str | None = None) -> np.ndarray:
+def seen_by(seen: Tensor, views: str, dim: int = 0) -> Tensor:
+    """Reduce what each view sees to what counts as visible.
+
+    Args:
+        seen: (..., V, ...) bool, the views along `dim`.
+        views: 'any' view has to see a point (what lifting can fill), or 'all' of them do.
+
+    Returns:
+        The shape of `seen` without `dim`, bool.
+    """
+    if views not in ('any', 'all'):
+        raise ValueError(f"views: expected 'any' or 'all', got {views!r}")
+    return seen.any(dim) if views == 'any' else seen.all(dim)
+
+
+def visible_voxels(
+    cameras: Mapping[str, View | Mapping], grid: CartesianGrid, view: str | None = None, views: str = 'all'
+) -> np.ndarray:
     """Voxels whose centre projects into the image; occlusion plays no part.
 
     Args:
-        cameras: view -> dict(camera with `project`, cam_from_ego (4, 4)), as in the metainfo.
-        grid: with `centers()`, (X, Y, Z, 3) metres in the ego frame.
-        view: the view that decides. By default a voxel has to lie in all of them: the views of a
-            sample are projections of one panoramic camera, and none can show what another hides.
+        cameras: name -> view, as in a sample's metainfo.
+        grid: where the voxels lie in the ego frame.
+        view: the one view that decides; by default those of the sample do, together.
+        views: how together: in 'any' or in 'all' of them. The views of a sample are projections of one panoramic
+            camera, and none can show what another hides.
 
     Returns:
         (X, Y, Z) bool.
@@ -23,10 +46,7 @@ def visible_voxels(cameras: Mapping[str, Mapping], grid, view: str | None = None
         raise ValueError(
             f'visibility needs the camera of view {view!r} in the metainfo, got the views {sorted(cameras)}'
         )
+    names = list(cameras) if view is None else [view]
     centers = grid.centers()
-    visible = np.ones(tuple(centers.shape[:-1]), dtype=bool)
-    for name in [view] if view is not None else cameras:
-        cam_from_ego = centers.new_tensor(np.asarray(cameras[name]['cam_from_ego']))
-        points = centers @ cam_from_ego[:3, :3].T + cam_from_ego[:3, 3]
-        visible &= cameras[name]['camera'].project(points)[1].cpu().numpy()
-    return visible
+    seen = torch.stack([View.of(cameras[name]).visible(centers) for name in names])
+    return seen_by(seen, views).cpu().numpy()

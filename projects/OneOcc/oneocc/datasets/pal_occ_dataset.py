@@ -14,7 +14,7 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from ...core.formats.infos import grid_key, read_infos
-from ...core.geometry import CartesianGrid, OmniCamera, camera_from_dict
+from ...core.geometry import CartesianGrid, OmniCamera, View, camera_from_dict
 from .errors import CorruptSampleCount, CorruptSampleError
 
 _PLAIN_KEYS = ('sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'map')
@@ -130,7 +130,7 @@ class PALOccDataset(BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         """One frame as the transforms want it.
 
-        Returns: dict of ``sample_id``, ``cameras`` (view -> ``camera``, ``cam_from_ego``),
+        Returns: dict of ``sample_id``, ``cameras`` (name -> :class:`View`),
         ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``),
         ``occupancy_paths`` (grid name -> path), ``world_from_ego``, ``world_from_body``,
         ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain keys of the info.
@@ -146,10 +146,8 @@ class PALOccDataset(BaseDataset):
         for view, entry in info['cameras'].items():
             calibration = {k: v for k, v in entry.items() if k not in ('image', 'cam_from_ego')}
             results['img_paths'][view] = osp.join(self.data_root, entry['image'])
-            results['cameras'][view] = {
-                'camera': self._camera(calibration, f'sample {info["sample_id"]}, camera {view}'),
-                'cam_from_ego': np.asarray(entry['cam_from_ego'], dtype=np.float64),
-            }
+            where = f'sample {info["sample_id"]}, camera {view}'
+            results['cameras'][view] = self._view(calibration, entry['cam_from_ego'], where)
         results['lidars'] = {
             name: {
                 'path': osp.join(self.data_root, entry['path']),
@@ -187,6 +185,13 @@ class PALOccDataset(BaseDataset):
 
     def _grid(self) -> CartesianGrid:
         return CartesianGrid.from_dict(self._metainfo['grid'])
+
+    def _view(self, calibration: dict, cam_from_ego: Sequence[Sequence[float]], where: str) -> View:
+        camera = self._camera(calibration, where)
+        try:
+            return View(camera, np.asarray(cam_from_ego, dtype=np.float64))
+        except ValueError as error:
+            raise CorruptSampleError(f'{self.ann_file}, {where}: {error}') from error
 
     def _camera(self, entry: dict, where: str) -> OmniCamera:
         # A set has a handful of calibrations and thousands of frames.

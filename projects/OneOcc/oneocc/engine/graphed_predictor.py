@@ -12,6 +12,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 STAGES = ('encoders', 'lifting', 'neck', 'head')
+GRAPHED_SLOTS = ('backbone', 'view_transformer', 'neck')
 
 
 def frozen(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
@@ -45,8 +46,9 @@ class GraphedPredictor:
             tables are made.
 
     Raises:
-        ValueError: a model of points (their number changes), gait compensation by rotation, images that are
-            not on a CUDA device, or, when called, images of another shape than those captured.
+        ValueError: a model of points (their number changes) or of more inputs than images, gait compensation by
+            rotation, images that are not on a CUDA device, or, when called, images of another shape than those
+            captured.
     """
 
     def __init__(
@@ -67,6 +69,10 @@ class GraphedPredictor:
                 "a graph has fixed voxels: expected gait compensation by mode='shift' or none, got "
                 "mode='rotation', which projects them anew for every frame"
             )
+        parts = [getattr(model, slot, None) for slot in GRAPHED_SLOTS]
+        further = {name for part in parts for name in getattr(part, 'needs', ()) if name != 'imgs'}
+        if further:
+            raise ValueError(f'a graph reads images alone, but the model also needs {sorted(further)}')
         devices = {image.device.type for image in imgs.values()}
         if devices != {'cuda'}:
             raise ValueError(f'CUDA graphs need images on a CUDA device, got {sorted(devices)}')

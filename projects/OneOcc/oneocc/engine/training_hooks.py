@@ -12,6 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from tqdm import tqdm
 
+from ..models.heads.occ_head import OccHead
+
 
 class NonFiniteLossError(ArithmeticError):
     """A loss became NaN or infinite; the text names its terms and the samples."""
@@ -23,6 +25,7 @@ class ClassCountsHook(Hook):
 
     Raises:
         ValueError: the training set's metainfo carries no `class_counts`.
+        TypeError: the decode head is no `OccHead`.
     """
 
     def before_train(self, runner) -> None:
@@ -35,7 +38,13 @@ class ClassCountsHook(Hook):
                 'data_converters/create_data.py, or drop ClassCountsHook'
             )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.decode_head.set_class_counts(counts)
+        head = getattr(model, 'decode_head', None)
+        if not isinstance(head, OccHead):
+            raise TypeError(
+                f'expected a decode head that derives from OccHead, got {type(head).__name__}; derive yours, or drop '
+                'ClassCountsHook'
+            )
+        head.set_class_counts(counts)
 
 
 @HOOKS.register_module()

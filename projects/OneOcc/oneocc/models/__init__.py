@@ -3,6 +3,7 @@
 from .backbones.dual_projection import DualProjectionBackbone
 from .backbones.pano_encoder import PanoramaEncoder
 from .data_preprocessor import OccDataPreprocessor
+from .heads.occ_head import OccHead
 from .heads.ssc_head import SSCHead
 from .lifting.bigrid import BiGridViewTransformer
 from .lifting.flosp import FLoSP
@@ -18,6 +19,7 @@ __all__ = [
     'FLoSP',
     'GaitDisplacementCompensation',
     'OccDataPreprocessor',
+    'OccHead',
     'OccupancySegmentor',
     'PanoramaEncoder',
     'SSCHead',

@@ -1,4 +1,4 @@
-"""Normalise and stack a batch of panoramas, without ever padding one."""
+"""Collate a batch by the names of its inputs: normalise and stack panoramas, without ever padding one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from ..structures import holds_images, holds_points
+
 
 @MODELS.register_module()
 class OccDataPreprocessor(BaseDataPreprocessor):
-    """Move a batch to the device, normalise its images and stack them per view.
+    """Move a batch to the device, normalise its images, stack what has one shape. Every input is kept.
 
-    Padding the width of a panorama would put a wall at the 360 degree seam, so a size that does
-    not fit is refused instead.
+    The name of an input says what it is (`structures/inputs.py`):
+
+    * `imgs`, `..._imgs`: images (3, H, W) or stacks of them (T, 3, H, W); normalised, stacked to (B, ..., 3, H, W).
+    * `points`, `..._points`, `point_...`: one row a point; B tensors (N_i, ...), coordinates float32.
+    * anything else, e.g. `depth` (H, W) a view: stacked to (B, ...) with its dtype.
+
+    Inputs by view stay dicts of views; of a sequence of T tensors a sample, T batches remain. Padding the width of
+    a panorama would put a wall at the 360 degree seam, so a size that does not fit is refused instead.
 
     Args:
         mean, std: per channel, RGB, in grey levels of 0..255.
@@ -24,8 +32,8 @@ class OccDataPreprocessor(BaseDataPreprocessor):
         non_blocking: copy to the device asynchronously.
 
     Raises (on a batch):
-        ValueError: views of mixed sizes, a size that ``size_divisor`` does not divide, or an
-            image that is not (3, H, W).
+        ValueError: views of mixed sizes, a size that ``size_divisor`` does not divide, an
+            image that is not (3, H, W), or another input whose shapes differ within the batch.
     """
 
     def __init__(
@@ -51,36 +59,55 @@ class OccDataPreprocessor(BaseDataPreprocessor):
         """Collate what ``pseudo_collate`` left as lists.
 
         Args:
-            data: ``inputs``: dict of ``imgs`` (view -> B images (3, H, W) or one (B, 3, H, W)) and
-                optionally ``points`` (B tensors (N, 4)); ``data_samples``: list or None.
+            data: ``inputs``: by name, of each tensor B in a list or one with the batch in front; ``data_samples``:
+                list or None.
             training: unused; the same happens in training and in testing.
 
-        Returns: dict of ``inputs`` (``imgs``: view -> (B, 3, H, W) float32; ``points``: list of
+        Returns: dict of ``inputs`` under the same names (``imgs``: view -> (B, 3, H, W) float32; ``points``: list of
             (N, 4) float32) and ``data_samples``.
         """
         data = self.cast_data(dict(data))
-        inputs = {}
-        if 'imgs' in data['inputs']:
-            inputs['imgs'] = {view: self._stack(view, images) for view, images in data['inputs']['imgs'].items()}
-        if 'points' in data['inputs']:
-            inputs['points'] = [points.float() for points in data['inputs']['points']]
+        inputs = {name: self._collate(name, value) for name, value in data['inputs'].items()}
         return {'inputs': inputs, 'data_samples': data.get('data_samples')}
 
-    def _stack(self, view: str, images: Sequence[Tensor] | Tensor) -> Tensor:
-        """B images (3, H, W) of any dtype -> (B, 3, H, W) float32, normalised."""
+    def _collate(self, name: str, value: Any, where: str = '') -> Any:
+        """One input; `where` is its place inside a nested one, e.g. the view."""
+        if isinstance(value, Mapping):
+            within = f'{where}/' if where else ''
+            return {key: self._collate(name, part, f'{within}{key}') for key, part in value.items()}
+        if len(value) and all(isinstance(part, (list, tuple)) for part in value):
+            return [self._collate(name, part, f'{where}[{step}]') for step, part in enumerate(value)]
+        label = where if name == 'imgs' and where else f'{name} {where}'.strip()
+        wrong = [type(part).__name__ for part in value if not isinstance(part, Tensor)]
+        if wrong:
+            raise TypeError(f'input {label!r}: expected tensors, got {sorted(set(wrong))}')
+        if holds_images(name):
+            return self._stack(label, value)
+        if holds_points(name):
+            return [part.float() if name.endswith('points') else part for part in value]
+        shapes = {tuple(part.shape) for part in value}
+        if len(shapes) > 1:
+            raise ValueError(
+                f'input {label!r}: expected one shape in a batch, got {sorted(shapes)}; only inputs with one row a '
+                "point may differ, and their names say so: 'points', '..._points', 'point_...'"
+            )
+        return value if isinstance(value, Tensor) else torch.stack(list(value))
+
+    def _stack(self, label: str, images: Sequence[Tensor] | Tensor) -> Tensor:
+        """B images (..., 3, H, W) of any dtype -> (B, ..., 3, H, W) float32, normalised."""
         shapes = [tuple(image.shape) for image in images]
-        if any(len(shape) != 3 or shape[0] != 3 for shape in shapes):
-            raise ValueError(f'images of {view!r} must be (3, H, W), but got {shapes}')
+        if any(len(shape) < 3 or shape[-3] != 3 for shape in shapes):
+            raise ValueError(f'images of {label!r} must be (3, H, W), but got {shapes}')
         if len(set(shapes)) > 1:
             raise ValueError(
-                f'all images of {view!r} in a batch must have one size, but got '
+                f'all images of {label!r} in a batch must have one size, but got '
                 f'{sorted(set(shapes))}; panoramas are never padded, so resize them in the '
                 'pipeline'
             )
-        _, height, width = shapes[0]
+        height, width = shapes[0][-2:]
         if height % self.size_divisor or width % self.size_divisor:
             raise ValueError(
-                f'height and width of {view!r} must be divisible by {self.size_divisor}, but got '
+                f'height and width of {label!r} must be divisible by {self.size_divisor}, but got '
                 f'{height}x{width}; panoramas are never padded, so choose another size in '
                 'UnwrapPanorama or ResizeView'
             )

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
+
+from ..structures import Levels, Volumes
+
+# The transforms of this package that make an input; for others the message says how inputs come about.
+MADE_BY = {'imgs': 'LoadPanorama', 'points': 'LoadLiDARPoints'}
 
 
 def _build(name: str, part: Mapping | nn.Module | None) -> nn.Module | None:
@@ -18,6 +24,10 @@ def _build(name: str, part: Mapping | nn.Module | None) -> nn.Module | None:
     return MODELS.build(part)
 
 
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, (Mapping, Sequence)) and not value)
+
+
 @MODELS.register_module()
 class OccupancySegmentor(BaseModel):
     """Semantic occupancy from panoramas or from points.
@@ -26,12 +36,14 @@ class OccupancySegmentor(BaseModel):
     volume reaches the neck. The interfaces of the slots:
 
     * backbone: {view: (B, 3, H, W)} -> {view: {scale: (B, C, H / scale, W / scale)}}
-    * view_transformer: (features, data_samples, {view: (H, W)}) -> volumes
-    * voxel_encoder: list of points (N_i, 4) in the ego frame -> volumes
-    * neck: volumes -> {stride: (B, C, X / stride, Y / stride, Z / stride)}
-    * decode_head: `forward` gives {stride: logits}, `loss` a dict of losses, `predict` label grids
+    * view_transformer: (features, data_samples, {view: (H, W)}) -> Volumes
+    * voxel_encoder: list of points (N_i, 4) in the ego frame -> Volumes
+    * neck: Volumes -> Levels, (B, C, X / stride, Y / stride, Z / stride) a stride
+    * decode_head: an OccHead; `forward` gives {stride: logits}, `loss` a dict of losses, `predict` label grids
 
-    where volumes = {'cartesian': (B, C, X, Y, Z), 'visible': (B, X, Y, Z) bool, ...}.
+    A part says by `needs`, a tuple of names, which of the batch's inputs it reads (what `PackOccInputs` packed and
+    `OccDataPreprocessor` collated). The backbone (by default `('imgs',)`) and the voxel_encoder (`('points',)`) get
+    them in that order; the view_transformer and the neck (none) get them by keyword, behind the arguments above.
 
     Args:
         backbone, view_transformer, voxel_encoder, neck, decode_head: configs, or built modules.
@@ -70,7 +82,7 @@ class OccupancySegmentor(BaseModel):
         """Run the model.
 
         Args:
-            inputs: 'imgs' {view: (B, 3, H, W)} and/or 'points', a list of (N_i, 4).
+            inputs: by name, e.g. 'imgs' {view: (B, 3, H, W)}, 'points', a list of (N_i, 4), or what the parts need.
             data_samples: B samples; images need their calibration, the loss their labels.
             mode: 'loss' (dict of losses), 'predict' (the samples with `pred_occ`, uint8 (X, Y, Z)) or
                 'tensor' ({stride: logits (B, C + 1, X / stride, ...)}).
@@ -83,32 +95,40 @@ class OccupancySegmentor(BaseModel):
             raise ValueError(f'mode={mode!r} needs data_samples, but got {data_samples!r}')
         return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
-    def lift(self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None) -> dict:
+    def lift(self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None) -> Volumes:
         """The volumes that the neck works on, from images or from points."""
         if self.voxel_encoder is not None:
-            if 'points' not in inputs:
-                raise ValueError(
-                    "this model works on 'points', but the inputs hold only "
-                    f'{sorted(inputs)}: add LoadLiDARPoints to the pipeline'
-                )
-            return self.voxel_encoder(inputs['points'])
-        if not inputs.get('imgs'):
-            raise ValueError(
-                "this model works on 'imgs', but the inputs hold no image "
-                f'(keys {sorted(inputs)}): add LoadPanorama to the pipeline'
-            )
+            given = self._needed('voxel_encoder', inputs, ('points',))
+            return Volumes.of(self.voxel_encoder(*given.values()))
+        given = self._needed('backbone', inputs, ('imgs',))
         if not data_samples:
             raise ValueError('lifting images needs data_samples: each carries its calibration')
-        imgs = inputs['imgs']
-        sizes = {view: tuple(image.shape[-2:]) for view, image in imgs.items()}
-        return self.view_transformer(self.backbone(imgs), data_samples, sizes)
+        further = self._needed('view_transformer', inputs)
+        sizes = {view: tuple(image.shape[-2:]) for view, image in inputs.get('imgs', {}).items()}
+        return Volumes.of(self.view_transformer(self.backbone(*given.values()), data_samples, sizes, **further))
+
+    def _needed(self, slot: str, inputs: Mapping, default: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The inputs that the part in a slot needs, in its order; ValueError names the missing ones."""
+        part = getattr(self, slot)
+        needs = tuple(getattr(part, 'needs', default))
+        missing = [name for name in needs if _is_empty(inputs.get(name))]
+        if missing:
+            cures = [
+                f'{name!r} is made by {MADE_BY[name]}' if name in MADE_BY else f'{name!r} by a transform of your own'
+                for name in missing
+            ]
+            raise ValueError(
+                f'the {slot} {type(part).__name__} needs the inputs {list(needs)}, but got no {missing} (only '
+                f'{sorted(inputs)}): {", ".join(cures)} in the pipeline and packed by PackOccInputs(keys=...)'
+            )
+        return {name: inputs[name] for name in needs}
 
     def extract_feat(
         self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None
-    ) -> tuple[dict, Tensor | None]:
-        """The neck's levels {stride: (B, C, ...)} and the visibility (B, X, Y, Z) of the voxels."""
+    ) -> tuple[Levels | Mapping, Tensor | None]:
+        """The neck's levels, (B, C, ...) a stride, and the visibility (B, X, Y, Z) of the voxels."""
         volumes = self.lift(inputs, data_samples)
-        return self.neck(volumes), volumes.get('visible')
+        return self.neck(volumes, **self._needed('neck', inputs)), volumes.visible
 
     def loss(self, inputs: Mapping, data_samples: Sequence[BaseDataElement]) -> dict[str, Tensor]:
         """Losses by name; every name that contains 'loss' is summed by the runner."""

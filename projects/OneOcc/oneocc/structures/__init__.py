@@ -1,6 +1,18 @@
-"""What one sample carries through the runner."""
+"""What one sample carries through the runner, and what the slots of a model hand to each other."""
 
+from .inputs import holds_images, holds_points, is_target
+from .levels import Levels
 from .occ_data_sample import OccDataSample
-from .sample_camera import sample_camera
+from .sample_view import batch_views, sample_view
+from .volumes import Volumes
 
-__all__ = ['OccDataSample', 'sample_camera']
+__all__ = [
+    'Levels',
+    'OccDataSample',
+    'Volumes',
+    'batch_views',
+    'holds_images',
+    'holds_points',
+    'is_target',
+    'sample_view',
+]

@@ -17,8 +17,8 @@ class OccDataSample(Det3DDataSample):
         pred_occ: (X, Y, Z) uint8, 0 empty, 1..C classes.
         occ_logits: (C + 1, X, Y, Z) floating point, channel 0 is empty.
 
-    Metainfo as packed by ``PackOccInputs``: ``sample_id``, ``cameras`` (view -> dict of
-    ``camera`` and ``cam_from_ego`` (4, 4) float64), ``grid``, ``lighting``, ``time`` and so on.
+    Metainfo as packed by ``PackOccInputs``: ``sample_id``, ``cameras`` (name ->
+    :class:`View`), ``grid``, ``lighting``, ``time`` and so on.
 
     Raises:
         TypeError: a field is no array, or has another dtype.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.geometry import CartesianGrid
 from .palette import Labels, as_labels
-from .perspective import View, render_perspective
+from .perspective import Viewpoint, render_perspective
 from .sheet import GAP, WIDTH, _captioned, _fit, _image_strips, _row, _text_strip, legend
 from .topdown import render_topdown
 
@@ -21,7 +21,7 @@ def methods_sheet(
     palette: Sequence[Sequence[int]],
     classes: Sequence[str],
     title: str = '',
-    view: View | None = None,
+    view: Viewpoint | None = None,
 ) -> np.ndarray:
     """One sheet of a sample: a column for the truth and for each method, from above and in perspective.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ...core.geometry import CartesianGrid, OmniCamera, check_rigid, transform_points
+from ...core.geometry import CartesianGrid, OmniCamera, View
 from .faces import paint, shaded_colours, subdivided, visible_faces
 from .palette import Labels, as_labels, colour_table, drawn
 
@@ -38,16 +38,15 @@ def overlay_labels(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    height, width = image.shape[:2]
-    camera.check_image(height, width, source='overlay_labels')
+    view = View(camera, cam_from_ego)
+    view.check_image_size(image.shape[:2], source='overlay_labels')
     volume = drawn(as_labels('labels', labels), unknown)
-    matrix = check_rigid('cam_from_ego', cam_from_ego)
-    faces = visible_faces(volume, grid, np.linalg.inv(matrix)[:3, 3])
-    pixels, valid = _project(faces.corners, camera, matrix)
+    faces = visible_faces(volume, grid, np.linalg.inv(view.cam_from_ego)[:3, 3])
+    pixels, valid = _project(faces.corners, view)
     # Close faces are cut: their edges are curves in a panorama, and only parts of them may be seen.
     large = np.ptp(pixels, axis=1).max(axis=1) > max(image.shape[:2]) / 36
     faces, cut = subdivided(faces, large, 4)
-    pixels, valid = _project(faces.corners, camera, matrix)
+    pixels, valid = _project(faces.corners, view)
     colours = shaded_colours(faces, colour_table(palette), volume.shape[2])
     # Corners beyond the lens's band are projected onto its edge, so that faces end there.
     keep = valid.any(axis=1)
@@ -71,9 +70,9 @@ def overlay_labels(
     return np.rint(image * (1 - opacity * share) + opacity * layer).clip(0, 255).astype(np.uint8)
 
 
-def _project(corners: np.ndarray, camera: OmniCamera, cam_from_ego: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _project(corners: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
     """Corners (F, 4, 3) in the ego frame to pixels (F, 4, 2) and valid (F, 4)."""
-    pixels, valid = camera.project(transform_points(cam_from_ego, torch.from_numpy(corners)))
+    pixels, valid = view.project(torch.from_numpy(corners))
     return pixels.numpy(), valid.numpy()
 
 

@@ -17,7 +17,7 @@ _NEAR_M = 0.05
 
 
 @dataclass(frozen=True)
-class View:
+class Viewpoint:
     """Where the eye stands; the picture is framed so that the grid fills it.
 
     Attributes:
@@ -36,7 +36,7 @@ def render_perspective(
     labels: Labels,
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],
-    view: View | None = None,
+    view: Viewpoint | None = None,
     width: int = 640,
     height: int = 480,
     unknown: str = 'hide',
@@ -56,7 +56,7 @@ def render_perspective(
     """
     volume = drawn(as_labels('labels', labels), unknown)
     # Twice the size, then averaged: smooth edges without seams between neighbouring faces.
-    lens = _Lens.fitted(view or View(), grid, 2 * width, 2 * height)
+    lens = _Lens.fitted(view or Viewpoint(), grid, 2 * width, 2 * height)
     canvas = np.full((2 * height, 2 * width, 3), PAPER, dtype=np.uint8)
     _draw_floor(canvas, grid, lens)
     faces = visible_faces(volume, grid, lens.eye)
@@ -78,7 +78,7 @@ class _Lens:
     center: tuple[float, float]
 
     @classmethod
-    def fitted(cls, view: View, grid: CartesianGrid, width: int, height: int) -> _Lens:
+    def fitted(cls, view: Viewpoint, grid: CartesianGrid, width: int, height: int) -> _Lens:
         low, high = np.array(grid.origin), np.array(grid.upper)
         azimuth, elevation = math.radians(view.azimuth_deg), math.radians(view.elevation_deg)
         towards_eye = np.array(

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ...core.geometry import CartesianGrid
+from ...core.geometry import CartesianGrid, View
 from .overlay import overlay_labels
 from .palette import ERROR_CLASSES, ERROR_PALETTE, INK, PAPER, UNKNOWN_COLOUR, Labels, as_labels, error_labels
-from .perspective import View, render_perspective
+from .perspective import Viewpoint, render_perspective
 from .topdown import render_error_topdown, render_topdown
 
 WIDTH, GAP, BANNER = 1536, 16, 34
@@ -20,7 +20,7 @@ WIDTH, GAP, BANNER = 1536, 16, 34
 
 def comparison_sheet(
     images: Mapping[str, np.ndarray],
-    cameras: Mapping[str, Mapping],
+    cameras: Mapping[str, View | Mapping],
     truth: Labels | None,
     prediction: Labels | None,
     grid: CartesianGrid,
@@ -28,13 +28,13 @@ def comparison_sheet(
     classes: Sequence[str],
     title: str = '',
     unknown: str = 'hide',
-    view: View | None = None,
+    view: Viewpoint | None = None,
 ) -> np.ndarray:
     """Everything about one sample on one sheet.
 
     Args:
         images: view -> (H, W, 3) uint8 RGB.
-        cameras: view -> dict of ``camera`` and ``cam_from_ego`` (4, 4).
+        cameras: name -> view.
         truth, prediction: (X, Y, Z) uint8 labels; either may be None, and then its column and the
             error's are left out.
         grid, palette, classes: of the labels; ``palette`` and ``classes`` do not hold empty.
@@ -55,8 +55,8 @@ def comparison_sheet(
     shown = next(iter(volumes.values()))
     strips = [_text_strip(title, 26)] if title else []
     for name, image in images.items():
-        entry = cameras[name]
-        painted = overlay_labels(image, shown, grid, palette, entry['camera'], entry['cam_from_ego'], unknown=unknown)
+        view = View.of(cameras[name])
+        painted = overlay_labels(image, shown, grid, palette, view.camera, view.cam_from_ego, unknown=unknown)
         strips.extend(_image_strips(name, image, painted, next(iter(volumes))))
     both = len(volumes) == 2
     if both:

@@ -12,7 +12,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
-from torch import Tensor
+
+from ...structures import Levels, Volumes
 
 COARSEST = 8
 
@@ -86,13 +87,13 @@ class LMSCNet(BaseModule):
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
-    def forward(self, volumes: Mapping[str, Tensor]) -> dict[int, Tensor]:
-        """{'cartesian': occupancy (B, 1, X, Y, Z)} -> {s: (B, 1, X/s, Y/s, Z/s)} for s in 1, 2, 4, 8.
+    def forward(self, volumes: Volumes | Mapping) -> Levels:
+        """`cartesian`, the occupancy (B, 1, X, Y, Z) -> {s: (B, 1, X/s, Y/s, Z/s)} for s in 1, 2, 4, 8.
 
         Raises:
             ValueError: the grid's height is not the trunk's, or X or Y is no multiple of 8.
         """
-        occupancy = volumes['cartesian']
+        occupancy = Volumes.of(volumes).cartesian
         *_, x, y, z = occupancy.shape
         if z != self.height or x % COARSEST or y % COARSEST:
             raise ValueError(
@@ -111,4 +112,4 @@ class LMSCNet(BaseModule):
         parts = [self.up_2_to_1(half), skips[0], self.up_4_to_1(quarter), self.up_8_to_1(eighth)]
         full = torch.relu(self.fuse_1(torch.cat(parts, 1)))
         maps = {1: full, 2: half, 4: quarter, 8: eighth}
-        return {stride: heights.permute(0, 2, 3, 1).unsqueeze(1) for stride, heights in maps.items()}
+        return Levels({stride: heights.permute(0, 2, 3, 1).unsqueeze(1) for stride, heights in maps.items()})

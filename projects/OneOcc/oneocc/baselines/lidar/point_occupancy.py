@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ....core.geometry import CartesianGrid
+from ...structures import Volumes
 
 
 @MODELS.register_module()
@@ -20,11 +21,13 @@ class PointOccupancyEncoder(BaseModule):
         grid: `shape`, `voxel_size` and `origin` of the label grid (metres, ego frame).
     """
 
+    needs = ('points',)
+
     def __init__(self, grid: Mapping, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.grid = CartesianGrid(**grid)
 
-    def forward(self, points: Sequence[Tensor]) -> dict[str, Tensor | list[Tensor]]:
+    def forward(self, points: Sequence[Tensor]) -> Volumes:
         """Voxelise.
 
         Args:
@@ -32,8 +35,8 @@ class PointOccupancyEncoder(BaseModule):
                 points outside the grid or not finite count for nothing.
 
         Returns:
-            'cartesian' (B, 1, X, Y, Z) float32, 'visible' (B, X, Y, Z) bool, all true, 'points' the
-            points inside the grid, and 'indices' their voxels (N, 3).
+            `cartesian` (B, 1, X, Y, Z) float32, `visible` (B, X, Y, Z) bool, all true, `points` the
+            points inside the grid, and `indices` their voxels (N, 3).
         """
         device = points[0].device
         occupancy = torch.zeros(len(points), 1, *self.grid.shape, device=device)
@@ -46,4 +49,4 @@ class PointOccupancyEncoder(BaseModule):
             kept.append(cloud[inside])
             voxels.append(indices)
         visible = torch.ones(len(points), *self.grid.shape, dtype=torch.bool, device=device)
-        return {'cartesian': occupancy, 'visible': visible, 'points': kept, 'indices': voxels}
+        return Volumes(occupancy, visible, points=kept, indices=voxels)

@@ -13,9 +13,12 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
+from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ...models.heads.occ_head import OccHead
 from ...models.losses import voxel_cross_entropy
+from ...structures import Levels, Volumes
 
 TRUNK_CHANNELS = 128
 COARSE_STRIDE = 4
@@ -48,13 +51,13 @@ class SSCNet(BaseModule):
         self.conv4_1 = _conv(3 * 64, TRUNK_CHANNELS, 1)
         self.conv4_2 = _conv(TRUNK_CHANNELS, TRUNK_CHANNELS, 1)
 
-    def forward(self, volumes: Mapping[str, Tensor]) -> dict[int, Tensor]:
-        """{'cartesian': occupancy (B, 1, X, Y, Z)} -> {4: (B, 128, X/4, Y/4, Z/4)}.
+    def forward(self, volumes: Volumes | Mapping) -> Levels:
+        """`cartesian`, the occupancy (B, 1, X, Y, Z) -> {4: (B, 128, X/4, Y/4, Z/4)}.
 
         Raises:
             ValueError: an axis is no multiple of 4; the strided layers would silently lose voxels.
         """
-        occupancy = volumes['cartesian']
+        occupancy = Volumes.of(volumes).cartesian
         if any(size % COARSE_STRIDE for size in occupancy.shape[2:]):
             raise ValueError(f'SSCNet needs a grid whose axes are multiples of 4, but got {tuple(occupancy.shape[2:])}')
         x = torch.relu(self.conv1_1(occupancy))
@@ -65,7 +68,7 @@ class SSCNet(BaseModule):
         second = self._residual(first, self.conv3_5, self.conv3_6)
         third = self._residual(second, self.conv3_7, self.conv3_8)
         x = torch.cat([third, second, first], dim=1)  # (B, 192, X/4, Y/4, Z/4)
-        return {COARSE_STRIDE: torch.relu(self.conv4_2(torch.relu(self.conv4_1(x))))}
+        return Levels({COARSE_STRIDE: torch.relu(self.conv4_2(torch.relu(self.conv4_1(x))))})
 
     @staticmethod
     def _residual(x: Tensor, first: nn.Module, second: nn.Module) -> Tensor:
@@ -124,7 +127,7 @@ def balanced_cross_entropy(
 
 
 @MODELS.register_module()
-class SSCNetHead(BaseModule):
+class SSCNetHead(OccHead):
     """Logits from the trunk at 1/4: nearest repetition (SSCNet) or a learned 4x4x4 deconvolution (full).
 
     Args:
@@ -141,31 +144,24 @@ class SSCNetHead(BaseModule):
         legacy_norm: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self.num_classes, self.full, self.legacy_norm = num_classes, full, legacy_norm
+        super().__init__(num_classes, init_cfg=init_cfg)
+        self.full, self.legacy_norm = full, legacy_norm
         if full:
             self.deconv_classes = nn.ConvTranspose3d(in_channels, num_classes + 1, COARSE_STRIDE, COARSE_STRIDE)
         else:
             self.conv_classes = nn.Conv3d(in_channels, num_classes + 1, 1)
 
-    def set_class_counts(self, counts: Sequence[int]) -> None:
-        """SSCNet balances by its mask and takes no class weights; the counts are only checked."""
-        if len(counts) != self.num_classes + 1:
-            raise ValueError(f'class_counts must have {self.num_classes + 1} entries, but got {len(counts)}')
-
-    def forward(self, feats: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    def forward(self, feats: Levels | Mapping) -> dict[int, Tensor]:
         """{4: (B, 128, X/4, Y/4, Z/4)} -> {1: logits (B, C+1, X, Y, Z)}."""
-        coarse = feats[COARSE_STRIDE]
+        coarse = Levels.of(feats).at(COARSE_STRIDE)
         if self.full:
             return {1: self.deconv_classes(coarse)}
         return {1: F.interpolate(self.conv_classes(coarse), scale_factor=COARSE_STRIDE, mode='nearest')}
 
-    def loss(self, feats: Mapping[int, Tensor], data_samples: Sequence, visible: Tensor | None = None) -> dict:
-        """2N-balanced cross entropy against `gt_occ` (X, Y, Z) of each sample."""
+    def loss(
+        self, feats: Levels | Mapping, data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """2N-balanced cross entropy against `gt_occ`; its mask balances, class weights and `visible` are not used."""
         logits = self(feats)[1]
-        labels = torch.stack([sample.gt_occ for sample in data_samples]).to(logits.device).long()
+        labels = self._labels(data_samples, visible, logits.device).long()
         return {'loss_ce': balanced_cross_entropy(logits, labels, balance_mask(labels), self.legacy_norm)}
-
-    def predict(self, feats: Mapping[int, Tensor], data_samples: Sequence) -> list[Tensor]:
-        """Per sample the most likely label, (X, Y, Z) uint8."""
-        return list(self(feats)[1].argmax(dim=1).to(torch.uint8))

@@ -10,20 +10,24 @@ Shapes: B batch, C classes without empty, volumes (B, C, X, Y, Z), maps (B, C, X
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
+from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ...models.losses import class_weights_from_counts, lovasz_softmax, majority_pool, voxel_cross_entropy
+from ....core.named_fields import NamedFields
+from ...models.heads.occ_head import UNKNOWN, OccHead
+from ...models.losses import lovasz_softmax, majority_pool, voxel_cross_entropy
+from ...structures import Volumes
 from .bi_wkv import MapRWKV
 from .branches import CompletionBranch, SemanticBranch
-from .points import PointFeatures
+from .points import ActiveVoxels, PointFeatures
 
-UNKNOWN = 255
 STRIDES = (2, 4, 8)
 
 
@@ -58,6 +62,23 @@ class BEVFusion(nn.Module):
         return sum(gate(x) for gate, x in zip(self.gates, streams))
 
 
+@dataclass(frozen=True, eq=False)
+class BranchFeatures(NamedFields):
+    """What the trunk hands to its own head.
+
+    Attributes:
+        bev: (B, 4 F, X, Y).
+        points: B tensors (N_i, 4), the points inside the grid.
+        semantic: in training, for s = 2, 4, 8 the active voxels and the logits (V, C) of their classes.
+        completion: in training, for s = 2, 4, 8 logits (B, 2, X/s, Y/s, Z/s) of empty and occupied.
+    """
+
+    bev: Tensor
+    points: Sequence[Tensor]
+    semantic: Sequence[tuple[ActiveVoxels, Tensor]] | None = None
+    completion: Sequence[Tensor] | None = None
+
+
 @MODELS.register_module()
 class OccRWKV(BaseModule):
     """The trunk of OccRWKV as a neck.
@@ -89,18 +110,20 @@ class OccRWKV(BaseModule):
             _double_conv(skip + deep, out) for skip, deep, out in zip(widths[3::-1], below, decoded)
         )
 
-    def forward(self, volumes: Mapping) -> dict[int | str, Tensor | list]:
+    def forward(self, volumes: Volumes | Mapping) -> BranchFeatures:
         """Fuse the three branches.
 
         Args:
-            volumes: 'cartesian' occupancy (B, 1, X, Y, Z) and 'points', a list of (N_i, 4) inside the grid.
+            volumes: `cartesian`, the occupancy (B, 1, X, Y, Z), and `points`, a list of (N_i, 4) inside the grid.
 
-        Returns:
-            'bev' (B, 4 F, X, Y); 'semantic' the coarse active voxels with their logits, 'completion' logits
-            (B, 2, X/s, Y/s, Z/s), both for s = 2, 4, 8 and only in training; 'points'.
+        Raises:
+            ValueError: volumes without points.
         """
-        occupancy = volumes['cartesian']
-        voxels = self.point_features(volumes['points'], self.shape)
+        given = Volumes.of(volumes)
+        occupancy, points = given.cartesian, given.points
+        if points is None:
+            raise ValueError(f'OccRWKV needs volumes with points (PointOccupancyEncoder), got {list(given)}')
+        voxels = self.point_features(points, self.shape)
         semantic, levels = self.semantic(voxels)
         completion, coarse = self.completion(occupancy)
         columns = occupancy.squeeze(1).permute(0, 3, 1, 2)  # (B, Z, X, Y)
@@ -115,15 +138,18 @@ class OccRWKV(BaseModule):
         for up in self.up:
             level = F.interpolate(level, scale_factor=2, mode='bilinear', align_corners=True)
             level = up(torch.cat([skips.pop(), level], dim=1))
-        feats: dict[int | str, Tensor | list] = {'bev': level, 'points': volumes['points']}
-        if self.training:
-            feats['semantic'] = [(v, head(v.feats)) for v, head in zip(levels, self.semantic.heads)]
-            feats['completion'] = [head(v) for v, head in zip(coarse, self.completion.heads)]
-        return feats
+        if not self.training:
+            return BranchFeatures(level, points)
+        return BranchFeatures(
+            level,
+            points,
+            semantic=[(v, head(v.feats)) for v, head in zip(levels, self.semantic.heads)],
+            completion=[head(v) for v, head in zip(coarse, self.completion.heads)],
+        )
 
 
 @MODELS.register_module()
-class OccRWKVHead(BaseModule):
+class OccRWKVHead(OccHead):
     """Class-major 1x1 head on the BEV map, and the losses of all three branches.
 
     3 (CE + Lovasz) of the full grid, CE + Lovasz of the classes of occupied coarse voxels, and CE + Lovasz of
@@ -139,41 +165,32 @@ class OccRWKVHead(BaseModule):
     def __init__(
         self, num_classes: int, grid: Mapping, width: int = 32, dropout: float = 0.5, init_cfg: dict | None = None
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self.num_classes, self.grid = num_classes, dict(grid)
+        super().__init__(num_classes, init_cfg=init_cfg)
+        self.grid = dict(grid)
         self.height = grid['shape'][2]
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Conv2d(4 * width, (num_classes + 1) * self.height, 1)
-        self.register_buffer('class_weights', None, persistent=False)
 
-    def set_class_counts(self, counts: Sequence[int]) -> None:
-        """Weights 1 / ln(count), empty first."""
-        if len(counts) != self.num_classes + 1:
-            raise ValueError(f'class counts must hold {self.num_classes + 1} numbers, but got {len(counts)}')
-        self.class_weights = torch.as_tensor(
-            class_weights_from_counts(counts), dtype=torch.float32, device=self.classify.weight.device
-        )
-
-    def forward(self, feats: Mapping) -> dict[int, Tensor]:
-        """{'bev': (B, 4 F, X, Y)} -> {1: logits (B, C + 1, X, Y, Z)}."""
-        columns = self.classify(self.dropout(feats['bev']))
+    def forward(self, feats: BranchFeatures) -> dict[int, Tensor]:
+        """`bev` (B, 4 F, X, Y) -> {1: logits (B, C + 1, X, Y, Z)}."""
+        columns = self.classify(self.dropout(feats.bev))
         return {1: columns.unflatten(1, (self.num_classes + 1, self.height)).permute(0, 1, 3, 4, 2)}
 
-    def predict(self, feats: Mapping, data_samples: Sequence) -> list[Tensor]:
-        """Per sample the most likely label, (X, Y, Z) uint8."""
-        return list(self(feats)[1].argmax(dim=1).to(torch.uint8))
-
-    def loss(self, feats: Mapping, data_samples: Sequence, visible: Tensor | None = None) -> dict[str, Tensor]:
+    def loss(
+        self, feats: BranchFeatures, data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """All terms; `visible` is not used (every labelled voxel is supervised)."""
-        labels = torch.stack([sample.gt_occ for sample in data_samples]).to(feats['bev'].device).long()
+        if feats.semantic is None or feats.completion is None:
+            raise ValueError('the loss needs the branches of a trunk in training mode, got those of eval mode')
+        labels = self._labels(data_samples, visible, feats.bev.device).long()
         logits = self(feats)[1]
         losses = {
             'loss_ce': 3 * voxel_cross_entropy(logits, labels, self.class_weights),
             'loss_lovasz': 3 * lovasz_softmax(logits, labels),
         }
         semantic_weights = None if self.class_weights is None else self.class_weights[1:]
-        for stride, (voxels, scores), dense in zip(STRIDES, feats['semantic'], feats['completion']):
-            target = self._majority_of_points(feats['points'], labels, voxels, stride)[None]
+        for stride, (voxels, scores), dense in zip(STRIDES, feats.semantic, feats.completion):
+            target = self._majority_of_points(feats.points, labels, voxels, stride)[None]
             scores = scores.T[None]  # (1, C, V)
             losses[f'loss_semantic_ce_{stride}'] = voxel_cross_entropy(scores, target, semantic_weights)
             losses[f'loss_semantic_lovasz_{stride}'] = lovasz_softmax(scores, target)
@@ -183,7 +200,9 @@ class OccRWKVHead(BaseModule):
             losses[f'loss_completion_lovasz_{stride}'] = lovasz_softmax(dense, occupied)
         return losses
 
-    def _majority_of_points(self, points: Sequence[Tensor], labels: Tensor, voxels, stride: int) -> Tensor:
+    def _majority_of_points(
+        self, points: Sequence[Tensor], labels: Tensor, voxels: ActiveVoxels, stride: int
+    ) -> Tensor:
         """Class 0..C-1 of each active coarse voxel (V,), 255 where its points are mostly unlabelled."""
         origin = torch.tensor(self.grid['origin'], device=labels.device)
         number = voxels.feats.new_zeros(voxels.batch, *voxels.shape, self.num_classes + 1)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ....core.geometry import CartesianGrid, EquirectCamera, OmniCamera
-
-MIRROR_Y = np.diag([1.0, -1.0, 1.0, 1.0])
+from ....core.geometry import CartesianGrid, View
+from ....core.geometry.view import MIRROR_Y
+from ...structures import holds_points
+from .pictures import pictures
 
 
 @TRANSFORMS.register_module()
@@ -80,14 +82,15 @@ class RandomMirror(BaseTransform):
 def roll_views(results: dict, angle: float) -> dict:
     """Roll every equirectangular image to the right by ``angle`` (rad), to the nearest pixel."""
     rolled = False
-    for view, entry in results['cameras'].items():
-        if not isinstance(entry['camera'], EquirectCamera):
+    for name, view in _views(results).items():
+        if not view.camera.periodic:
             continue
-        width = entry['camera'].width
+        width = view.camera.width
         shift = round(angle * width / (2 * math.pi)) % width
         # A direction that moves right by phi has turned clockwise about z.
         turn = rotation_about_z(-2 * math.pi * shift / width)
-        _replace(results, view, entry['camera'], turn @ entry['cam_from_ego'], partial(np.roll, shift=shift, axis=1))
+        turned = replace(view, cam_from_ego=turn @ view.cam_from_ego)
+        _replace(results, name, turned, partial(np.roll, shift=shift, axis=1))
         rolled = True
     if not rolled:
         raise ValueError(
@@ -103,14 +106,13 @@ def turn_world(results: dict, quarters: int) -> dict:
     if quarters == 0:
         return results
     turn = quarter_turn(quarters)
-    for view, entry in results['cameras'].items():
-        camera, cam_from_ego = entry['camera'], entry['cam_from_ego'] @ turn.T
-        shift = 0
-        if isinstance(camera, EquirectCamera) and camera.width % 4 == 0:
+    for name, view in _views(results).items():
+        cam_from_ego, shift = view.cam_from_ego @ turn.T, 0
+        if view.camera.periodic and view.camera.width % 4 == 0:
             # Counter-clockwise about z is towards smaller phi: the image moves to the left.
-            shift = -quarters * camera.width // 4
+            shift = -quarters * view.camera.width // 4
             cam_from_ego = turn @ cam_from_ego
-        _replace(results, view, camera, cam_from_ego, partial(np.roll, shift=shift, axis=1))
+        _replace(results, name, replace(view, cam_from_ego=cam_from_ego), partial(np.roll, shift=shift, axis=1))
     if 'gt_occ' in results:
         _require_centred(results['grid'], square=True)
         results['gt_occ'] = np.ascontiguousarray(np.rot90(results['gt_occ'], quarters, (0, 1)))
@@ -119,11 +121,8 @@ def turn_world(results: dict, quarters: int) -> dict:
 
 def mirror_world(results: dict) -> dict:
     """Mirror the ego frame: ``y_new = -y_old``."""
-    for view, entry in results['cameras'].items():
-        camera = entry['camera']
-        _replace(
-            results, view, camera.mirrored(), camera.mirror @ entry['cam_from_ego'] @ MIRROR_Y, partial(np.flip, axis=1)
-        )
+    for name, view in _views(results).items():
+        _replace(results, name, view.mirrored(), partial(np.flip, axis=1))
     if 'gt_occ' in results:
         _require_centred(results['grid'], square=False)
         results['gt_occ'] = np.ascontiguousarray(results['gt_occ'][:, ::-1])
@@ -147,10 +146,10 @@ def rotation_about_z(angle: float) -> np.ndarray:
 
 def _move_ego(results: dict, new_from_old: np.ndarray) -> dict:
     """Points and poses in the new ego frame; the loaders look at the mark left here."""
-    if 'points' in results:
-        points = results['points'].copy()
+    for key in [key for key in results if holds_points(key) and key.endswith('points')]:
+        points = results[key].copy()
         points[:, :3] = points[:, :3] @ new_from_old[:3, :3].T.astype(np.float32)
-        results['points'] = points
+        results[key] = points
     for key in ('world_from_ego', 'world_from_body'):
         if key in results:
             # Both matrices are their own transposed inverse; a mirrored pose is left-handed.
@@ -160,13 +159,15 @@ def _move_ego(results: dict, new_from_old: np.ndarray) -> dict:
     return results
 
 
-def _replace(
-    results: dict, view: str, camera: OmniCamera, cam_from_ego: np.ndarray, change: Callable[[np.ndarray], np.ndarray]
-) -> None:
-    """New calibration, and the changed image where one is loaded; never in place."""
-    results['cameras'][view] = {'camera': camera, 'cam_from_ego': cam_from_ego}
-    if view in results.get('imgs', {}):
-        results['imgs'][view] = np.ascontiguousarray(change(results['imgs'][view]))
+def _views(results: dict) -> dict[str, View]:
+    return {name: View.of(view) for name, view in results['cameras'].items()}
+
+
+def _replace(results: dict, name: str, view: View, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """New calibration, and the changed pictures of the view (image, depth, ...); never in place."""
+    for key, picture in pictures(results, name).items():
+        results[key][name] = np.ascontiguousarray(change(picture))
+    results['cameras'][name] = view
 
 
 def _require_centred(grid: CartesianGrid, square: bool) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
+
+from ....core.geometry import View
 
 
 @TRANSFORMS.register_module()
@@ -24,8 +28,9 @@ class UseBodyPose(BaseTransform):
             if results.get(key) is None:
                 raise KeyError(f'{results["sample_id"]}: no {key}; the pose of the body is not known here')
         body_from_ego = np.linalg.inv(results['world_from_body']) @ results['world_from_ego']
-        for view, entry in results['cameras'].items():
-            results['cameras'][view] = dict(entry, cam_from_ego=entry['cam_from_ego'] @ body_from_ego)
+        for name, mounted in results['cameras'].items():
+            view = View.of(mounted)
+            results['cameras'][name] = replace(view, cam_from_ego=view.cam_from_ego @ body_from_ego)
         return results
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 from PIL import Image
 
-from ....core.geometry import CartesianGrid
+from ....core.geometry import CartesianGrid, View
 from ..errors import CorruptSampleError
 
 UNKNOWN = 255
@@ -45,10 +45,10 @@ class LoadPanorama(BaseTransform):
         results['cameras'] = {view: results['cameras'][view] for view in views}
         results['imgs'] = {}
         for view in views:
-            path, camera = results['img_paths'][view], results['cameras'][view]['camera']
+            path = results['img_paths'][view]
             image = read_image(path)
             try:
-                camera.check_image(*image.shape[:2], source=path)
+                View.of(results['cameras'][view]).check_image_size(image.shape[:2], source=path)
             except ValueError as error:
                 raise CorruptSampleError(str(error)) from error
             results['imgs'][view] = image

@@ -8,6 +8,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
+from ....core.geometry import View
+from .pictures import pictures
+
 
 @TRANSFORMS.register_module()
 class ResizeView(BaseTransform):
@@ -22,6 +25,7 @@ class ResizeView(BaseTransform):
 
     Raises:
         KeyError: the view has not been loaded.
+        ValueError: other pictures of the view (depth, earlier frames) are there already.
     """
 
     def __init__(self, view: str, height: int, width: int) -> None:
@@ -35,14 +39,16 @@ class ResizeView(BaseTransform):
                 f'{results.get("sample_id")}: no image {self.view!r} to resize; loaded are '
                 f'{sorted(results.get("imgs", {}))}'
             )
-        entry = results['cameras'][self.view]
-        wrap = entry['camera'].periodic
+        view = View.of(results['cameras'][self.view])
+        others = [key for key in pictures(results, self.view) if key != 'imgs']
+        if others:
+            raise ValueError(
+                f'{results.get("sample_id")}: ResizeView resamples the colours of {self.view!r} only, but {others} '
+                'hold pictures of it, too: make them after it'
+            )
         image = results['imgs'][self.view]
-        results['imgs'][self.view] = resize_image(image, self.height, self.width, wrap)
-        results['cameras'][self.view] = {
-            'camera': entry['camera'].resized(self.width, self.height),
-            'cam_from_ego': entry['cam_from_ego'],
-        }
+        results['imgs'][self.view] = resize_image(image, self.height, self.width, view.camera.periodic)
+        results['cameras'][self.view] = view.resized(self.width, self.height)
         return results
 
     def __repr__(self) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections import OrderedDict
 
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ....core.geometry import EquirectCamera, OmniCamera, unwrap, unwrap_map
+from ....core.geometry import EquirectCamera, OmniCamera, View, unwrap, unwrap_map
+from ....core.geometry.calibration_cache import CalibrationCache
 
 _CACHED_MAPS = 8
 
@@ -53,7 +53,7 @@ class UnwrapPanorama(BaseTransform):
         self.camera = EquirectCamera(width, height, math.radians(elevation_min_deg), math.radians(elevation_max_deg))
         self.band_deg = (elevation_min_deg, elevation_max_deg)
         self.source, self.target, self.keep_raw = source, target, keep_raw
-        self._maps: OrderedDict[tuple, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
+        self._maps: CalibrationCache[tuple[torch.Tensor, torch.Tensor]] = CalibrationCache(_CACHED_MAPS)
 
     def transform(self, results: dict) -> dict:
         if self.source not in results.get('imgs', {}):
@@ -61,14 +61,13 @@ class UnwrapPanorama(BaseTransform):
                 f'{results.get("sample_id")}: no image {self.source!r} to unwrap; loaded are '
                 f'{sorted(results.get("imgs", {}))}'
             )
-        entry = results['cameras'][self.source]
-        raw, raw_from_ego = entry['camera'], entry['cam_from_ego']
-        rotation = raw_from_ego[:3, :3]
-        image = unwrap(results['imgs'][self.source], self._map(raw, rotation))
+        raw = View.of(results['cameras'][self.source])
+        rotation = raw.cam_from_ego[:3, :3]
+        image = unwrap(results['imgs'][self.source], self._map(raw.camera, rotation))
         equi_from_ego = np.eye(4)
-        equi_from_ego[:3, 3] = rotation.T @ raw_from_ego[:3, 3]
+        equi_from_ego[:3, 3] = rotation.T @ raw.cam_from_ego[:3, 3]
         results['imgs'][self.target] = image
-        results['cameras'][self.target] = {'camera': self.camera, 'cam_from_ego': equi_from_ego}
+        results['cameras'][self.target] = View(self.camera, equi_from_ego)
         if not self.keep_raw:
             del results['imgs'][self.source], results['cameras'][self.source]
         return results
@@ -77,12 +76,7 @@ class UnwrapPanorama(BaseTransform):
         """Source pixels (H, W, 2) and validity (H, W) of the new view; kept per calibration."""
         # Rounded, so that the same mounting after four quarter turns is the same key.
         key = (json.dumps(raw.to_dict(), sort_keys=True), raw_from_equi.round(12).tobytes())
-        if key not in self._maps:
-            self._maps[key] = unwrap_map(self.camera, raw, raw_from_equi)
-            if len(self._maps) > _CACHED_MAPS:
-                self._maps.popitem(last=False)
-        self._maps.move_to_end(key)
-        return self._maps[key]
+        return self._maps.get(key, lambda: unwrap_map(self.camera, raw, raw_from_equi))
 
     def __repr__(self) -> str:
         return (

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule, ModuleDict
-from torch import Tensor, nn
-
-from ..layers.group_norm import group_norm
+from torch import Tensor
 
 
 @MODELS.register_module()
@@ -22,7 +20,7 @@ class DualProjectionBackbone(BaseModule):
     of the coarsest stride rolls every map; the annulus is an ordinary image.
 
     Args:
-        equi: config of a PanoramaEncoder without out_channels, scales, view and ring, which are
+        equi: config of a PanoramaEncoder without out_channels, scales, view, head_norm and ring, which are
             filled in from here.
         raw: the same for the annulus; None for data that is born equirectangular.
         out_channels: C, common to all views and scales.
@@ -32,6 +30,8 @@ class DualProjectionBackbone(BaseModule):
         channels_last: run in channels-last memory; the same numbers, and lifting then reads whole
             feature vectors without a copy.
     """
+
+    needs = ('imgs',)
 
     def __init__(
         self,
@@ -51,19 +51,17 @@ class DualProjectionBackbone(BaseModule):
         for view, config in (('equi', equi), ('raw', raw)):
             if config is None:
                 continue
-            encoder = MODELS.build(
+            self.encoders[view] = MODELS.build(
                 dict(
                     config,
                     out_channels=out_channels,
                     scales=self.scales,
                     view=view,
+                    head_norm=num_groups,
                     ring=ring and view == 'equi',
                     channels_last=channels_last,
                 )
             )
-            for scale, head in encoder.heads.items():
-                encoder.heads[scale] = nn.Sequential(group_norm(head.in_channels, num_groups), head)
-            self.encoders[view] = encoder
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ....core.geometry import make_ring_continuous, ring_interpolate
+from ..layers.group_norm import group_norm
 
 _PROBE_SIZE = 64
 
@@ -49,6 +50,12 @@ def _bottleneck(in_channels: int, channels: int | Sequence[int]) -> nn.Module:
     )
 
 
+def _head(in_channels: int, out_channels: int, norm_groups: int | None) -> nn.Module:
+    """The convolution that brings a scale to the common width, behind a GroupNorm if one is asked for."""
+    align = nn.Conv2d(in_channels, out_channels, 1)
+    return align if norm_groups is None else nn.Sequential(group_norm(in_channels, norm_groups), align)
+
+
 class _UpBlock(nn.Module):
     """Bilinear up, concatenate the skip, twice [3x3 conv, norm, activation]."""
 
@@ -77,7 +84,7 @@ class _UpBlock(nn.Module):
 
 @MODELS.register_module()
 class PanoramaEncoder(BaseModule):
-    """2D encoder-decoder of one view.
+    """2D encoder-decoder of one view (Eq. 4).
 
     Args:
         backbone: config of any backbone that returns one map per stride (strides 2, 4, 8, ...).
@@ -90,9 +97,13 @@ class PanoramaEncoder(BaseModule):
             row, of which only the last has a bias; None leaves them out.
         image_skip: whether stride 1 sees the image itself as its skip.
         norm_cfg, act_cfg: of the decoder; a backbone carries its own.
+        head_norm: groups of a GroupNorm before the 1x1 convolution of each scale (DP-ER), fewer where they do not
+            divide a width; None for no norm (MonoScene).
         ring: make every layer periodic along the width (equirectangular views); weights are the same.
         channels_last: run in channels-last memory; the same numbers.
     """
+
+    needs = ('imgs',)
 
     def __init__(
         self,
@@ -105,6 +116,7 @@ class PanoramaEncoder(BaseModule):
         image_skip: bool = True,
         norm_cfg: Mapping | None = None,
         act_cfg: Mapping | None = None,
+        head_norm: int | None = None,
         ring: bool = False,
         channels_last: bool = True,
         init_cfg: dict | None = None,
@@ -140,7 +152,7 @@ class PanoramaEncoder(BaseModule):
             self.up_blocks[str(stride)] = _UpBlock(width, levels.get(stride, 0), channels, ring, norm_cfg, act_cfg)
             widths[stride] = width = channels
         self.skips = tuple(stride for stride in steps if stride in levels)
-        self.heads = nn.ModuleDict({str(scale): nn.Conv2d(widths[scale], out_channels, 1) for scale in self.scales})
+        self.heads = nn.ModuleDict({str(scale): _head(widths[scale], out_channels, head_norm) for scale in self.scales})
         if ring:
             make_ring_continuous(self, axis=-1)
 

@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from mmdet3d.registry import MODELS
-from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ....core.geometry import panoramic_frustums
 from ....core.geometry.calibration_cache import CalibrationCache
-from ...structures import sample_camera
+from ...structures import Levels, sample_view
 from ..layers.aspp3d import ASPPHead3D
 from ..losses import (
-    class_weights_from_counts,
     frustum_proportion,
     geometric_scal,
     majority_pool,
@@ -27,8 +25,8 @@ from ..losses import (
     semantic_scal,
     voxel_cross_entropy,
 )
+from .occ_head import OccHead
 
-UNKNOWN = 255
 _TERMS = ('ce', 'sem_scal', 'geo_scal', 'frustum', 'relation')
 
 
@@ -45,7 +43,7 @@ def divide_voxels(volume: Tensor, parts: int) -> Tensor:
 
 
 @MODELS.register_module()
-class SSCHead(BaseModule):
+class SSCHead(OccHead):
     """Semantic scene completion head (section 3.7).
 
     L = CE + SCAL_sem + SCAL_geo + FP (Eq. 14), the first three at every supervised stride, the frustum
@@ -84,15 +82,12 @@ class SSCHead(BaseModule):
         subvoxels: int = 1,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        if supervise not in ('visible', 'known'):
-            raise ValueError(f"supervise must be 'visible' or 'known', but got {supervise!r}")
+        super().__init__(num_classes, supervise, init_cfg=init_cfg)
         unknown_terms = set(loss_weights or ()) - set(_TERMS)
         if unknown_terms:
             raise ValueError(f'loss_weights knows {_TERMS}, but got {sorted(unknown_terms)}')
         if subvoxels < 1:
             raise ValueError(f'subvoxels must be at least 1, but got {subvoxels}')
-        self.num_classes = num_classes
         self.subvoxels = subvoxels
         self.strides = tuple(int(stride) for stride in strides)
         if self.strides[:1] != (1,) or len(set(self.strides)) != len(self.strides):
@@ -110,15 +105,13 @@ class SSCHead(BaseModule):
                 for stride, width in zip(self.strides, widths)
             }
         )
-        self.supervise = supervise
         self.frustum = (
             None if frustum is None else dict(dict(view='equi', sectors=8, bands=8, edges='uniform'), **frustum)
         )
         self.loss_weights = dict(dict.fromkeys(_TERMS, 1.0), **(loss_weights or {}))
-        self.register_buffer('class_weights', None, persistent=False)
         if class_counts is not None:
             self.set_class_counts(class_counts)
-        self._frustum_cache = CalibrationCache()
+        self._frustum_cache: CalibrationCache[Tensor] = CalibrationCache()
 
     def _classifier(self, head: str, width: int, inner: int) -> nn.Module:
         outputs = (self.num_classes + 1) * self.subvoxels**3
@@ -128,43 +121,33 @@ class SSCHead(BaseModule):
             return ASPPHead3D(width, inner, outputs)
         raise ValueError(f"head must be 'linear' or 'aspp', but got {head!r}")
 
-    def set_class_counts(self, counts: Sequence[int]) -> None:
-        """Weigh the cross-entropy by 1 / ln(count) of each class, empty first."""
-        if len(counts) != self.num_classes + 1:
-            raise ValueError(
-                f'class counts must hold {self.num_classes + 1} numbers (empty first), but got {len(counts)}'
-            )
-        device = next(self.parameters()).device
-        weights = class_weights_from_counts(counts)
-        self.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+    def _logits(self, levels: Levels, stride: int) -> Tensor:
+        return divide_voxels(self.classifiers[str(stride)](levels.at(stride)), self.subvoxels)
 
-    def _logits(self, feats: Mapping[int | str, Tensor], stride: int) -> Tensor:
-        if stride not in feats:
-            raise ValueError(f'the head needs the stride {stride}, but the neck gave {list(feats)}')
-        return divide_voxels(self.classifiers[str(stride)](feats[stride]), self.subvoxels)
+    def forward(self, feats: Levels | Mapping) -> dict[int, Tensor]:
+        """Levels {stride: (B, C_in, ...)} -> {stride: logits (B, C + 1, X / stride, ...)}."""
+        levels = Levels.of(feats)
+        return {stride: self._logits(levels, stride) for stride in self.strides}
 
-    def forward(self, feats: Mapping[int | str, Tensor]) -> dict[int, Tensor]:
-        """{stride: (B, C_in, ...)} -> {stride: logits (B, C + 1, X / stride, ...)}."""
-        return {stride: self._logits(feats, stride) for stride in self.strides}
-
-    def predict(self, feats: Mapping[int | str, Tensor], data_samples: Sequence[BaseDataElement]) -> list[Tensor]:
-        """Label grids (X, Y, Z) uint8: the argmax of the logits of the finest stride."""
-        return list(self._logits(feats, 1).argmax(dim=1).to(torch.uint8))
+    def full_logits(self, feats: Levels | Mapping) -> Tensor:
+        """Logits (B, C + 1, X, Y, Z) of the finest stride alone."""
+        return self._logits(Levels.of(feats), 1)
 
     def loss(
-        self, feats: Mapping[int | str, Tensor], data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
+        self, feats: Levels | Mapping, data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
     ) -> dict[str, Tensor]:
         """All terms, in float32 also under autocast.
 
         Args:
-            feats: {stride: (B, C_in, ...)}, 'relation_logits' (B, R, M, N) where the neck gives them.
+            feats: the neck's levels, (B, C_in, ...) a stride, and relation logits (B, R, M, N) where it gives them.
             data_samples: B samples with `gt_occ`; with `cameras` and `grid` for the frustums.
             visible: (B, X, Y, Z) bool, needed by supervise='visible'.
         """
-        labels = self._labels(data_samples, visible, feats[1].device)
+        levels = Levels.of(feats)
+        labels = self._labels(data_samples, visible, levels.at(1).device)
         losses: dict[str, Tensor] = {}
         for stride, factor in zip(self.strides, self.stride_weights):
-            logits = self._logits(feats, stride)
+            logits = self._logits(levels, stride)
             target = labels if stride == 1 else majority_pool(labels, stride)
             if logits.shape[2:] != target.shape[1:]:
                 raise ValueError(
@@ -177,23 +160,11 @@ class SSCHead(BaseModule):
             losses.update(
                 {f'loss_{name}{suffix}': factor * self.loss_weights[name] * value for name, value in terms.items()}
             )
-        if 'relation_logits' in feats:
+        if levels.relation_logits is not None:
             with torch.autocast(labels.device.type, enabled=False):
-                value = self._relation(feats['relation_logits'].float(), labels)
+                value = self._relation(levels.relation_logits.float(), labels)
             losses['loss_relation'] = self.loss_weights['relation'] * value
         return losses
-
-    def _labels(self, data_samples: Sequence[BaseDataElement], visible: Tensor | None, device: torch.device) -> Tensor:
-        """Labels (B, X, Y, Z) uint8; what is not to be supervised is unknown."""
-        labels = torch.stack([sample.gt_occ for sample in data_samples]).to(device)
-        if self.supervise == 'known':
-            return labels
-        if visible is None:
-            raise ValueError("supervise='visible' needs the visibility of the lifting, but got None")
-        factor = labels.shape[1] // visible.shape[1]
-        for axis in (1, 2, 3) if factor > 1 else ():
-            visible = visible.repeat_interleave(factor, dim=axis)
-        return torch.where(visible, labels, torch.full_like(labels, UNKNOWN))
 
     def _terms(
         self, logits: Tensor, labels: Tensor, data_samples: Sequence[BaseDataElement] | None
@@ -215,14 +186,13 @@ class SSCHead(BaseModule):
     def _frustum_ids(self, sample: BaseDataElement, device: torch.device) -> Tensor:
         """(X, Y, Z) int32 frustum of each voxel, -1 outside the field of view."""
         options = dict(self.frustum)
-        calibration = sample_camera(sample, options.pop('view'))
+        view = sample_view(sample, options.pop('view'))
         grid = sample.grid
 
-        def compute() -> tuple[Tensor]:
-            return (panoramic_frustums(grid.centers(), calibration['camera'], calibration['cam_from_ego'], **options),)
+        def compute() -> Tensor:
+            return panoramic_frustums(grid.centers(), view.camera, view.cam_from_ego, **options).to(device)
 
-        extra = str(grid.to_dict())
-        return self._frustum_cache.get(calibration, extra, device, compute)[0]
+        return self._frustum_cache.get((view.key, str(grid.to_dict()), str(device)), compute)
 
     def _relation(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Relation loss against the labels pooled to the level that the logits (B, R, M, N) speak of."""

@@ -1,160 +1,34 @@
 """Bi-Grid Voxelization and view-to-view sampling (section 3.4, Eq. 5-8).
 
+The equations in their order: the centres of both grids (Eq. 5) are `centers()` of `core.geometry.grids`;
+`grid_lifting.py` samples the features there (Eq. 6, with the displacement of Eq. 10 and 11) and weighs the scales
+(Eq. 7); `polar_pyramid.py` gathers the cylindrical volume onto the Cartesian grid and injects it (Eq. 8).
+
 Shapes: B batch, V views, S scales, N voxels of a grid in C order, C channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import torch
 import torch.nn as nn
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
+from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ....core.geometry import CartesianGrid, CylindricalGrid
-from ....core.ops import view_sample
-from ...structures import sample_camera
-from ..necks.amoe3d import PolarInjection
+from ....core.geometry import CartesianGrid, CylindricalGrid, View
+from ...structures import Volumes, batch_views
 from .gait_compensation import Features, GaitCorrection
-from .polar_pyramid import PolarPyramid
+from .grid_lifting import GridLifting, ScaleScores
+from .polar_pyramid import PolarInjection, PolarPyramid
 from .voxel_position import VoxelPosition
-from .voxel_projection import VoxelProjection
 
 # How far beside the middle of its s pixels a cell's centre lies, in cells of stride s: this times (1 - 1 / s).
 # The pixel u of a cell centred on its first pixel, u = s j + 0.5, is at u / s + 0.5 (1 - 1 / s) = j + 0.5.
 CELL_CENTRES = {'area': 0.0, 'first_pixel': 0.5, 'last_pixel': -0.5}
-
-
-class GridLifting(nn.Module):
-    """Lift all views onto one grid (Eq. 6, 7) and merge the views where they see the voxel.
-
-    The weights of the scales are a softmax of two terms: the sampled score of each scale, and a
-    small MLP of the voxel's range and height (no azimuth, so that turning the world turns the
-    volume). Views are merged by a softmax over the views that see the voxel, its logits from the
-    same MLP. All start at zero: every scale and every view begins with an equal share.
-
-    Args:
-        centers: (N, 3) voxel centres in the ego frame, metres.
-        views: names, in a fixed order.
-        num_scales: S.
-        hidden: width of the MLP.
-    """
-
-    def __init__(self, centers: Tensor, views: Sequence[str], num_scales: int, hidden: int = 16) -> None:
-        super().__init__()
-        self.projection = VoxelProjection(centers)
-        self.num_scales = num_scales
-        radius = centers[:, :2].norm(dim=-1)
-        position = torch.stack((radius, centers[:, 2]), dim=-1)  # (N, 2), metres
-        position = position / position.abs().amax(0).clamp(min=1e-6)
-        self.register_buffer('position', position.float(), persistent=False)
-        self.place = nn.ModuleDict(
-            {
-                view: nn.Sequential(
-                    nn.Linear(2, hidden), nn.GELU(), nn.Linear(hidden, num_scales + int(len(views) > 1))
-                )
-                for view in views
-            }
-        )
-        self.init_zero()
-
-    def init_zero(self) -> None:
-        """All places prefer no scale and no view."""
-        for mlp in self.place.values():
-            _zero(mlp[-1])
-
-    def scale_weights(self, view: str, scores: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Convex weights of the scales of one view (Eq. 7) and the view's own logit.
-
-        Args:
-            scores: (B, S, N) sampled scores.
-
-        Returns:
-            (B, N, S) float32, summing to one; (N,) float32, None with a single view.
-        """
-        mlp = self.place[view]
-        place = mlp(self.position.to(mlp[0].weight.dtype)).float()
-        logits = scores.transpose(1, 2).float() + place[:, : self.num_scales]
-        own = place[:, self.num_scales] if place.shape[1] > self.num_scales else None
-        return logits.softmax(-1), own
-
-    def forward(
-        self,
-        features: Features,
-        score: Callable,
-        scores: Features | None,
-        calibrations: Mapping[str, Sequence[Mapping]],
-        image_sizes: Mapping[str, tuple[int, int]],
-        ring_views: Sequence[str],
-        correction: GaitCorrection,
-    ) -> tuple[Tensor, Tensor]:
-        """Lift.
-
-        Args:
-            features: {view: {scale: (B, C, Hs, Ws)}}.
-            score: (view, samples (B, S, C, N)) -> scores (B, S, N).
-            scores: maps of the scores, {view: {scale: (B, 1, Hs, Ws)}}. With them only weighted
-                samples are made, one scale after the other; None samples all scales first and
-                scores the samples, which on a GPU is half the kernels.
-
-        Returns:
-            volume (B, N, C), zero where no view sees the voxel; visible (B, N) bool.
-        """
-        lifted, seen, logits = [], [], []
-        for view, maps in features.items():
-            pixels, valid = self._project(
-                calibrations[view], image_sizes[view], next(iter(maps.values())).device, correction.motion
-            )
-            options: dict = dict(image_size=image_sizes[view], wrap=view in ring_views)
-            if correction.shifts is not None:
-                options['shifts'] = [correction.shifts[view][s] for s in maps]
-            if scores is None:
-                sampled = view_sample(list(maps.values()), pixels, valid, **options)  # (B, S, C, N)
-                weights, logit = self.scale_weights(view, score(view, sampled))
-                merged = (sampled * weights.transpose(1, 2)[:, :, None]).sum(1).to(sampled.dtype)
-            else:
-                sampled = view_sample(list(scores[view].values()), pixels, valid, **options)
-                weights, logit = self.scale_weights(view, sampled[:, :, 0])
-                merged = view_sample(list(maps.values()), pixels, valid, weights, **options)
-            lifted.append(merged.transpose(1, 2))
-            seen.append(valid)
-            logits.append(logit)
-        if len(lifted) == 1:
-            return lifted[0], seen[0]
-        return merge_views(torch.stack(lifted, 1), torch.stack(seen, 1), torch.stack(logits))
-
-    @torch.compiler.disable
-    def _project(self, calibrations, image_size, device, motion) -> tuple[Tensor, Tensor]:
-        """Cameras are objects and their answers are remembered: nothing to compile here."""
-        with torch.autocast(device_type=device.type, enabled=False):
-            return self.projection(calibrations, image_size, device, motion)
-
-
-def _zero(layer: nn.Module) -> None:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-
-
-def merge_views(
-    lifted: Tensor,  # (B, V, N, C)
-    seen: Tensor,  # (B, V, N) bool
-    logits: Tensor,  # (V, N)
-) -> tuple[Tensor, Tensor]:
-    """Softmax over the views that see a voxel; one view alone has weight one, none gives zero.
-
-    Returns:
-        (B, N, C), visible (B, N) bool.
-    """
-    scores = logits.to(torch.float32).expand(seen.shape).masked_fill(~seen, float('-inf'))
-    visible = seen.any(1)
-    # a row of -inf has no softmax: give it zeros, and mask the answer
-    scores = torch.where(visible[:, None], scores, torch.zeros_like(scores))
-    weights = scores.softmax(1) * seen
-    return (lifted * weights.to(lifted.dtype)[..., None]).sum(1), visible
 
 
 @MODELS.register_module()
@@ -213,109 +87,97 @@ class BiGridViewTransformer(BaseModule):
         self.views, self.scales = tuple(views), tuple(scales)
         self.ring_views = tuple(view for view in views if view in ring_views)
         self.grid = CartesianGrid(**grid)
-        self.lift = nn.ModuleDict({'cartesian': self._lifting(self.grid)})
         self.polar_grid, self.inject = None, None
+        # Checkpoints know the liftings of both grids as `lift.cartesian` and `lift.cylindrical`.
+        self.lift = nn.ModuleDict({'cartesian': self._lifting(self.grid, 0)})
         if 'cylindrical' in grids:
             self.polar_grid = CylindricalGrid(**(cylinder or surrounding_cylinder(self.grid)))
-            self.lift['cylindrical'] = self._lifting(self.polar_grid)
+            self.lift['cylindrical'] = self._lifting(self.polar_grid, 1)
             levels = self.levels if injection == 'neck' else (1,)
             self.polar = PolarPyramid(self.polar_grid, self.grid, channels, levels)
             if injection == 'volume':
                 self.inject = PolarInjection(channels, channels)
-        places = {'cartesian': self.grid, 'cylindrical': self.polar_grid}
-        self.position = (
-            None
-            if not position
-            else nn.ModuleDict(
-                {name: VoxelPosition(places[name].centers().reshape(-1, 3), channels) for name in self.lift}
+        self.position = None
+        if position:
+            self.position = nn.ModuleDict(
+                {name: VoxelPosition(self._grid(name).centers().reshape(-1, 3), channels) for name in self.lift}
             )
-        )
-        # Scores are linear in the features, so sampling a map of scores is scoring the samples;
-        # channel g of a map is the score for grid g.
-        self.score = nn.ModuleDict(
-            {
-                view: nn.ModuleDict({str(s): nn.Conv2d(channels, len(self.lift), 1) for s in self.scales})
-                for view in self.views
-            }
-        )
+        self.score = ScaleScores(channels, len(self.lift), self.views, self.scales)
         self._init_zero()
         self.gait = None
         if gait is not None:
             compensated = self.ring_views if gait.get('mode') == 'rotation' else self.views
             self.gait = MODELS.build(dict(dict(channels=channels, views=compensated, scales=self.scales), **gait))
 
-    def _lifting(self, grid) -> GridLifting:
-        return GridLifting(grid.centers().reshape(-1, 3), self.views, len(self.scales))
+    def _lifting(self, grid: CartesianGrid | CylindricalGrid, index: int) -> GridLifting:
+        return GridLifting(grid.centers().reshape(-1, 3), self.views, len(self.scales), index)
+
+    def _grid(self, name: str) -> CartesianGrid | CylindricalGrid:
+        return self.grid if name == 'cartesian' or self.polar_grid is None else self.polar_grid
 
     def _init_zero(self) -> None:
         for lifting in self.lift.values():
             lifting.init_zero()
-        for convolutions in self.score.values():
-            for convolution in convolutions.values():
-                _zero(convolution)
+        self.score.init_zero()
 
     def init_weights(self) -> None:
         """Scales and views start with equal weights, whatever a parent's `init_cfg` did."""
         super().init_weights()
         self._init_zero()
 
-    def forward(self, features: Features, data_samples: Sequence, image_sizes: Mapping[str, tuple[int, int]]) -> dict:
+    def forward(
+        self,
+        features: Features,
+        data_samples: Sequence[BaseDataElement],
+        image_sizes: Mapping[str, tuple[int, int]],
+    ) -> Volumes:
         """Lift a batch; every sample with its own calibration.
 
         Args:
             features: {view: {scale: (B, C, H/s, W/s)}}.
-            data_samples: B samples whose metainfo holds `cameras`
-                {view: {'camera': OmniCamera, 'cam_from_ego': (4, 4)}}.
+            data_samples: B samples whose metainfo holds `cameras`, {view: View}.
             image_sizes: {view: (H, W)} of the images that the features come from.
 
         Returns:
-            'cartesian' (B, C, X, Y, Z); 'visible' (B, X, Y, Z) bool; with the second grid
-            'cylindrical' (B, C, R, PHI, Z), 'cylindrical_visible' (B, R, PHI, Z) bool and, with
-            injection in the neck, 'polar' {l: (B, C, X/l, Y/l, Z/l)} gathered onto the
+            `cartesian` (B, C, X, Y, Z); `visible` (B, X, Y, Z) bool; with the second grid
+            `cylindrical` (B, C, R, PHI, Z), `cylindrical_visible` (B, R, PHI, Z) bool and, with
+            injection in the neck, `polar` {l: (B, C, X/l, Y/l, Z/l)} gathered onto the
             Cartesian grid.
         """
         maps = {view: {s: features[view][s] for s in self.scales} for view in self.views}
-        calibrations = self._calibrations(data_samples)
         score_first = self.score_first
         if score_first is None:
             score_first = maps[self.views[0]][self.scales[0]].device.type == 'cpu'
-        scores = (
-            None
-            if not score_first
-            else {view: {s: self.score[view][str(s)](f) for s, f in found.items()} for view, found in maps.items()}
+        lifting = dict(
+            features=maps,
+            scores=self.score,
+            score_maps=self.score.of_maps(maps) if score_first else None,
+            views=self._calibrated(data_samples, image_sizes),
+            image_sizes=image_sizes,
+            ring_views=self.ring_views,
+            correction=self._correction(maps),  # Eq. 9
         )
-        correction = GaitCorrection() if self.gait is None else self.gait(maps)
-        if self.cell_shift:
-            correction = self._centred(correction, maps)
-
-        def lift(name, grid):
-            own = list(self.lift).index(name)
-            chosen = (
-                None
-                if scores is None
-                else {
-                    view: {s: score[:, own : own + 1] for s, score in found.items()} for view, found in scores.items()
-                }
-            )
-            volume, visible = self.lift[name](
-                maps, partial(self._score_samples, own), chosen, calibrations, image_sizes, self.ring_views, correction
-            )
-            if self.position is not None:
-                volume = self.position[name](volume.transpose(1, 2), visible).transpose(1, 2)
-            # (B, N, C) -> (B, C, X, Y, Z); the memory stays channels-last
-            return (volume.unflatten(1, grid.shape).permute(0, 4, 1, 2, 3), visible.unflatten(1, grid.shape))
-
-        cartesian, visible = lift('cartesian', self.grid)
-        volumes = dict(cartesian=cartesian, visible=visible)
+        cartesian, visible = self._volume('cartesian', lifting)  # Eq. 6, 7: V^Ca
         if self.polar_grid is None:
-            return volumes
-        cylindrical, polar_visible = lift('cylindrical', self.polar_grid)
-        polar = self.polar(cylindrical)
+            return Volumes(cartesian, visible)
+        cylindrical, cylindrical_visible = self._volume('cylindrical', lifting)  # Eq. 6, 7: V^Po
+        polar = self.polar(cylindrical)  # Eq. 8: V^Po_l[J_l]
         if self.inject is None:
-            volumes['polar'] = polar
-        else:
-            volumes['cartesian'] = self.inject(cartesian, polar[1])
-        return dict(volumes, cylindrical=cylindrical, cylindrical_visible=polar_visible)
+            return Volumes(cartesian, visible, cylindrical, cylindrical_visible, polar)
+        return Volumes(self.inject(cartesian, polar[1]), visible, cylindrical, cylindrical_visible)
+
+    def _volume(self, name: str, lifting: Mapping) -> tuple[Tensor, Tensor]:
+        """The volume (B, C, X, Y, Z) of a grid and the voxels (B, X, Y, Z) that a view sees."""
+        volume, visible = self.lift[name](**lifting)
+        if self.position is not None:
+            volume = self.position[name](volume.transpose(1, 2), visible).transpose(1, 2)
+        shape = self._grid(name).shape
+        # (B, N, C) -> (B, C, X, Y, Z); the memory stays channels-last
+        return volume.unflatten(1, shape).permute(0, 4, 1, 2, 3), visible.unflatten(1, shape)
+
+    def _correction(self, maps: Features) -> GaitCorrection:
+        correction = GaitCorrection() if self.gait is None else self.gait(maps)
+        return self._centred(correction, maps) if self.cell_shift else correction
 
     def _centred(self, correction: GaitCorrection, maps: Features) -> GaitCorrection:
         """The correction with the constant way from a cell's middle to its centre, on every map."""
@@ -332,22 +194,15 @@ class BiGridViewTransformer(BaseModule):
             },
         )
 
-    def _score_samples(self, grid: int, view: str, sampled: Tensor) -> Tensor:
-        """What sampled maps of scores would be: (B, S, C, N) features -> (B, S, N) scores for a grid."""
-        layers = [self.score[view][str(s)] for s in self.scales]
-        weight = torch.stack([layer.weight[grid].flatten() for layer in layers])  # (S, C)
-        bias = torch.stack([layer.bias[grid] for layer in layers])
-        return torch.einsum('bscn,sc->bsn', sampled, weight.to(sampled.dtype)) + bias[:, None]
-
-    def _calibrations(self, data_samples: Sequence) -> dict[str, list[Mapping]]:
-        found = {view: [sample_camera(sample, view) for sample in data_samples] for view in self.views}
-        for view in self.ring_views:
-            for calibration in found[view]:
-                if not calibration['camera'].periodic:
-                    raise ValueError(
-                        f'ring view {view!r} must have a periodic camera, got {type(calibration["camera"]).__name__}'
-                    )
-        return found
+    @torch.compiler.disable
+    def _calibrated(
+        self, data_samples: Sequence[BaseDataElement], image_sizes: Mapping[str, tuple[int, int]]
+    ) -> dict[str, list[View]]:
+        """{view: B calibrated views}; they are objects, there is nothing to compile."""
+        return {
+            view: batch_views(data_samples, view, image_sizes[view], ring=view in self.ring_views)
+            for view in self.views
+        }
 
 
 def surrounding_cylinder(grid: CartesianGrid) -> dict:

@@ -14,10 +14,11 @@ from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ....core.geometry import CartesianGrid, transform_points
-from ....core.geometry.calibration_cache import CalibrationCache
-from ...structures import sample_camera
+from ....core.geometry import CartesianGrid
+from ...structures import Volumes, batch_views
+from .gait_compensation import Features
 from .voxel_position import VoxelPosition
+from .voxel_projection import VoxelProjection
 
 
 def flosp(features: Mapping[int, Tensor], pixels: Tensor, fov: Tensor) -> Tensor:
@@ -76,25 +77,14 @@ class FLoSP(BaseModule):
         self.position = None
         if position_channels is not None:
             self.position = VoxelPosition(self.grid.centers().reshape(-1, 3), position_channels)
-        self._cache = CalibrationCache()
-
-    def _project(self, calibration: Mapping) -> tuple[Tensor, Tensor]:
-        """Integer pixels (N, 2) and field of view (N,) of the voxel centres."""
-        camera = calibration['camera']
-        centers = self.grid.centers().reshape(-1, 3)
-        pixels, fov = camera.project(transform_points(calibration['cam_from_ego'], centers))
-        pixels = torch.where(fov[:, None], pixels, torch.zeros_like(pixels)).floor().long()
-        column, row = pixels.unbind(dim=1)
-        # straight behind (phi = pi exactly) the right border of a panorama is its left border
-        column = column % camera.width if camera.periodic else column.clamp(0, camera.width - 1)
-        return torch.stack([column, row.clamp(0, camera.height - 1)], dim=1), fov
+        self.projection = VoxelProjection(self.grid.centers().reshape(-1, 3), whole_pixels=True)
 
     def forward(
         self,
-        features: Mapping[str, Mapping[int, Tensor]],
+        features: Features,
         data_samples: Sequence[BaseDataElement],
         image_sizes: Mapping[str, tuple[int, int]],
-    ) -> dict[str, Tensor]:
+    ) -> Volumes:
         """Lift the view.
 
         Args:
@@ -103,7 +93,7 @@ class FLoSP(BaseModule):
             image_sizes: {view: (H, W)}.
 
         Returns:
-            'cartesian' (B, C, X, Y, Z) and 'visible' (B, X, Y, Z) bool.
+            `cartesian` (B, C, X, Y, Z) and `visible` (B, X, Y, Z) bool.
         """
         if self.view not in features:
             raise ValueError(f'FLoSP lifts the view {self.view!r}, but the backbone gave {sorted(features)}')
@@ -111,23 +101,16 @@ class FLoSP(BaseModule):
         missing = set(self.scales) - set(maps)
         if missing:
             raise ValueError(f'FLoSP needs the scales {self.scales}, but the backbone gave {sorted(maps)}')
-        device = next(iter(maps.values())).device
-        pixels, fov = [], []
-        for sample in data_samples:
-            calibration = sample_camera(sample, self.view)
-            camera = calibration['camera']
-            if (camera.height, camera.width) != tuple(image_sizes[self.view]):
-                raise ValueError(
-                    f'sample {sample.get("sample_id")!r}, view {self.view!r}: the calibration '
-                    f'is of an image of {camera.height} x {camera.width}, but the image is '
-                    '{} x {}'.format(*image_sizes[self.view])
-                )
-            table = self._cache.get(calibration, None, device, lambda c=calibration: self._project(c))
-            pixels.append(table[0])
-            fov.append(table[1])
-        visible = torch.stack(fov)
-        lifted = flosp({scale: maps[scale] for scale in self.scales}, torch.stack(pixels), visible)
+        pixels, visible = self._project(data_samples, image_sizes[self.view], next(iter(maps.values())).device)
+        lifted = flosp({scale: maps[scale] for scale in self.scales}, pixels, visible)
         if self.position is not None:
             lifted = self.position(lifted, visible)
         shape = tuple(self.grid.shape)
-        return dict(cartesian=lifted.unflatten(-1, shape), visible=visible.unflatten(-1, shape))
+        return Volumes(lifted.unflatten(-1, shape), visible.unflatten(-1, shape))
+
+    @torch.compiler.disable
+    def _project(
+        self, data_samples: Sequence[BaseDataElement], image_size: tuple[int, int], device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Pixels (B, N, 2) int64 and field of view (B, N); cameras are objects, there is nothing to compile."""
+        return self.projection(batch_views(data_samples, self.view, image_size), device)

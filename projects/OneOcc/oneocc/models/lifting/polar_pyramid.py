@@ -1,4 +1,4 @@
-"""The cylindrical volume at levels 1, 2, 4 and its gather onto the Cartesian grid (Eq. 8).
+"""The cylindrical volume at levels 1, 2, 4, its gather onto the Cartesian grid, and its injection (Eq. 8).
 
 Shapes: B batch, C channels, cylindrical volumes (B, C, R, PHI, Z), periodic along PHI.
 """
@@ -12,7 +12,8 @@ import torch.nn as nn
 from torch import Tensor
 
 from ....core.geometry import CartesianGrid, CylindricalGrid, cross_grid_index, make_ring_continuous
-from ..layers.depthwise3d import DepthwiseSeparable3D
+from ..layers.depthwise3d import DepthwiseSeparable3D, Pointwise3D
+from ..layers.group_norm import group_norm
 
 
 class PolarPyramid(nn.Module):
@@ -70,3 +71,25 @@ class PolarPyramid(nn.Module):
             volume = self.blocks[str(level)](volume)
             gathered[level] = self.gather(volume, level)
         return gathered
+
+
+class PolarInjection(nn.Module):
+    """Align_1x1x1(polar) || Cartesian (Eq. 8), brought back to C channels by a 1x1x1 convolution.
+
+    Args:
+        channels: C of the Cartesian volume and of the result.
+        polar_channels: P, channels of the polar volume, already gathered onto the Cartesian grid.
+        num_groups: of the norm.
+    """
+
+    def __init__(self, channels: int, polar_channels: int, num_groups: int = 8) -> None:
+        super().__init__()
+        self.align = Pointwise3D(polar_channels, channels)
+        self.reduce = Pointwise3D(2 * channels, channels, bias=False)
+        self.norm = group_norm(channels, num_groups)
+        self.activation = nn.GELU()
+
+    def forward(self, cartesian: Tensor, polar: Tensor) -> Tensor:
+        """(B, C, X, Y, Z), (B, P, X, Y, Z) -> (B, C, X, Y, Z)."""
+        joint = torch.cat((self.align(polar), cartesian), dim=1)  # Eq. 8
+        return self.activation(self.norm(self.reduce(joint)))

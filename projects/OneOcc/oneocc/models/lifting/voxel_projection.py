@@ -5,12 +5,12 @@ Shapes: B batch, N points of a grid in C order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ....core.geometry import transform_points
+from ....core.geometry import OmniCamera, View, transform_points
 from ....core.geometry.calibration_cache import CalibrationCache
 
 
@@ -18,66 +18,68 @@ class VoxelProjection:
     """Projects the centres of one grid, and remembers the answer for constant calibrations.
 
     Not a module and not a buffer: nothing of it reaches a state dict, so a checkpoint is tied to
-    no camera. Projection runs in float64, pixels leave as float32.
+    no camera. Projection runs in float64.
 
     Args:
         centers: (N, 3) voxel centres in the ego frame, metres.
         capacity: calibrations remembered.
+        whole_pixels: give the pixel that holds the projected point (int64 column and row) instead of float32
+            coordinates. Voxels on a diagonal fall between two pixels; so that every device takes the same one, what
+            is remembered is then computed on the CPU.
     """
 
-    def __init__(self, centers: Tensor, capacity: int = 16) -> None:
+    def __init__(self, centers: Tensor, capacity: int = 16, whole_pixels: bool = False) -> None:
         self.centers = centers.to(torch.float64).cpu()
+        self.whole_pixels = whole_pixels
         self._centers_on: dict[torch.device, Tensor] = {}
-        self._known = CalibrationCache(capacity)
+        self._known: CalibrationCache[tuple[Tensor, Tensor]] = CalibrationCache(capacity)
 
     def __call__(
-        self,
-        calibrations: Sequence[Mapping],
-        image_size: tuple[int, int],
-        device: torch.device,
-        motion: Tensor | None = None,  # (B, 3, 4)
+        self, views: Sequence[View], device: torch.device, motion: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Project for every sample of a batch.
 
         Args:
-            calibrations: one a sample: 'camera' and 'cam_from_ego'.
-            image_size: (H, W) of the view's image; must be the cameras' own.
-            motion: rotation and translation applied to the centres first; differentiable, and
-                never remembered.
+            views: one a sample.
+            device: of the result.
+            motion: (B, 3, 4) rotation and translation (m) applied to the centres first; differentiable,
+                and never remembered.
 
         Returns:
-            pixels (B, N, 2) float32, valid (B, N) bool.
+            pixels (B, N, 2), arbitrary where not valid; valid (B, N) bool.
         """
         pixels, valid = zip(
             *(
-                self._constant(calibration, image_size, device)
-                if motion is None
-                else self._moved(calibration, image_size, motion[b])
-                for b, calibration in enumerate(calibrations)
+                self._remembered(view, device) if motion is None else self._project(view, motion[b])
+                for b, view in enumerate(views)
             )
         )
         return torch.stack(pixels), torch.stack(valid)
 
-    def _constant(self, calibration, image_size, device) -> tuple[Tensor, Tensor]:
+    def _remembered(self, view: View, device: torch.device) -> tuple[Tensor, Tensor]:
         def compute() -> tuple[Tensor, Tensor]:
             # The identity keeps the arithmetic, so the bits, of a compensation that rotates by
             # nothing yet.
             with torch.no_grad():
-                still = torch.eye(3, 4, dtype=torch.float64, device=device)
-                return self._moved(calibration, image_size, still)
+                where = torch.device('cpu') if self.whole_pixels else device
+                pixels, valid = self._project(view, torch.eye(3, 4, dtype=torch.float64, device=where))
+                return pixels.to(device), valid.to(device)
 
-        return self._known.get(calibration, tuple(image_size), device, compute)
+        return self._known.get((view.key, str(device)), compute)
 
-    def _moved(self, calibration, image_size, motion) -> tuple[Tensor, Tensor]:
-        camera = calibration['camera']
-        if (camera.height, camera.width) != tuple(image_size):
-            raise ValueError(
-                f'the calibration is of a {camera.height} x {camera.width} image, but the view '
-                f'is {image_size[0]} x {image_size[1]}: resize camera and image together'
-            )
+    def _project(self, view: View, motion: Tensor) -> tuple[Tensor, Tensor]:
         device = motion.device
         if device not in self._centers_on:
             self._centers_on[device] = self.centers.to(device)
         points = transform_points(motion.to(torch.float64), self._centers_on[device])
-        pixels, valid = camera.project(transform_points(calibration['cam_from_ego'], points))
-        return pixels.to(torch.float32), valid
+        pixels, valid = view.project(points)
+        return (_whole(view.camera, pixels, valid) if self.whole_pixels else pixels.to(torch.float32)), valid
+
+
+def _whole(camera: OmniCamera, pixels: Tensor, valid: Tensor) -> Tensor:
+    """Coordinates (N, 2) to the pixels (column, row) int64 that hold them; (0, 0) where not valid."""
+    pixels = torch.where(valid[:, None], pixels, torch.zeros_like(pixels)).floor().long()
+    column, row = pixels.unbind(dim=1)
+    # straight behind (phi = pi exactly) the right border of a panorama is its left border
+    column = column % camera.width if camera.periodic else column.clamp(0, camera.width - 1)
+    return torch.stack([column, row.clamp(0, camera.height - 1)], dim=1)

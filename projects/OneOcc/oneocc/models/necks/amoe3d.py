@@ -7,38 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 import torch.nn as nn
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...structures import Levels, Volumes
 from ..layers.depthwise3d import DepthwiseSeparable3D, Pointwise3D
-from ..layers.group_norm import group_norm
+from ..lifting.polar_pyramid import PolarInjection
 from .moe_fuse3d import MoEFuse3D
 from .saliency3d import DualPathSaliency3D
-
-
-class PolarInjection(nn.Module):
-    """Align_1x1x1(polar) || Cartesian (Eq. 8), brought back to C channels by a 1x1x1 convolution.
-
-    Args:
-        channels: C of the Cartesian volume and of the result.
-        polar_channels: channels of the polar volume, already gathered onto the Cartesian grid.
-    """
-
-    def __init__(self, channels: int, polar_channels: int, num_groups: int = 8) -> None:
-        super().__init__()
-        self.align = Pointwise3D(polar_channels, channels)
-        self.reduce = Pointwise3D(2 * channels, channels, bias=False)
-        self.norm = group_norm(channels, num_groups)
-        self.activation = nn.GELU()
-
-    def forward(self, cartesian: Tensor, polar: Tensor) -> Tensor:
-        """(B, C, X, Y, Z), (B, P, X, Y, Z) -> (B, C, X, Y, Z)."""
-        joint = torch.cat((self.align(polar), cartesian), dim=1)  # Eq. 8
-        return self.activation(self.norm(self.reduce(joint)))
 
 
 class AMoE3D(nn.Module):
@@ -64,8 +43,8 @@ class AMoE3DNeck(BaseModule):
 
     Args:
         in_channels: channels of the lifted Cartesian volume.
-        polar_channels: channels of the polar volumes; None for single-grid lifting. A volume
-            dict without 'polar' is refused where this is set, and the reverse.
+        polar_channels: channels of the polar volumes; None for single-grid lifting. Volumes
+            without `polar` are refused where this is set, and the reverse.
         channels: C_1, C_2, C_4.
         depths: depthwise-separable blocks at levels 1, 2, 4 on the way down.
         amoe: False leaves the plain UNet with its injections (the ablation without AMoE-3D).
@@ -113,18 +92,19 @@ class AMoE3DNeck(BaseModule):
             }
         )
 
-    def forward(self, volumes: Mapping[str, Tensor | Mapping[int, Tensor]]) -> dict[int, Tensor]:
+    def forward(self, volumes: Volumes | Mapping) -> Levels:
         """Decode the lifted volumes.
 
         Args:
-            volumes: 'cartesian' (B, in, X, Y, Z), X, Y, Z divisible by 4; with polar_channels
-                also 'polar' {l: (B, polar, X/l, Y/l, Z/l)} on the Cartesian grid.
+            volumes: `cartesian` (B, in, X, Y, Z), X, Y, Z divisible by 4; with polar_channels
+                also `polar` {l: (B, polar, X/l, Y/l, Z/l)} on the Cartesian grid.
 
         Returns:
             {l: (B, C_l, X/l, Y/l, Z/l)} for l in 1, 2, 4.
         """
+        volumes = Volumes.of(volumes)
         polar = self._check(volumes)
-        skips, volume = {}, volumes['cartesian']
+        skips, volume = {}, volumes.cartesian
         for level in self.levels:
             volume = skips[level] = self.down[str(level)](volume)
         out: dict[int, Tensor] = {}
@@ -138,15 +118,15 @@ class AMoE3DNeck(BaseModule):
             if polar is not None:
                 volume = self.inject[key](volume, polar[level])
             out[level] = self.fuse[key](volume)
-        return out
+        return Levels(out)
 
-    def _check(self, volumes: Mapping) -> Mapping[int, Tensor] | None:
-        shape = tuple(volumes['cartesian'].shape)
+    def _check(self, volumes: Volumes) -> Mapping[int, Tensor] | None:
+        shape = tuple(volumes.cartesian.shape)
         if any(size % self.levels[-1] for size in shape[2:]):
             raise ValueError(
                 f'AMoE3DNeck halves the grid twice and needs sizes divisible by {self.levels[-1]}, got a volume {shape}'
             )
-        polar = volumes.get('polar')
+        polar = volumes.polar
         if (polar is None) != (self.polar_channels is None):
             raise ValueError(
                 f'AMoE3DNeck with polar_channels={self.polar_channels} got '

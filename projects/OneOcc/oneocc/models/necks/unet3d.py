@@ -14,6 +14,8 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ...structures import Levels, Volumes
+
 # axis of the volume (0 = x, 1 = y, 2 = z) in the order in which a bottleneck walks them
 _Size = int | tuple[int, int, int]
 _WALK = (('z', 2), ('y', 1), ('x', 0))
@@ -193,16 +195,16 @@ class UNet3D(BaseModule):
             widths[1] = self.channels // 2
         return dict(sorted(widths.items()))
 
-    def forward(self, volumes: Mapping[str, Tensor]) -> dict[int | str, Tensor]:
+    def forward(self, volumes: Volumes | Mapping) -> Levels:
         """Decode the lifted volume.
 
         Args:
-            volumes: 'cartesian' (B, C, X, Y, Z) at 1 / project_scale of the label grid.
+            volumes: `cartesian` (B, C, X, Y, Z) at 1 / project_scale of the label grid.
 
         Returns:
-            {stride: (B, C_stride, ...)}, and 'relation_logits' (B, R, M, N) with a context prior.
+            (B, C_stride, ...) a stride, and relation logits (B, R, M, N) with a context prior.
         """
-        fine = volumes['cartesian']
+        fine = Volumes.of(volumes).cartesian
         middle = self.down_1(self.process_1(fine))
         coarse = self.down_2(self.process_2(middle))
         relation_logits = None
@@ -211,9 +213,7 @@ class UNet3D(BaseModule):
         middle = self.up_2(coarse) + middle
         fine = self.up_1(middle) + fine
         scale = self.project_scale
-        levels: dict[int | str, Tensor] = {scale: fine, 2 * scale: middle, 4 * scale: coarse}
+        features = {scale: fine, 2 * scale: middle, 4 * scale: coarse}
         if self.up_full is not None:
-            levels[1] = self.up_full(fine)
-        if relation_logits is not None:
-            levels['relation_logits'] = relation_logits
-        return levels
+            features[1] = self.up_full(fine)
+        return Levels(features, relation_logits)

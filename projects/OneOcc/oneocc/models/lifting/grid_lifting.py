@@ -1,0 +1,224 @@
+"""From features of images to one grid of voxels: sample (Eq. 6, 11), weigh the scales (Eq. 7), merge the views.
+
+Shapes: B batch, V views, S scales, N voxels of a grid in C order, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from ....core.geometry import View
+from ....core.geometry.visibility import seen_by
+from ....core.ops import view_sample
+from .gait_compensation import Features, GaitCorrection
+from .voxel_projection import VoxelProjection
+
+
+def zero_layer(layer: nn.Linear | nn.Conv2d) -> None:
+    """Set weights and bias to zero."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+
+
+class ScaleScores(nn.ModuleDict):
+    """How much each grid wants each feature: a 1x1 convolution a view and scale, one channel a grid.
+
+    A score is linear in the feature, so sampling a map of scores is scoring the samples.
+
+    Args:
+        channels: C.
+        num_grids: channels of the scores.
+        views: names.
+        scales: strides s of the features.
+    """
+
+    def __init__(self, channels: int, num_grids: int, views: Sequence[str], scales: Sequence[int]) -> None:
+        super().__init__(
+            {view: nn.ModuleDict({str(s): nn.Conv2d(channels, num_grids, 1) for s in scales}) for view in views}
+        )
+
+    def init_zero(self) -> None:
+        """All scales of all views score alike."""
+        for convolutions in self.values():
+            for convolution in convolutions.values():
+                zero_layer(convolution)
+
+    def of_maps(self, features: Features) -> Features:
+        """{view: {scale: (B, C, Hs, Ws)}} -> {view: {scale: (B, grids, Hs, Ws)}}."""
+        return {view: {s: self[view][str(s)](level) for s, level in maps.items()} for view, maps in features.items()}
+
+    def of_samples(self, view: str, grid: int, samples: Tensor) -> Tensor:
+        """What sampled maps of scores would be: (B, S, C, N) features -> (B, S, N) scores for a grid."""
+        layers = list(self[view].values())
+        weight = torch.stack([layer.weight[grid].flatten() for layer in layers])  # (S, C)
+        bias = torch.stack([layer.bias[grid] for layer in layers])
+        return torch.einsum('bscn,sc->bsn', samples, weight.to(samples.dtype)) + bias[:, None]
+
+
+def scale_weights(scores: Tensor, prior: Tensor) -> Tensor:
+    """Convex weights alpha of the scales (Eq. 7): scores (B, S, N) and prior (N, S) -> (B, N, S) float32, sum one."""
+    return (scores.transpose(1, 2).float() + prior).softmax(-1)
+
+
+def fuse_scales(
+    maps: Sequence[Tensor],
+    pixels: Tensor,
+    valid: Tensor,
+    score: Callable[[Tensor], Tensor],
+    prior: Tensor,
+    score_maps: Sequence[Tensor] | None = None,
+    **sampling: Any,
+) -> Tensor:
+    """Sample the scales of one view and add them up by weights that depend on the samples (Eq. 6, 7).
+
+    Two orders give the same numbers. With `score_maps` the scores are sampled first, and of the features only
+    weighted samples are made, one scale after the other: few bytes, for CPUs. Without, all scales are sampled and
+    then scored: half the kernels, for GPUs.
+
+    Args:
+        maps: S features (B, C, Hs, Ws).
+        pixels: (B, N, 2) in the full-size image.
+        valid: (B, N) bool.
+        score: samples (B, S, C, N) -> scores (B, S, N).
+        prior: (N, S) float32, what each voxel adds to the scores.
+        score_maps: S maps of the scores (B, 1, Hs, Ws), or None.
+        sampling: further arguments of `view_sample`.
+
+    Returns:
+        (B, C, N), zero where not valid.
+    """
+    if score_maps is not None:
+        scores = view_sample(score_maps, pixels, valid, **sampling)[:, :, 0]
+        return view_sample(maps, pixels, valid, scale_weights(scores, prior), **sampling)
+    samples = view_sample(maps, pixels, valid, **sampling)  # V_s(c) of Eq. 6, (B, S, C, N)
+    weights = scale_weights(score(samples), prior)
+    return (samples * weights.transpose(1, 2)[:, :, None]).sum(1).to(samples.dtype)
+
+
+def merge_views(
+    lifted: Tensor,  # (B, V, N, C)
+    seen: Tensor,  # (B, V, N) bool
+    logits: Tensor,  # (V, N)
+) -> tuple[Tensor, Tensor]:
+    """Softmax over the views that see a voxel; one view alone has weight one, none gives zero.
+
+    Returns:
+        (B, N, C); visible (B, N) bool, seen by any view.
+    """
+    scores = logits.to(torch.float32).expand(seen.shape).masked_fill(~seen, float('-inf'))
+    visible = seen_by(seen, views='any', dim=1)
+    # a row of -inf has no softmax: give it zeros, and mask the answer
+    scores = torch.where(visible[:, None], scores, torch.zeros_like(scores))
+    weights = scores.softmax(1) * seen
+    return (lifted * weights.to(lifted.dtype)[..., None]).sum(1), visible
+
+
+class GridLifting(nn.Module):
+    """Lift all views onto one grid (Eq. 6, 7) and merge the views where they see the voxel.
+
+    The weights of the scales are a softmax of two terms: the sampled score of each scale, and a
+    small MLP of the voxel's range and height (no azimuth, so that turning the world turns the
+    volume). Views are merged by a softmax over the views that see the voxel, its logits from the
+    same MLP. All start at zero: every scale and every view begins with an equal share.
+
+    Args:
+        centers: (N, 3) voxel centres c of Eq. 5 in the ego frame, metres.
+        views: names, in a fixed order.
+        num_scales: S.
+        index: which channel of the scores is this grid's.
+        hidden: width of the MLP.
+    """
+
+    def __init__(
+        self, centers: Tensor, views: Sequence[str], num_scales: int, index: int = 0, hidden: int = 16
+    ) -> None:
+        super().__init__()
+        self.projection = VoxelProjection(centers)
+        self.num_scales, self.index = num_scales, index
+        radius = centers[:, :2].norm(dim=-1)
+        position = torch.stack((radius, centers[:, 2]), dim=-1)  # (N, 2), metres
+        position = position / position.abs().amax(0).clamp(min=1e-6)
+        self.register_buffer('position', position.float(), persistent=False)
+        self.place = nn.ModuleDict(
+            {
+                view: nn.Sequential(
+                    nn.Linear(2, hidden), nn.GELU(), nn.Linear(hidden, num_scales + int(len(views) > 1))
+                )
+                for view in views
+            }
+        )
+        self.init_zero()
+
+    def init_zero(self) -> None:
+        """All places prefer no scale and no view."""
+        for mlp in self.place.values():
+            zero_layer(mlp[-1])
+
+    def preferences(self, view: str) -> tuple[Tensor, Tensor | None]:
+        """What the place of a voxel says for each scale of a view, and for the view itself.
+
+        Returns:
+            (N, S) float32, added to the scores of the scales; (N,) float32 logit of the view, None with a single one.
+        """
+        mlp = self.place[view]
+        place = mlp(self.position.to(mlp[0].weight.dtype)).float()
+        own = place[:, self.num_scales] if place.shape[1] > self.num_scales else None
+        return place[:, : self.num_scales], own
+
+    def forward(
+        self,
+        features: Features,
+        scores: ScaleScores,
+        score_maps: Features | None,
+        views: Mapping[str, Sequence[View]],
+        image_sizes: Mapping[str, tuple[int, int]],
+        ring_views: Sequence[str],
+        correction: GaitCorrection,
+    ) -> tuple[Tensor, Tensor]:
+        """Lift.
+
+        Args:
+            features: {view: {scale: (B, C, Hs, Ws)}}.
+            scores: of this and the other grids.
+            score_maps: `scores.of_maps(features)`, to score before sampling; None scores the samples.
+            views: {view: B calibrated views}.
+            image_sizes: {view: (H, W)}.
+            ring_views: those whose maps are periodic.
+            correction: what gait compensation found.
+
+        Returns:
+            volume (B, N, C), zero where no view sees the voxel; visible (B, N) bool, seen by any.
+        """
+        lifted, seen, logits = [], [], []
+        for view, maps in features.items():
+            device = next(iter(maps.values())).device
+            pixels, valid = self._project(views[view], device, correction.motion)  # pi_v(c)
+            sampling: dict[str, Any] = dict(image_size=image_sizes[view], wrap=view in ring_views)
+            if correction.shifts is not None:
+                sampling['shifts'] = [correction.shifts[view][s] for s in maps]  # Delta_s of Eq. 10
+
+            own_maps = None
+            if score_maps is not None:
+                own_maps = [scored[:, self.index : self.index + 1] for scored in score_maps[view].values()]
+            score = partial(scores.of_samples, view, self.index)
+            prior, logit = self.preferences(view)
+            volume = fuse_scales(list(maps.values()), pixels, valid, score, prior, own_maps, **sampling)
+            lifted.append(volume.transpose(1, 2))
+            seen.append(valid)
+            if logit is not None:
+                logits.append(logit)
+        if len(lifted) == 1:
+            return lifted[0], seen[0]
+        return merge_views(torch.stack(lifted, 1), torch.stack(seen, 1), torch.stack(logits))
+
+    @torch.compiler.disable
+    def _project(self, views: Sequence[View], device: torch.device, motion: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Cameras are objects and their answers are remembered: nothing to compile here."""
+        with torch.autocast(device_type=device.type, enabled=False):
+            return self.projection(views, device, motion)

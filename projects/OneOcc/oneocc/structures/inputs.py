@@ -1,0 +1,24 @@
+"""What the name of an input says about its tensors; the pipeline packs and the model collates by it.
+
+* `imgs` and names that end in `_imgs` hold colour images, one or a stack of them: they are normalised.
+* `points` and names that begin with `point` or end in `_points` hold one row a point: they stay lists.
+* `gt_...` is no input: it is a target and travels in the data sample.
+* Everything else (`depth`, a pose, a mask) is stacked as it is.
+"""
+
+from __future__ import annotations
+
+
+def holds_images(name: str) -> bool:
+    """Whether it holds colour images, (..., H, W, 3) in the pipeline and (..., 3, H, W) in the model."""
+    return name == 'imgs' or name.endswith('_imgs')
+
+
+def holds_points(name: str) -> bool:
+    """Whether it has one row a point, (N, ...)."""
+    return name.startswith('point') or name.endswith('_points')
+
+
+def is_target(name: str) -> bool:
+    """Whether it belongs into the data sample, where losses and metrics look for it."""
+    return name.startswith('gt_')
