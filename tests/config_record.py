@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
 from torch import nn
@@ -40,12 +42,13 @@ def grids_of(model: nn.Module) -> Iterator[tuple[str, dict]]:
                 yield f'{name}.{key}', value.to_dict()
 
 
-def model_record(settings: Mapping) -> dict:
-    """Digest of the state's keys and shapes, parameters, and grids; weights are not drawn, which takes the time."""
-    with ExitStack() as stack:
-        for draw in ('uniform_', 'normal_', 'trunc_normal_'):
-            stack.enter_context(patch.object(nn.init, f'_no_grad_{draw}', lambda tensor, *args, **options: tensor))
-        model = MODELS.build(settings)
+@cache
+def model_record(settings: str) -> dict:
+    """Digest of the state's keys and shapes, parameters, and grids of a model's settings, as JSON."""
+    with ExitStack() as stack:  # weights are not drawn, which would take most of the time
+        for draw in ('uniform_', 'normal_'):
+            stack.enter_context(patch.object(torch.Tensor, draw, lambda tensor, *args, **options: tensor))
+        model = MODELS.build(json.loads(settings))
     shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
     numbers = sum(value.numel() for value in model.parameters())
     return dict(entries=len(shapes), parameters=numbers, state=digest(shapes), grids=plain(dict(grids_of(model))))
@@ -63,4 +66,4 @@ def config_record(path: Path, whole_pipeline: Callable[[Mapping], list]) -> dict
     """All of it for one config file."""
     cfg = Config.fromfile(path)
     parts = {loader: data_record(cfg[loader], whole_pipeline) for loader in LOADERS}
-    return dict(parts, model=model_record(cfg.model), settings=plain({key: cfg.get(key) for key in SETTINGS}))
+    return dict(parts, model=model_record(json.dumps(plain(cfg.model))), settings=plain({key: cfg.get(key) for key in SETTINGS}))

@@ -10,4 +10,4 @@ frames = dict(type='QuadOccDataset', data_root=data_root, grid={{_base_.grid}}, 
 train_dataloader = dict(dataset=dict(frames, ann_file='infos_train.json'))
 val_dataloader = dict(dataset=dict(frames, ann_file='infos_val.json'))
 test_dataloader = val_dataloader
-del views, frames
+del views, frames  # copied into the loaders: what stays here could be overridden in vain

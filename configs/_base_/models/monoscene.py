@@ -6,9 +6,8 @@ model = dict(
     data_preprocessor=dict(type='OccDataPreprocessor', size_divisor=32),
     backbone=dict(
         type='PanoramaEncoder',
-        # outputs at strides 2, 4, 8, 16, 32 with 32, 48, 80, 224, 640 channels. ImageNet weights:
-        # backbone.init_cfg=dict(type='Pretrained', checkpoint='path/to/efficientnet_b7.pth')
-        # SiLU is the same function as Swish in one kernel
+        # outputs at strides 2, 4, 8, 16, 32 with 32, 48, 80, 224, 640 channels; SiLU is the same function as Swish in
+        # one kernel; for ImageNet weights see oneocc_quadocc-pretrained.py
         backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5), act_cfg=dict(type='SiLU')),
         # MonoScene reads the last convolution of EfficientNet (640 -> 2560) before its norm and
         # activation, so that convolution stands here, in front of the decoder's own

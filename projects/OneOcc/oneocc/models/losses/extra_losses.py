@@ -34,12 +34,12 @@ def extra_losses(losses: nn.ModuleDict, logits: Tensor, labels: Tensor) -> dict[
     Args:
         losses: from `build_extra_losses`; a module returns a scalar, already weighted.
         logits: (B, C + 1, X, Y, Z) float32, channel 0 empty.
-        labels: (B, X, Y, Z) int64, 255 = unknown.
+        labels: (B, X, Y, Z) of any integer type, 255 = unknown; modules get int64.
 
     Raises:
         ValueError: a module returns anything but one number.
     """
-    found = {}
+    found, labels = {}, labels.long()
     for name, loss in losses.items():
         value = loss(logits, labels)
         if not isinstance(value, Tensor) or value.numel() != 1:
