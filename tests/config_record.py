@@ -66,4 +66,6 @@ def config_record(path: Path, whole_pipeline: Callable[[Mapping], list]) -> dict
     """All of it for one config file."""
     cfg = Config.fromfile(path)
     parts = {loader: data_record(cfg[loader], whole_pipeline) for loader in LOADERS}
-    return dict(parts, model=model_record(json.dumps(plain(cfg.model))), settings=plain({key: cfg.get(key) for key in SETTINGS}))
+    return dict(
+        parts, model=model_record(json.dumps(plain(cfg.model))), settings=plain({key: cfg.get(key) for key in SETTINGS})
+    )

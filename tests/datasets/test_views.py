@@ -74,8 +74,12 @@ def test_body_pose_needs_a_camera():
 
 
 def test_dicts_merge_where_lists_do_not(tmp_path):
-    (tmp_path / 'base.py').write_text(f'loader = dict(dataset=dict(views=dict(raw=dict(), equi={EQUI}), pipeline={PACK}))')
-    (tmp_path / 'child.py').write_text("_base_ = 'base.py'\nloader = dict(dataset=dict(views=dict(equi=dict(height=16))))")
+    (tmp_path / 'base.py').write_text(
+        f'loader = dict(dataset=dict(views=dict(raw=dict(), equi={EQUI}), pipeline={PACK}))'
+    )
+    (tmp_path / 'child.py').write_text(
+        "_base_ = 'base.py'\nloader = dict(dataset=dict(views=dict(equi=dict(height=16))))"
+    )
     dataset = Config.fromfile(tmp_path / 'child.py').loader.dataset
     assert names(whole_pipeline(dataset)) == ['LoadPanorama', 'LoadOccupancy', 'UnwrapPanorama', 'PackOccInputs']
     assert whole_pipeline(dataset)[2]['height'] == 16

@@ -87,7 +87,9 @@ class Numbers(torch.utils.data.Dataset):
         return index
 
 
-@pytest.mark.parametrize('workers, given, kept', [(0, None, False), (0, True, False), (1, None, True), (1, False, False)])
+@pytest.mark.parametrize(
+    'workers, given, kept', [(0, None, False), (0, True, False), (1, None, True), (1, False, False)]
+)
 def test_workers_stay_where_there_are_any(workers, given, kept):
     loader = dict(
         dataset=Numbers(), num_workers=workers, batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False)

@@ -111,7 +111,10 @@ def test_lidar_methods_take_height_classes_and_width():
         (dict(view_transformer=dict(channels=16)), r'view_transformer\.channels: expected 8 \(backbone.out_channels\)'),
         (dict(view_transformer=dict(scales=(1, 2))), r'view_transformer\.scales: expected \(1, 4\).*got \(1, 2\)'),
         (dict(view_transformer=dict(views=('equi', 'rear'))), r"view_transformer\.views: expected \('equi', 'raw'\)"),
-        (dict(view_transformer=dict(grid=dict(voxel_size=0.4))), r'view_transformer\.grid: expected .*0\.8.*got .*0\.4'),
+        (
+            dict(view_transformer=dict(grid=dict(voxel_size=0.4))),
+            r'view_transformer\.grid: expected .*0\.8.*got .*0\.4',
+        ),
         (dict(neck=dict(in_channels=16)), r'neck\.in_channels: expected 8 \(backbone.out_channels\), got 16'),
         (dict(neck=dict(polar_channels=16)), r'neck\.polar_channels: expected 8'),
         (
