@@ -11,7 +11,7 @@ from mmengine.config import Config
 from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.baselines.official_weights import BOOK_KEEPING, UNUSED_SHORTCUT, import_official
 from projects.OneOcc.oneocc.baselines.official_weights.monoscene_image import ABSORBED_BIAS, UNUSED_NORM, UNUSED_SCALE
-from projects.OneOcc.oneocc.engine import read_checkpoint
+from projects.OneOcc.oneocc.engine import read_checkpoint, read_config
 from tests import official_monoscene as official
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.models.skeleton import build
@@ -27,8 +27,8 @@ GOLDENS = {
 }
 GRID = dict(shape=(32, 32, 8), voxel_size=0.4, origin=(-6.4, -6.4, -1.2))
 LIDAR_OPTIONS = {
-    'model.voxel_encoder.grid.shape': GRID['shape'],
-    'model.voxel_encoder.grid.origin': GRID['origin'],
+    'grid.shape': GRID['shape'],
+    'grid.origin': GRID['origin'],
     'model.decode_head.num_classes': 10,
 }
 
@@ -44,9 +44,7 @@ def tool(method: str, checkpoint: Path, out: Path, options: dict | None = None, 
 
 def segmentor(config: Path, options: dict, checkpoint: Path):
     """The model of a config with the weights of one of our checkpoints, as tools/test.py loads it."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options)
-    model = build(cfg.model)
+    model = build(read_config(config, options).model)
     model.load_state_dict(read_checkpoint(checkpoint)['state_dict'], strict=True)
     return model.eval()
 

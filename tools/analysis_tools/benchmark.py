@@ -169,7 +169,9 @@ class Candidate:
         from mmdet3d.registry import MODELS
         from mmengine.registry import init_default_scope
 
-        config = Config.fromfile(path)
+        from projects.OneOcc.oneocc.engine import read_config
+
+        config = read_config(path)
         init_default_scope(config.get('default_scope', 'mmdet3d'))
         self.name, self.device = str(path), torch.device(args.device)
         self.precision, self.mode = precision, mode
@@ -193,10 +195,12 @@ class Candidate:
     def _batch(self, config: Config, recorded: dict) -> tuple[dict, list]:
         from data_converters.synthetic.capture.rigs import head_mount, pal_camera, pal_mount
         from projects.OneOcc.core.geometry import View
+        from projects.OneOcc.oneocc.datasets.views import whole_pipeline
         from projects.OneOcc.oneocc.structures import OccDataSample
 
         cameras, images = {}, {}
-        for view, camera in views_of(config.test_pipeline, recorded).items():
+        pipeline = whole_pipeline(config.test_dataloader.dataset)
+        for view, camera in views_of(pipeline, recorded).items():
             pose = head_mount()
             if isinstance(camera, tuple):
                 camera, pose = pal_camera(camera[1], camera[0]), pal_mount()

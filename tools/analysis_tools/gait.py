@@ -70,10 +70,11 @@ def displacements(
 
 def report(args: argparse.Namespace) -> None:
     from mmdet3d.registry import DATASETS
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    config = Config.fromfile(args.config)
+    from projects.OneOcc.oneocc.engine import read_config
+
+    config = read_config(args.config)
     init_default_scope(config.default_scope)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     frames = range(0, len(dataset), args.every)

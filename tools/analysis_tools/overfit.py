@@ -88,12 +88,13 @@ def overfit(config: str, args: argparse.Namespace) -> dict:
     from mmengine.registry import init_default_scope
 
     import projects.OneOcc.oneocc  # noqa: F401  registers the parts
+    from projects.OneOcc.oneocc.engine import read_config
     from projects.OneOcc.oneocc.evaluation.cell_ceiling import cell_ceiling
 
     init_default_scope('mmdet3d')
     if not MMLogger.check_instance_created('overfit'):
         MMLogger.get_instance('overfit', log_level='ERROR')  # init_weights would tell of every tensor
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     batch, dataset = load_frames(cfg, args.first, args.frames)
     classes = dataset.metainfo['classes']
     torch.manual_seed(0)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -34,13 +34,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def browse(args: argparse.Namespace) -> None:
+    from projects.OneOcc.oneocc.engine import read_config
     from projects.OneOcc.oneocc.engine.launch import UsageError
 
     if not Path(args.config).is_file():
         raise UsageError(f'{args.config}: expected a config file, found nothing')
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:
         raise UsageError(f'{args.config}: expected {args.split}_dataloader in the config, got none')

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from mmengine.config import Config, DictAction  # noqa: E402
+from mmengine.config import DictAction  # noqa: E402
 
 METHODS = ('monoscene', 'lmscnet', 'lmscnet-ss', 'sscnet', 'sscnet-full')
 
@@ -45,9 +45,9 @@ def build_model(config: str | Path, options: dict | None):
     from mmengine.registry import init_default_scope
 
     import projects.OneOcc.oneocc  # noqa: F401  registers the parts
+    from projects.OneOcc.oneocc.engine import read_config
 
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options or {})
+    cfg = read_config(config, options)
     init_default_scope('mmdet3d')
     return MODELS.build(cfg.model)
 

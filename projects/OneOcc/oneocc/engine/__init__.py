@@ -7,6 +7,7 @@ from .checkpoint_hook import OneOccCheckpointHook
 from .graphed_predictor import GraphedPredictor
 from .loops import ResumableEpochLoop, ResumableIterLoop
 from .runner import OneOccRunner
+from .shared_grid import read_config, share_grid
 from .training_hooks import ClassCountsHook, NonFiniteLossError, NonFiniteLossHook, ProgressBarHook
 
 __all__ = [
@@ -22,5 +23,7 @@ __all__ = [
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'read_checkpoint',
+    'read_config',
+    'share_grid',
     'write_checkpoint',
 ]

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from mmengine.utils import get_git_hash
 
 from .checkpoint import CheckpointError
+from .shared_grid import read_config
 from .training_hooks import NonFiniteLossError
 
 PACKAGE = __name__.rpartition('.engine.')[0]
@@ -36,12 +37,10 @@ def load_config(args: Namespace) -> Config:
     if not path.is_file():
         raise UsageError(f'{path}: expected a config file, found {"a folder" if path.is_dir() else "nothing"}')
     try:
-        cfg = Config.fromfile(path)
+        cfg = read_config(path, args.cfg_options)
     except (SyntaxError, OSError) as error:
         raise UsageError(f'{path}: not a readable config ({error})') from error
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

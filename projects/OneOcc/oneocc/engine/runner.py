@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Iterator
@@ -12,16 +13,19 @@ from pathlib import Path
 import mmengine
 import torch
 from mmdet3d.registry import LOOPS, RUNNERS
+from mmengine.config import Config
 from mmengine.dist import all_gather_object, broadcast_object_list, is_distributed, is_main_process
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.model.utils import convert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from .checkpoint import CheckpointError, check_state_dict, latest_checkpoint, read_checkpoint, write_checkpoint
 from .norm_statistics import average_norm_statistics
 from .plain_state import live_message_hub, load_schedulers, plain_message_hub, plain_metainfo, scheduler_states
 from .random_state import capture_random_state, restore_random_state
+from .shared_grid import share_grid
 
 FORMAT_VERSION = 1
 
@@ -44,6 +48,21 @@ class OneOccRunner(Runner):
         self._pending_random_state: dict | None = None
         self._kept_random_state: dict | None = None
         super().__init__(*args, work_dir=work_dir, load_from=load_from, resume=resume, **kwargs)
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> OneOccRunner:
+        """As in `Runner`, after everything that shares the config's `grid` follows it."""
+        return super().from_cfg(share_grid(copy.deepcopy(cfg)))
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As in `Runner`; workers stay from epoch to epoch unless the config says no, or has none."""
+        if not isinstance(dataloader, DataLoader):
+            keep = dataloader.get('persistent_workers', True) and dataloader.get('num_workers', 0) > 0
+            dataloader = dict(dataloader, persistent_workers=keep)
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     # ---- environment --------------------------------------------------------------------------
 

@@ -53,6 +53,11 @@ class LMSCNet(BaseModule):
         ValueError: the height is no multiple of 8 (a coarse map would have no channel).
     """
 
+    @staticmethod
+    def widths(settings: Mapping) -> dict[int, int]:
+        """Channels by stride that a config of this neck comes to."""
+        return {1: 1, 2: 1, 4: 1, COARSEST: 1}
+
     def __init__(self, height: int, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if height < COARSEST or height % COARSEST:

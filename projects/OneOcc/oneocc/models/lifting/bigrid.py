@@ -39,7 +39,7 @@ class BiGridViewTransformer(BaseModule):
         grid: of the Cartesian grid: shape, voxel_size (m), origin (m).
         channels: C of the features and of the volumes.
         cylinder: of the cylindrical grid: shape (R, PHI, Z), radius_range (m), z_range (m).
-            None derives it: radius to the farthest corner of the Cartesian grid in steps of
+            What it leaves out is derived: radius to the farthest corner of the Cartesian grid in steps of
             about its voxel, PHI = 2 X, the same heights.
         grids: ('cartesian', 'cylindrical'), or ('cartesian',) for single-grid lifting.
         injection: 'neck' hands the polar volumes of levels 1, 2, 4 to the neck (hierarchical
@@ -57,6 +57,7 @@ class BiGridViewTransformer(BaseModule):
     """
 
     levels = (1, 2, 4)
+    keeps_channels = True  # lifted volumes are as wide as the features
     # Maps of scores before samples, or samples before scores: the same numbers. None: the first on CPUs, where
     # bytes count, the second on GPUs, where kernels do.
     score_first: bool | None = None
@@ -91,7 +92,7 @@ class BiGridViewTransformer(BaseModule):
         # Checkpoints know the liftings of both grids as `lift.cartesian` and `lift.cylindrical`.
         self.lift = nn.ModuleDict({'cartesian': self._lifting(self.grid, 0)})
         if 'cylindrical' in grids:
-            self.polar_grid = CylindricalGrid(**(cylinder or surrounding_cylinder(self.grid)))
+            self.polar_grid = CylindricalGrid(**{**surrounding_cylinder(self.grid), **(cylinder or {})})
             self.lift['cylindrical'] = self._lifting(self.polar_grid, 1)
             levels = self.levels if injection == 'neck' else (1,)
             self.polar = PolarPyramid(self.polar_grid, self.grid, channels, levels)

@@ -187,13 +187,18 @@ class UNet3D(BaseModule):
         self.up_1 = Upsample3D(2 * channels, channels)
         self.up_full = Upsample3D(channels, channels // 2) if project_scale == 2 else None
 
+    @staticmethod
+    def widths(settings: Mapping) -> dict[int, int]:
+        """Channels by stride that a config of this neck comes to."""
+        widths = {settings['project_scale'] << level: settings['channels'] << level for level in range(3)}
+        if settings['project_scale'] == 2:
+            widths[1] = settings['channels'] // 2
+        return dict(sorted(widths.items()))
+
     @property
     def out_channels(self) -> dict[int, int]:
         """Channels of the result by stride of the label grid."""
-        widths = {self.project_scale << level: self.channels << level for level in range(3)}
-        if self.up_full is not None:
-            widths[1] = self.channels // 2
-        return dict(sorted(widths.items()))
+        return self.widths(dict(channels=self.channels, project_scale=self.project_scale))
 
     def forward(self, volumes: Volumes | Mapping) -> Levels:
         """Decode the lifted volume.
