@@ -174,6 +174,8 @@ def _entry(recording: Recording, frame: Frame, root: Path, occupancy: dict[str, 
     for name, mount in recording.cameras.items():
         if name in frame.files:
             model = {key: value for key, value in mount.items() if key != 'cam_from_body'}
+            if isinstance(model.get('mask'), str):
+                model['mask'] = f'{base}/{model["mask"]}'
             cameras[name] = dict(
                 model, cam_from_ego=mount['cam_from_body'].tolist(), image=f'{base}/{frame.files[name]}'
             )

@@ -99,7 +99,7 @@ class PanoramaScanner:
 
     def __init__(self, recording: Recording, settings: VoxelizeSettings) -> None:
         mount = recording.cameras[recording.dense_camera]
-        camera = camera_from_dict(mount)
+        camera = camera_from_dict(mount, recording.root)
         self._recording, self._settings = recording, settings
         self._body_from_cam = np.linalg.inv(mount['cam_from_body'])
         v, u = np.meshgrid(np.arange(camera.height) + 0.5, np.arange(camera.width) + 0.5, indexing='ij')

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from projects.OneOcc.core.formats.images import ImageError, read_mask, read_rgb
+from projects.OneOcc.core.formats.images import ImageError, read_rgb
 
 RGB = np.zeros((48, 96, 3), np.uint8)
 RGB[:24], RGB[24:] = (200, 30, 30), (30, 30, 200)
@@ -265,21 +265,3 @@ def test_restart_markers_out_of_order_are_refused(file):
 def test_sound_jpegs_are_read_as_pillow_reads_them(file, options):
     content = encoded(RGB, 'JPEG', **options)
     np.testing.assert_array_equal(read_rgb(file(content)), np.array(Image.open(io.BytesIO(content))))
-
-
-# --- masks --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize('image', [(RGB[..., 0] > 99).astype(np.uint8), (RGB[..., 0] > 99) * np.uint8(255), RGB])
-def test_a_mask_is_bright_where_the_lens_sees(file, image):
-    expected = RGB[..., 0] > 99 if image.ndim == 2 else RGB.max(axis=-1) > 127
-    np.testing.assert_array_equal(read_mask(file(encoded(image, 'PNG')), (96, 48)), expected)
-
-
-def test_a_mask_that_says_nothing_is_refused(file):
-    with pytest.raises(ImageError, match='nothing bright'):
-        read_mask(file(encoded(RGB * 0, 'PNG')))
-    with pytest.raises(ImageError, match='nothing dark'):
-        read_mask(file(encoded(RGB * 0 + 255, 'PNG')))
-    with pytest.raises(ImageError, match='96x48.*64x32'):
-        read_mask(file(encoded(RGB, 'PNG')), (64, 32))

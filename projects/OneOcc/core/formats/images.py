@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 
 from .image_bytes import ImageError, PngFacts, check_jpeg, check_png
 
-__all__ = ['ImageError', 'check_options', 'read_mask', 'read_rgb']
+__all__ = ['ImageError', 'check_options', 'read_rgb']
 
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'WEBP')
 _ORIENTATION_TAG = 0x0112
@@ -77,24 +77,6 @@ def check_options(bit_depth: int | None, orientation: str) -> None:
         raise ValueError(f'orientation: expected one of {_ORIENTATIONS}, got {orientation!r}')
     if bit_depth is not None and bit_depth not in range(9, 17):
         raise ValueError(f'bit_depth: expected 9..16 bits, got {bit_depth!r}')
-
-
-def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Read a mask image as (H, W) bool: bright where the lens sees the world, dark where it does not.
-
-    Bright means more than half of white, or 1 in a file of nothing but 0 and 1.
-
-    Raises:
-        ImageError: as ``read_rgb``, and for a mask that is dark or bright everywhere.
-    """
-    image = read_rgb(path, size).max(axis=-1)
-    mask = image > (127 if image.max() > 1 else 0)
-    if mask.all() or not mask.any():
-        raise ImageError(
-            f'{path}: expected a mask that is bright where the lens sees the world and dark elsewhere, '
-            f'got {"nothing dark" if mask.all() else "nothing bright"}'
-        )
-    return mask
 
 
 def _read_rgb(path: Path, size: tuple[int, int] | None, bit_depth: int | None, orientation: str) -> np.ndarray:

@@ -206,7 +206,7 @@ class PALOccDataset(BaseDataset):
         key = json.dumps(entry, sort_keys=True)
         if key not in self._cameras:
             try:
-                self._cameras[key] = camera_from_dict(entry)
+                self._cameras[key] = camera_from_dict(entry, self.data_root)
             except (KeyError, TypeError, ValueError, OSError) as error:
                 raise CorruptSampleError(f'{self.ann_file}, {where}: {error}') from error
         return self._cameras[key]
