@@ -195,7 +195,9 @@ def layouts() -> dict[str, bytes]:
         'no blank lines': re.sub(r'\n+', '\n', text).encode(),
         'many blank lines': text.replace('\n', '\n \t\n').encode(),
         'other order': ''.join(reversed(blocks)).encode(),
-        'comments': f'# my camera, image size as below\n{text.replace(chr(10), chr(10) + "# see the centre of the web page" + chr(10), 1)}'.encode(),
+        'comments': (
+            '# my camera, image size as below\n' + text.replace('\n', '\n# see the centre of that page\n', 1)
+        ).encode(),
         'comments behind numbers': text.replace('\n960 1280', '\n960 1280   # pixels').encode(),
         'matlab comments': text.replace('#', '%').encode(),
         'tabs': text.replace(' ', '\t').encode(),

@@ -36,6 +36,7 @@ class OccupancySegmentor(BaseModel):
     Args:
         backbone, view_transformer, voxel_encoder, neck, decode_head: configs, or built modules.
         data_preprocessor: config; usually OccDataPreprocessor.
+        train_cfg, test_cfg: None or empty; mmdet3d's `init_model` sets them, and no part has any.
     """
 
     def __init__(
@@ -47,7 +48,12 @@ class OccupancySegmentor(BaseModel):
         voxel_encoder: Mapping | None = None,
         data_preprocessor: Mapping | nn.Module | None = None,
         init_cfg: dict | None = None,
+        train_cfg: Mapping | None = None,
+        test_cfg: Mapping | None = None,
     ) -> None:
+        for name, settings in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
+            if settings:
+                raise ValueError(f'{name}: expected nothing, because no part of this model reads it, got {settings}')
         super().__init__(data_preprocessor=_build('data_preprocessor', data_preprocessor), init_cfg=init_cfg)
         image_parts = (backbone is not None, view_transformer is not None)
         if (voxel_encoder is None and image_parts != (True, True)) or (
