@@ -9,6 +9,16 @@ root/class_counts.json                              voxels per class, split and 
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == '__main__':  # told before the imports, which need the repository on the path
+    print(
+        'ground_truth.py is not a command:',
+        'recordings are labelled by label_recordings.py, synthetic sets made by create_data.py',
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any

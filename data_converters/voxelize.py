@@ -17,6 +17,16 @@ it; only a voxel with very few hits that is nearly all passed is empty (range no
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == '__main__':  # told before the imports, which need the repository on the path
+    print(
+        'voxelize.py is not a command:',
+        'recordings are labelled by label_recordings.py, synthetic sets made by create_data.py',
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
