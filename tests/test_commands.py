@@ -17,10 +17,11 @@ MODULES = ('ground_truth', 'ray_carving', 'sequence_pool', 'voxelize')
 
 @pytest.mark.parametrize('path', COMMANDS)
 def test_help_is_shown_and_nothing_else_done(path, monkeypatch, capsys):
+    script = load_script(path)
     monkeypatch.setattr(subprocess, 'run', lambda *_, **__: pytest.fail('--help started another program'))
     monkeypatch.setattr(sys, 'argv', [path, '--help'])
     with pytest.raises(SystemExit) as left:
-        load_script(path).main()
+        script.main()
     assert left.value.code == 0
     shown = capsys.readouterr().out
     assert shown.startswith('usage: ') and len(shown.splitlines()) > 3
