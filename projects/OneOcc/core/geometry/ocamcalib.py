@@ -281,14 +281,14 @@ def _in_the_toolbox_frame(calib: OCamCalib, source: str) -> OCamCalib:
     direct = calib.direct if calib.direct[0] < 0 else tuple(-a for a in calib.direct)
     readings = {'': calib.inverse, "in MATLAB's order": calib.inverse[::-1]}
     readings |= {f'{name} with z out of the lens'.strip(): _other_frame(inv) for name, inv in readings.items()}
-    for name, inverse in readings.items():
-        candidate = replace(calib, direct=direct, inverse=inverse)
-        if disagreement_px(candidate, radius) <= 0.5 or not (calib.inverse or calib.direct[0] < 0):
-            turned = ['its direct polynomial has z out of the lens'] * (direct != calib.direct)
-            turned += [f'its inverse polynomial is {name}'] * bool(name and inverse)
-            if turned:
-                _logger.warning("%s: %s; read as the toolbox's", source, ' and '.join(turned))
-            return candidate
+    candidates = {name: replace(calib, direct=direct, inverse=inverse) for name, inverse in readings.items()}
+    best = min(candidates, key=lambda name: disagreement_px(candidates[name], radius)) if calib.inverse else ''
+    if not calib.inverse or disagreement_px(candidates[best], radius) <= 0.01 * radius[1]:
+        turned = ['its direct polynomial has z out of the lens'] * (direct != calib.direct)
+        turned += [f'its inverse polynomial is {best}'] * bool(best)
+        if turned:
+            _logger.warning("%s: %s; read as the toolbox's", source, ' and '.join(turned))
+        return candidates[best]
     if calib.direct[0] > 0:
         raise ValueError(
             f'direct polynomial: expected a negative constant term, got {calib.direct[0]:g}, and neither sign agrees '
