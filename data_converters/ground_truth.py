@@ -9,6 +9,16 @@ root/class_counts.json                              voxels per class, split and 
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == '__main__':  # told before the imports, which need the repository on the path
+    print(
+        'ground_truth.py is not a command:',
+        'recordings are labelled by label_recordings.py, synthetic sets made by create_data.py',
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,6 +184,8 @@ def _entry(recording: Recording, frame: Frame, root: Path, occupancy: dict[str, 
     for name, mount in recording.cameras.items():
         if name in frame.files:
             model = {key: value for key, value in mount.items() if key != 'cam_from_body'}
+            if isinstance(model.get('mask'), str):
+                model['mask'] = f'{base}/{model["mask"]}'
             cameras[name] = dict(
                 model, cam_from_ego=mount['cam_from_body'].tolist(), image=f'{base}/{frame.files[name]}'
             )

@@ -6,6 +6,16 @@ the sensor to its return; it counts once in every cell that it crosses.
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == '__main__':  # told before the imports, which need the repository on the path
+    print(
+        'ray_carving.py is not a command:',
+        'recordings are labelled by label_recordings.py, synthetic sets made by create_data.py',
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 import math
 
 import numpy as np

@@ -6,6 +6,12 @@ what the info files need; a sequence without it is thrown away and made again.
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == '__main__':  # told before the imports, which need the repository on the path
+    print('sequence_pool.py is not a command:', 'synthetic sets are made by create_data.py', file=sys.stderr)
+    sys.exit(2)
+
 import fcntl
 import json
 import multiprocessing

@@ -17,6 +17,16 @@ it; only a voxel with very few hits that is nearly all passed is empty (range no
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == '__main__':  # told before the imports, which need the repository on the path
+    print(
+        'voxelize.py is not a command:',
+        'recordings are labelled by label_recordings.py, synthetic sets made by create_data.py',
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +109,7 @@ class PanoramaScanner:
 
     def __init__(self, recording: Recording, settings: VoxelizeSettings) -> None:
         mount = recording.cameras[recording.dense_camera]
-        camera = camera_from_dict(mount)
+        camera = camera_from_dict(mount, recording.root)
         self._recording, self._settings = recording, settings
         self._body_from_cam = np.linalg.inv(mount['cam_from_body'])
         v, u = np.meshgrid(np.arange(camera.height) + 0.5, np.arange(camera.width) + 0.5, indexing='ij')

@@ -11,6 +11,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='OneOccCheckpointHook', interval=1, max_keep_ckpts=2, save_best='ssc/miou', rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='OccVisualizationHook', draw=False),  # test.py --show-dir switches it on
 )
 custom_hooks = [
     dict(type='ClassCountsHook'),  # class weights of the loss from the training set

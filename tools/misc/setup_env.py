@@ -11,6 +11,7 @@ Environment variables:
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import platform
@@ -242,7 +243,9 @@ def say(text: str) -> None:
     print(f'set-up: {text}', flush=True)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
+    # Before anything is made: asking for help, or mistyping, must not install.
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
     try:
         check_python()
         install(ROOT, environment_python(ROOT))

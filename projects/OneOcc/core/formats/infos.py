@@ -256,6 +256,8 @@ def _validate_entry(entry: Any, where: str) -> None:
             _validate_path(sensor[path_key], f'{at}: {path_key}')
             if key == 'cameras':
                 _require(isinstance(sensor.get('model'), str), at, "expected a camera 'model'", sensor.get('model'))
+                if isinstance(sensor.get('mask'), str):
+                    _validate_path(sensor['mask'], f'{at}: mask')
     _require(
         isinstance(entry['occupancy'], dict),
         f'{where}: occupancy',

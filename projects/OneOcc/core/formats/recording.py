@@ -2,7 +2,8 @@
 
 A recording is a folder with `recording.json` and the sensor files beside it:
 
-    recording.json   format 'oneocc-recording', version, name, classes, rig, dense, meta, frames
+    recording.json   format 'oneocc-recording', version, name, classes, rig, dense, meta, frames;
+                     a camera of the rig may name its `mask`, an image of its size, bright where it sees
     <camera>/<id>.png     uint8 RGB image of that camera
     <lidar>/<id>.npz      points float32 (N, 3) in the lidar frame, metres; intensity float32 (N,)
                           in [0, 1]; label uint8 (N,), 1..C, 255 = unlabelled; dynamic bool (N,)
@@ -163,6 +164,9 @@ class Recording:
             )
         for name, camera in self.cameras.items():
             _check_rigid(camera['cam_from_body'], f'{path}: rig: {name}: cam_from_body')
+            mask = camera.get('mask')
+            if isinstance(mask, str) and (PurePosixPath(mask).is_absolute() or '..' in PurePosixPath(mask).parts):
+                raise RecordingError(f'{path}: rig: {name}: mask: expected a path inside the recording, got {mask}')
         for name, matrix in self.lidars.items():
             _check_rigid(matrix, f'{path}: rig: {name}: lidar_from_body')
         known = {*self.cameras, *self.lidars} | ({'depth', 'semantic', 'dynamic'} if self.dense_camera else set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .equirect_camera import EquirectCamera
@@ -48,16 +49,23 @@ def camera_models() -> tuple[str, ...]:
     return tuple(sorted(_MODELS))
 
 
-def camera_from_dict(parameters: dict[str, Any]) -> OmniCamera:
+def camera_from_dict(parameters: dict[str, Any], folder: str | Path = '') -> OmniCamera:
     """Build the camera that ``to_dict`` described; where it hangs and its image are left aside.
+
+    Args:
+        parameters: model and parameters of the camera; ``mask`` may name an image file.
+        folder: where a mask file with a relative path lies.
 
     Raises:
         ValueError: unknown model, or parameters that the model does not know or misses.
+        FileNotFoundError: the mask file is missing.
     """
     model = parameters.get('model')
     if model not in _MODELS:
         raise ValueError(f'camera model: expected one of {sorted(_MODELS)}, got {model!r}')
     arguments = {k: v for k, v in parameters.items() if k not in _NOT_THE_LENS}
+    if isinstance(arguments.get('mask'), (str, Path)):
+        arguments['mask'] = Path(folder) / arguments['mask']
     try:
         return _MODELS[model](**arguments)
     except TypeError as error:

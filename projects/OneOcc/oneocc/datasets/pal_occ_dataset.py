@@ -31,9 +31,11 @@ class PALOccDataset(BaseDataset):
     ``dataset``, ``split``, ``classes``, ``palette``, ``grid`` (dict of ``shape``, ``voxel_size``,
     ``origin``), ``class_counts`` (C + 1 integers, empty first) and ``unknown_share``.
 
-    A corrupt frame raises :class:`CorruptSampleError` at once in test mode. In training it is
-    named in the log, counted, and replaced by the next usable frame, always the same one; when
-    more than ``max_corrupt_share`` of the set is corrupt the run stops.
+    A corrupt frame raises :class:`CorruptSampleError` at once in test mode: a score on fewer frames
+    would compare with no other. In training it is named in the log, counted, and replaced by the
+    next usable frame, always the same one; when more than ``max_corrupt_share`` of the set is
+    corrupt the run stops, so a mistake in the config still ends it. Corrupt is what a loading
+    transform calls so, and whatever else the operating system reports of a file or its memory.
 
     Args:
         ann_file: the info file, relative to ``data_root``.
@@ -180,14 +182,25 @@ class PALOccDataset(BaseDataset):
             self.full_init()
         idx = range(len(self))[idx]
         if self.test_mode:
-            return self.prepare_data(idx)
+            return self._prepare(idx)
         for step in range(len(self)):
             candidate = (idx + step) % len(self)
             try:
-                return self.prepare_data(candidate)
+                return self._prepare(candidate)
             except CorruptSampleError as error:
                 self.corrupt.record(candidate, error)
         raise CorruptSampleError(f'{self.ann_file}: every one of the {len(self)} frames is corrupt')
+
+    def _prepare(self, idx: int) -> Any:
+        """One packed sample; CorruptSampleError also for what other people's transforms raise of its files."""
+        try:
+            return self.prepare_data(idx)
+        except (OSError, EOFError, MemoryError) as error:
+            sample = super().get_data_info(idx)['sample_id']
+            raise CorruptSampleError(
+                f'{self.ann_file}, sample {sample}: expected files that can be read, '
+                f'got {type(error).__name__}: {error}'
+            ) from error
 
     def _choose_grid(self, found: dict) -> None:
         grids = found.get('grids', {grid_key(found['grid']['shape']): found['grid']})
@@ -225,8 +238,8 @@ class PALOccDataset(BaseDataset):
         key = json.dumps(entry, sort_keys=True)
         if key not in self._cameras:
             try:
-                self._cameras[key] = camera_from_dict(entry)
-            except (KeyError, TypeError, ValueError) as error:
+                self._cameras[key] = camera_from_dict(entry, self.data_root)
+            except (KeyError, TypeError, ValueError, OSError) as error:
                 raise CorruptSampleError(f'{self.ann_file}, {where}: {error}') from error
         return self._cameras[key]
 

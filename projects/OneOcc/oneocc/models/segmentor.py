@@ -51,6 +51,7 @@ class OccupancySegmentor(BaseModel):
             a neighbour may be left out of a config (`slot_widths.py`).
         grid: the label grid: shape, voxel_size (m), origin (m), for every slot that needs one.
         data_preprocessor: config; usually OccDataPreprocessor.
+        train_cfg, test_cfg: None or empty; mmdet3d's `init_model` sets them, and no part has any.
     """
 
     def __init__(
@@ -63,7 +64,12 @@ class OccupancySegmentor(BaseModel):
         data_preprocessor: Mapping | nn.Module | None = None,
         grid: Mapping | None = None,
         init_cfg: dict | None = None,
+        train_cfg: Mapping | None = None,
+        test_cfg: Mapping | None = None,
     ) -> None:
+        for name, settings in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
+            if settings:
+                raise ValueError(f'{name}: expected nothing, because no part of this model reads it, got {settings}')
         super().__init__(data_preprocessor=_build('data_preprocessor', data_preprocessor), init_cfg=init_cfg)
         image_parts = (backbone is not None, view_transformer is not None)
         if (voxel_encoder is None and image_parts != (True, True)) or (

@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
-from PIL import Image
 
+from ....core.formats.images import check_options
 from ....core.geometry import CartesianGrid, View
-from ..errors import CorruptSampleError
+from ..errors import CorruptSampleError, one_bad_file
+from .read_image import read_image
+
+__all__ = ['LoadLiDARPoints', 'LoadOccupancy', 'LoadPanorama', 'read_image', 'read_occupancy', 'read_sweep']
 
 UNKNOWN = 255
 _UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error)
@@ -26,15 +29,23 @@ class LoadPanorama(BaseTransform):
     Args:
         views: which cameras to read, all of the frame by default; the calibration of the
             others is dropped.
+        bit_depth: bits that the camera uses in files of more than 8 bits a channel, e.g. 12; by
+            default what the file states, and a file that does not is refused.
+        orientation: what an EXIF orientation other than 1 means: 'refuse', 'apply' (the
+            calibration was made on turned pixels) or 'ignore' (on the pixels as stored).
 
     Raises:
-        CorruptSampleError: an image is missing, truncated, or its size is not the one that its
-            calibration was made for.
+        CorruptSampleError: an image is missing, damaged, not one opaque RGB picture, or its size
+            is not the one that its calibration was made for.
         KeyError: a view that the frame does not have.
     """
 
-    def __init__(self, views: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, views: Sequence[str] | None = None, bit_depth: int | None = None, orientation: str = 'refuse'
+    ) -> None:
         self.views = None if views is None else tuple(views)
+        check_options(bit_depth, orientation)
+        self.bit_depth, self.orientation = bit_depth, orientation
 
     def transform(self, results: dict) -> dict:
         _refuse_changed_frame(results, self)
@@ -45,17 +56,14 @@ class LoadPanorama(BaseTransform):
         results['cameras'] = {view: results['cameras'][view] for view in views}
         results['imgs'] = {}
         for view in views:
-            path = results['img_paths'][view]
-            image = read_image(path)
-            try:
-                View.of(results['cameras'][view]).check_image_size(image.shape[:2], source=path)
-            except ValueError as error:
-                raise CorruptSampleError(str(error)) from error
+            path, camera = results['img_paths'][view], View.of(results['cameras'][view]).camera
+            size = (camera.width, camera.height)
+            image = read_image(path, size, self.bit_depth, self.orientation)
             results['imgs'][view] = image
         return results
 
     def __repr__(self) -> str:
-        return f'LoadPanorama(views={self.views})'
+        return f'LoadPanorama(views={self.views}, bit_depth={self.bit_depth}, orientation={self.orientation!r})'
 
 
 @TRANSFORMS.register_module()
@@ -157,23 +165,7 @@ class LoadLiDARPoints(BaseTransform):
         )
 
 
-def read_image(path: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB; ``CorruptSampleError`` if the file is missing, truncated or no image."""
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ('RGB', 'RGBA', 'L', 'P'):
-                raise CorruptSampleError(f'{path}: expected 8-bit colour, but got {image.mode!r}')
-            return np.array(image.convert('RGB'))
-    except CorruptSampleError:
-        raise
-    except FileNotFoundError as error:
-        raise CorruptSampleError(f'{path}: the image file is missing') from error
-    except _UNREADABLE as error:
-        raise CorruptSampleError(
-            f'{path}: expected a complete image file, but it cannot be decoded: {error}'
-        ) from error
-
-
+@one_bad_file
 def read_occupancy(path: str, grid: CartesianGrid, classes: Sequence[str]) -> np.ndarray:
     """The labels (X, Y, Z) uint8 of an occupancy file, or ``CorruptSampleError`` saying why not.
 
@@ -208,6 +200,7 @@ def read_occupancy(path: str, grid: CartesianGrid, classes: Sequence[str]) -> np
     return labels
 
 
+@one_bad_file
 def read_sweep(path: str, keys: Sequence[str]) -> dict[str, np.ndarray]:
     """The named arrays of a LiDAR file, of equal length N; ``points`` (N, 3) in the LIDAR frame."""
     sweep = _read_npz(path, keys, 'LiDAR')
