@@ -214,9 +214,7 @@ class SequenceMap:
         labels = self._decide(total, winner, free / samples**3, shadow)
         return labels, ~passed & (total == 0) & (labels == UNLABELLED)
 
-    def _decide(
-        self, total: np.ndarray, winner: np.ndarray, free_share: np.ndarray, shadow: np.ndarray
-    ) -> np.ndarray:
+    def _decide(self, total: np.ndarray, winner: np.ndarray, free_share: np.ndarray, shadow: np.ndarray) -> np.ndarray:
         """Labels (X, Y, Z) uint8 from the hits of each voxel, the label that wins the vote, free share, and shadow.
 
         An unlabelled hit says "occupied" and nothing about the class: it counts when it is decided whether a voxel is
