@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from data_converters.map_tiles import check_positions
 from data_converters.voxelize import (
     PanoramaScanner,
     Scan,
@@ -80,6 +81,7 @@ def label_sequence(
     scans_of = frame_scanner(recording, settings)
     key_frames = [f for f in recording.frames if set(f.files) & set(recording.cameras)]
     positions = np.stack([frame.world_from_ego[:3, 3] for frame in recording.frames])
+    check_positions(positions, settings.max_step, [f'{recording.name}/{frame.id}' for frame in recording.frames])
     num_classes = len(recording.classes)
     aggregate = SequenceMap(
         (scan for frame in recording.frames for scan in scans_of(frame)), positions, grids, num_classes, settings
