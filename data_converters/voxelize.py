@@ -19,17 +19,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from data_converters.ray_carving import carve, count_free, count_hits, first_of_each
-from projects.OneOcc.core.formats.atomic_files import read_npz, write_npz
-from projects.OneOcc.core.formats.recording import UNLABELLED, Frame, Recording
+from projects.OneOcc.core.formats.labels import UNKNOWN as UNLABELLED
+from projects.OneOcc.core.formats.occupancy import OCCUPANCY_KEYS, count_labels, read_occupancy, write_occupancy
+from projects.OneOcc.core.formats.recording import Frame, Recording
 from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, camera_from_dict
 
-OCCUPANCY_KEYS = ('labels', 'origin_m', 'voxel_size_m', 'classes')
+__all__ = [
+    'OCCUPANCY_KEYS',
+    'PanoramaScanner',
+    'Scan',
+    'SequenceMap',
+    'VoxelizeSettings',
+    'count_labels',
+    'lidar_scan',
+    'read_occupancy',
+    'write_occupancy',
+]
 
 
 @dataclass(frozen=True)
@@ -249,38 +259,6 @@ class SequenceMap:
             np.zeros(len(ends)),
             np.inf,
         )
-
-
-def write_occupancy(path: str | Path, labels: np.ndarray, grid: CartesianGrid, classes: Sequence[str]) -> None:
-    """Write one label file: labels uint8 (X, Y, Z), origin_m (3,), voxel_size_m, classes (C,)."""
-    write_npz(
-        path,
-        labels=labels.astype(np.uint8),
-        origin_m=np.asarray(grid.origin, np.float64),
-        voxel_size_m=np.float64(grid.voxel_size),
-        classes=np.asarray(classes, dtype=np.str_),
-    )
-
-
-def read_occupancy(path: str | Path) -> tuple[np.ndarray, CartesianGrid, tuple[str, ...]]:
-    """Read what `write_occupancy` wrote: labels, grid, classes.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not such an archive; the message names the file.
-    """
-    arrays = read_npz(path, OCCUPANCY_KEYS)
-    labels = arrays['labels']
-    if labels.ndim != 3 or labels.dtype != np.uint8:
-        raise ValueError(f'{path}: labels: expected uint8 (X, Y, Z), got {labels.dtype} {labels.shape}')
-    grid = CartesianGrid(labels.shape, float(arrays['voxel_size_m']), tuple(arrays['origin_m']))
-    return labels, grid, tuple(str(name) for name in arrays['classes'])
-
-
-def count_labels(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, int]:
-    """Voxels of empty and each class (C + 1,) int64, and the number of unknown ones."""
-    counts = np.bincount(labels.reshape(-1), minlength=256)
-    return counts[: num_classes + 1], int(counts[UNLABELLED])
 
 
 def _bounds(ego_positions: np.ndarray, grids: Sequence[CartesianGrid]) -> tuple[np.ndarray, np.ndarray]:

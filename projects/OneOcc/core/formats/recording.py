@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 
 from .atomic_files import read_npz, read_png, write_json, write_npz, write_png
+from .labels import UNKNOWN
 
 FORMAT = 'oneocc-recording'
 VERSION = 1
 DEPTH_UNIT_M = 0.002
 LIDAR_KEYS = ('points', 'intensity', 'label', 'dynamic')
-UNLABELLED = 255
+UNLABELLED = UNKNOWN
 
 
 class RecordingError(ValueError):

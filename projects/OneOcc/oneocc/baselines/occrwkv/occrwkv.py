@@ -18,12 +18,12 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ....core.formats.labels import UNKNOWN
 from ...models.losses import class_weights_from_counts, lovasz_softmax, majority_pool, voxel_cross_entropy
 from .bi_wkv import MapRWKV
 from .branches import CompletionBranch, SemanticBranch
 from .points import PointFeatures
 
-UNKNOWN = 255
 STRIDES = (2, 4, 8)
 
 

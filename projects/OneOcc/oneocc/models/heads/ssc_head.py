@@ -13,6 +13,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from ....core.formats.labels import UNKNOWN
 from ....core.geometry import panoramic_frustums
 from ....core.geometry.calibration_cache import CalibrationCache
 from ...structures import sample_camera
@@ -28,7 +29,6 @@ from ..losses import (
     voxel_cross_entropy,
 )
 
-UNKNOWN = 255
 _TERMS = ('ce', 'sem_scal', 'geo_scal', 'frustum', 'relation')
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-IGNORE_INDEX = 255
+from ....core.formats.labels import UNKNOWN
+
+IGNORE_INDEX = UNKNOWN
 # what binary cross entropy gives for a probability of 0: its logarithm is clamped at -100
 LARGEST_LOG_TERM = 100.0
 
