@@ -24,7 +24,7 @@ if __package__ in (None, ''):
 from data_converters.ground_truth import format_table, write_infos
 from data_converters.sequence_pool import OutputLock, make_sequences
 from data_converters.synthetic.capture.protocols import HUMANSIM, HUMANSIM_MINI, QUADSIM, QUADSIM_MINI, Protocol
-from projects.OneOcc.core.formats.atomic_files import write_json
+from projects.OneOcc.core.formats.atomic_files import read_json, write_json
 
 SETTINGS_FILE = 'create_data.json'
 PROTOCOLS = {
@@ -72,6 +72,10 @@ def choose_protocol(args: argparse.Namespace) -> Protocol:
         raise ValueError(f'--workers: expected at least 1, got {args.workers}')
     if args.seed < 0:
         raise ValueError(f'--seed: expected 0 or more, got {args.seed}')
+    for option in ('maps', 'sequences', 'frames'):
+        value = getattr(args, option)
+        if value is not None and value < 1:
+            raise ValueError(f'--{option}: expected at least 1, got {value}')
     if args.frames is not None:
         protocol = replace(protocol, frames=args.frames)
     if args.image_width is not None:
@@ -89,7 +93,7 @@ def choose_protocol(args: argparse.Namespace) -> Protocol:
         protocol = replace(
             protocol,
             maps=protocol.maps if args.maps is None else args.maps,
-            sequences=args.sequences or protocol.sequences,
+            sequences=protocol.sequences if args.sequences is None else args.sequences,
         )
     protocol.splits()
     return protocol
@@ -119,9 +123,11 @@ def claim_folder(out: Path, protocol: Protocol) -> None:
     path = out / SETTINGS_FILE
     if path.is_file():
         try:
-            found = json.loads(path.read_text(encoding='utf-8'))
+            found = read_json(path)
         except ValueError as error:
-            raise ValueError(f'{path}: not a JSON file: {error}; choose another --out') from error
+            raise ValueError(f'{error}; choose another --out') from error
+        if not isinstance(found, dict):
+            raise ValueError(f'{path}: expected the settings of a set, got {_brief(found)}; choose another --out')
         wrong = [
             f'{key} is {_brief(found.get(key))} there and {_brief(settings[key])} now'
             for key in settings

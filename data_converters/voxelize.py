@@ -59,6 +59,9 @@ class VoxelizeSettings:
         max_range: Longer rays count this far only; farther returns are dropped.
         ray_spacing_deg: Panoramas are thinned to about this angle between rays.
         shadow: Unknown depth behind a moving surface.
+        min_range: Returns nearer to their sensor are the robot itself: dropped and counted; 0 keeps all.
+        body_box: (x0, y0, z0, x1, y1, z1) around the robot in the body frame; returns inside are dropped
+            and counted too.
     """
 
     hit_cell: float = 0.05
@@ -73,6 +76,8 @@ class VoxelizeSettings:
     max_range: float = 20.0
     ray_spacing_deg: float = 1.0
     shadow: float = 2.0
+    min_range: float = 0.6
+    body_box: tuple[float, float, float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)

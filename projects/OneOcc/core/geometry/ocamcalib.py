@@ -69,7 +69,7 @@ def read_ocamcalib(path: str | Path, order: str = 'ascending') -> OCamCalib:
     if order not in ('ascending', 'descending'):
         raise ValueError(f"order: expected 'ascending' or 'descending', got {order!r}")
     try:
-        text = path.read_text(encoding='utf-8', errors='replace')
+        text = path.read_text(encoding='utf-8-sig', errors='replace')
         sections = _named_sections(_split_sections(text))
         step = 1 if order == 'ascending' else -1
         height, width = (int(n) for n in _numbers(sections, 'size', 2))
