@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from data_converters.label_checks import check_grids, check_labelable, check_splits, check_summaries, claim_labels
+from data_converters.label_checks import (
+    check_grids,
+    check_labelable,
+    check_splits,
+    check_summaries,
+    claim_labels,
+    folder_below,
+)
 from data_converters.voxelize import PanoramaScanner, Scan, SequenceMap, VoxelizeSettings, lidar_scan
 from projects.OneOcc.core.formats.atomic_files import write_json
 from projects.OneOcc.core.formats.infos import build_infos, grid_key
@@ -106,7 +113,8 @@ def label_sequence(
     settings = settings or VoxelizeSettings()
     root = Path(root)
     check_grids(grids)
-    base = check_labelable(recording, root)
+    base = folder_below(recording, root)
+    check_labelable(recording)
     own_returns: dict[tuple[str, int], int] = {}
     scans_of = frame_scanner(recording, settings, own_returns)
     folders = {grid: claim_labels(root / occupancy_folder(grids, grid), recording.name, base) for grid in grids}

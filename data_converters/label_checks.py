@@ -26,17 +26,15 @@ def check_grids(grids: Sequence[CartesianGrid]) -> None:
         raise ValueError(f'grids: expected at least one and distinct shapes, got {keys}')
 
 
-def check_labelable(recording: Recording, root: Path) -> str:
+def check_labelable(recording: Recording) -> None:
     """Refuse a recording that labels cannot be made from, or a training could not read afterwards.
 
-    Returns:
-        The recording's folder relative to `root`.
+    Reads the headers of all sensor files, and one sweep of every lidar.
 
     Raises:
         RecordingError: Names the file and the entry, the expected and the actual.
     """
     check_recording(recording)
-    base = folder_below(recording, root)
     index = recording.root / 'recording.json'
     if not recording.lidars and recording.dense_camera is None:
         raise RecordingError(f'{index}: expected a lidar or a dense depth camera to make labels from, got neither')
@@ -51,7 +49,6 @@ def check_labelable(recording: Recording, root: Path) -> str:
         first = next((frame for frame in recording.frames if name in frame.files), None)
         if first is not None:
             recording.read_lidar(first, name)
-    return base
 
 
 def folder_below(recording: Recording, root: Path) -> str:

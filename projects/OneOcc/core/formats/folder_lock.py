@@ -13,7 +13,7 @@ LOCK_FILE = '.lock'
 PATIENCE_S = 10.0
 # Linux says EAGAIN, other systems and NFS say EACCES for a lock that somebody else holds
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL, errno.EIO)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
 
 
 class FolderLock:
