@@ -60,11 +60,13 @@ def add_yardsticks(dataset: Path, metrics_file: Path) -> dict:
 
 def labels_of(dataset: Path, infos: dict):
     """Label grids (X, Y, Z) of a split, one after the other."""
-    import numpy as np
+    from projects.OneOcc.core.formats.occupancy import read_occupancy
+    from projects.OneOcc.core.formats.paths import inside
 
     for entry in infos['data_list']:
-        with np.load(dataset / next(iter(entry['occupancy'].values()))) as archive:
-            yield archive['labels']
+        yield read_occupancy(inside(dataset, next(iter(entry['occupancy'].values())), 'occupancy', follow_links=True))[
+            0
+        ]
 
 
 def markdown(metrics: dict) -> str:

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 
 from .npz_archives import read_npz
@@ -139,6 +138,8 @@ def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
     """Write (H, W) uint8/uint16 or (H, W, 3) uint8 RGB as PNG."""
+    import cv2
+
     if image.ndim == 3:
         image = image[..., ::-1]
     done, content = cv2.imencode('.png', np.ascontiguousarray(image), [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
@@ -154,6 +155,8 @@ def read_png(path: str | Path) -> np.ndarray:
         FileNotFoundError: No such file.
         ValueError: Not a readable image.
     """
+    import cv2
+
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such image')

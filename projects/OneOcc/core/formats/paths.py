@@ -39,6 +39,11 @@ def inside(folder: Path, name: str, what: str, *, follow_links: bool = False) ->
     return path
 
 
+def flat_name(name: str) -> str:
+    """An id with slashes as the name of one file: 'seq00/000005' -> 'seq00_000005'."""
+    return name.replace('/', '_')
+
+
 def check_relative(name: str, what: str) -> PurePosixPath:
     """Refuse all that `inside` refuses without asking the disk; returns the relative path."""
     parts = _parts(name, what)
@@ -62,15 +67,15 @@ def check_name(name: str, what: str) -> str:
 
 def _parts(name: str, what: str) -> list[str]:
     if not isinstance(name, str) or not name:
-        raise UnsafeNameError(f'{what}: expected a name, got {_shown(name)}')
+        raise UnsafeNameError(f'{what}: expected a name or relative path, got {_shown(name)}')
     try:
         name.encode()
     except UnicodeEncodeError:
         raise UnsafeNameError(f'{what}: expected text that a file name can hold, got {_shown(name)}') from None
     if '\\' in name or _DRIVE.match(name) or not name.isprintable():
         raise UnsafeNameError(
-            f'{what}: expected a path inside its folder with forward slashes, without drive letters and control '
-            f'characters, got {_shown(name)}'
+            f'{what}: expected a relative path inside its folder with forward slashes, without drive letters and '
+            f'control characters, got {_shown(name)}'
         )
     if name.startswith('/'):
         raise UnsafeNameError(f'{what}: expected a relative path inside its folder, got {_shown(name)}')
