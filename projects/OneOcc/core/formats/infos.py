@@ -7,7 +7,6 @@ paths are relative to the data root.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from .atomic_files import read_json
 from .labels import check_classes
 from .paths import UnsafeNameError, check_name, check_relative
-from .poses import rigid_pose
+from .poses import is_finite_number, rigid_pose
 
 FORMAT = 'oneocc-infos'
 VERSION = 1
@@ -162,7 +161,9 @@ def _validate_metainfo(metainfo: Any, where: str) -> None:
         counts,
     )
     share = metainfo['unknown_share']
-    _require(_is_number(share) and 0 <= share <= 1, f'{where}: unknown_share', 'expected a share in [0, 1]', share)
+    _require(
+        is_finite_number(share) and 0 <= share <= 1, f'{where}: unknown_share', 'expected a share in [0, 1]', share
+    )
 
 
 def _validate_grid(grid: Any, where: str) -> None:
@@ -181,13 +182,15 @@ def _validate_grid(grid: Any, where: str) -> None:
         grid['shape'],
     )
     _require(
-        _is_number(grid['voxel_size']) and grid['voxel_size'] > 0,
+        is_finite_number(grid['voxel_size']) and grid['voxel_size'] > 0,
         f'{where}: voxel_size',
         'expected positive metres',
         grid['voxel_size'],
     )
     _require(
-        isinstance(grid['origin'], list) and len(grid['origin']) == 3 and all(_is_number(x) for x in grid['origin']),
+        isinstance(grid['origin'], list)
+        and len(grid['origin']) == 3
+        and all(is_finite_number(x) for x in grid['origin']),
         f'{where}: origin',
         'expected three finite numbers',
         grid['origin'],
@@ -202,7 +205,7 @@ def _validate_entry(entry: Any, where: str) -> None:
         _require(isinstance(entry[key], str) and entry[key], f'{where}: {key}', 'expected a name', entry[key])
     for check, key in ((check_relative, 'sample_id'), (check_name, 'sequence'), (check_name, 'frame')):
         _validate_path(check, entry[key], f'{where}: {key}')
-    _require(_is_number(entry['time']), f'{where}: time', 'expected finite seconds', entry['time'])
+    _require(is_finite_number(entry['time']), f'{where}: time', 'expected finite seconds', entry['time'])
     for key in ('world_from_ego', 'world_from_body'):
         validate_pose(entry[key], f'{where}: {key}')
     for key, transform, path_key in (('cameras', 'cam_from_ego', 'image'), ('lidars', 'lidar_from_ego', 'path')):
@@ -219,7 +222,7 @@ def _validate_entry(entry: Any, where: str) -> None:
             validate_pose(sensor[transform], f'{at}: {transform}')
             _validate_path(check_relative, sensor[path_key], f'{at}: {path_key}')
             largest = sensor.get('intensity_max', 1)
-            _require(_is_number(largest) and largest > 0, at, "expected an 'intensity_max' above 0", largest)
+            _require(is_finite_number(largest) and largest > 0, at, "expected an 'intensity_max' above 0", largest)
             if key == 'cameras':
                 _require(isinstance(sensor.get('model'), str), at, "expected a camera 'model'", sensor.get('model'))
     _require(
@@ -242,10 +245,6 @@ def _validate_path(check: Callable[[str, str], Any], name: Any, where: str) -> N
 def _require(condition: Any, where: str, expected: str, actual: Any) -> None:
     if not condition:
         raise InfoError(f'{where}: {expected}, got {_shorten(actual)}')
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_count(value: Any) -> bool:

@@ -8,7 +8,6 @@ first, and exactly so many are read.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ import numpy as np
 
 MAX_BYTES = 1 << 28  # of one array that nothing else limits: 256 MiB
 _HEADER_BYTES = 10_000
-_DAMAGES = (OSError, ValueError, EOFError, SyntaxError, KeyError, NotImplementedError, RuntimeError, MemoryError)
 
 
 class ArchiveError(ValueError):
@@ -89,7 +87,7 @@ def _damages_told(path: str | Path) -> Iterator[None]:
         yield
     except ArchiveError:
         raise
-    except (*_DAMAGES, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # a damaged header makes numpy's parser raise nearly anything
         raise ArchiveError(f'{path}: not a readable archive of plain arrays: {error}') from error
 
 

@@ -33,7 +33,10 @@ def inside(folder: Path, name: str, what: str, *, follow_links: bool = False) ->
     """
     path = Path(folder, check_relative(name, what))
     if not follow_links:
-        home, target = Path(folder).resolve(), path.resolve()
+        try:
+            home, target = Path(folder).resolve(), path.resolve()
+        except (OSError, RuntimeError) as error:  # links in a circle
+            raise UnsafeNameError(f'{what}: expected a path inside {folder}, got {name!r}: {error}') from error
         if home not in target.parents:
             raise UnsafeNameError(f'{what}: expected a path inside {folder}, got {name!r}, which leads to {target}')
     return path

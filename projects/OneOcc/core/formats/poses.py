@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,16 @@ from ..geometry.checks import check_rigid
 
 ROTATION_TOLERANCE = 1e-4
 FARTHEST_M = 1e8  # beyond, float64 no longer holds what a voxel needs
+
+
+def is_finite_number(value: Any) -> bool:
+    """A number as JSON has it: no bool, no NaN, no infinity, nothing that float64 cannot hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def rigid_pose(value: Any, where: str, error: type[ValueError] = ValueError) -> np.ndarray:

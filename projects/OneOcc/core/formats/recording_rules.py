@@ -11,7 +11,7 @@ from ..geometry import camera_from_dict
 from .labels import check_classes
 from .lidar_scan import check_sweep_file
 from .paths import UnsafeNameError, check_name, inside
-from .poses import rigid_pose
+from .poses import is_finite_number, rigid_pose
 from .trajectory import check_trajectory, check_upright
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _check_frames(recording: Recording, path: Path) -> None:
         at = f'{path}: frames[{index}] ({frame.id})'
         rigid_pose(frame.world_from_ego, f'{at}: world_from_ego', RecordingError)
         rigid_pose(frame.world_from_body, f'{at}: world_from_body', RecordingError)
-        if not (_is_number(frame.time) and frame.time > last_time):
+        if not (is_finite_number(frame.time) and frame.time > last_time):
             expected = 'finite seconds' if index == 0 else f'after {last_time}'
             raise RecordingError(f'{at}: time: expected {expected}, got {frame.time!r}')
         if frame.id in ids:
@@ -187,9 +187,5 @@ def _sensor_names(recording: Recording) -> Iterator[str]:
     yield from recording.lidars
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_positive(value: Any) -> bool:
-    return _is_number(value) and value > 0
+    return is_finite_number(value) and value > 0
