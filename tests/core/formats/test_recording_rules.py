@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from projects.OneOcc.core.formats import recording
 from projects.OneOcc.core.formats.recording import Recording, RecordingError, check_sensor_files
 from tests.core.formats.rides import make_ride
 
@@ -174,6 +175,17 @@ def test_sensor_files_are_looked_at_by_their_headers(tmp_path, file, damage, wor
     damage(ride.root / ride.frames[1].files[file], dict(scan_of(ride)))
     with pytest.raises(RecordingError, match=rf'frames\[1\] \(000001\): {file}: .*{words}'):
         check_sensor_files(ride)
+
+
+def test_a_picture_that_declares_too_much_is_never_decoded(tmp_path, monkeypatch):
+    ride = make_ride(tmp_path / 'ride', frames=1)
+    path = ride.root / ride.frames[0].files['equi']
+    content = bytearray(path.read_bytes())
+    content[16:24] = (30000).to_bytes(4, 'big') * 2
+    path.write_bytes(content)
+    monkeypatch.setattr(recording, 'read_png', lambda path: pytest.fail('decoded'))
+    with pytest.raises(RecordingError, match=r'expected \(8, 16\) pixels .* got \(30000, 30000\)'):
+        ride.read_image(ride.frames[0], 'equi')
 
 
 def test_files_of_a_linked_folder_are_read(tmp_path):

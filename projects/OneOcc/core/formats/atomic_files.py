@@ -23,6 +23,7 @@ from .npz_archives import read_npz
 
 __all__ = [
     'DiskFullError',
+    'png_size',
     'read_json',
     'read_npz',
     'read_png',
@@ -165,6 +166,15 @@ def read_png(path: str | Path) -> np.ndarray:
     if image is None:
         raise ValueError(f'{path}: not a readable image (empty or truncated, {content.size} bytes)')
     return np.ascontiguousarray(image[..., ::-1]) if image.ndim == 3 else image
+
+
+def png_size(path: str | Path) -> tuple[int, int] | None:
+    """(height, width) that the header of a PNG declares, without decoding it; None for other content."""
+    with open(path, 'rb') as file:
+        head = file.read(24)
+    if len(head) < 24 or not head.startswith(b'\x89PNG\r\n\x1a\n') or head[12:16] != b'IHDR':
+        return None
+    return int.from_bytes(head[20:24], 'big'), int.from_bytes(head[16:20], 'big')
 
 
 def remove_leftovers(folder: Path) -> None:

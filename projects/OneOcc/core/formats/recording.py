@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from .atomic_files import read_json, read_png, write_json, write_npz, write_png
+from .atomic_files import png_size, read_json, read_png, write_json, write_npz, write_png
 from .labels import UNKNOWN, check_classes
 from .lidar_scan import LIDAR_KEYS, clean_sweep, read_sweep
 from .paths import UnsafeNameError, inside
 from .poses import rigid_pose
-from .recording_rules import RecordingError, check_recording, check_sensor_files, sensor_path
+from .recording_rules import DENSE_MAPS, RecordingError, check_recording, check_sensor_files, sensor_path
 
 __all__ = [
     'DEPTH_UNIT_M',
@@ -279,10 +279,14 @@ class Recording:
         return sensor_path(self, frame, name)
 
     def _read_png(self, frame: Frame, name: str) -> np.ndarray:
+        path = self._path(frame, name)
+        camera = self.cameras[self.dense_camera if name in DENSE_MAPS else name]
+        expected = (camera['height'], camera['width'])
+        declared = png_size(path) if path.is_file() else None
+        if declared not in (None, expected):  # asked before memory is taken for the pixels
+            raise RecordingError(f'{path}: expected {expected} pixels as the camera states, got {declared}')
         try:
-            return read_png(self._path(frame, name))
-        except RecordingError:
-            raise
+            return read_png(path)
         except ValueError as error:
             raise RecordingError(str(error)) from error
 
