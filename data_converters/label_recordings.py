@@ -106,7 +106,8 @@ def parse_grid(text: str) -> CartesianGrid:
         if len(parts) != 7:
             raise ValueError(f'got {len(parts)} numbers')
         shape = tuple(int(part) for part in parts[:3])
-        grid = CartesianGrid(shape, float(parts[3]), tuple(float(part) for part in parts[4:]))
+        origin = tuple(float(part) for part in parts[4:])
+        grid = CartesianGrid.from_dict(dict(shape=shape, voxel_size=float(parts[3]), origin=origin))
     except ValueError as error:
         raise ValueError(
             f'--grid: expected one of {", ".join(GRIDS)} or X,Y,Z,voxel,x0,y0,z0, got {text!r}: {error}'

@@ -38,7 +38,7 @@ class FolderLock:
     def __enter__(self) -> FolderLock:
         self._handle = os.open(self._folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            self._wait()
+            self._wait(self._handle)
         except BaseException:
             self.__exit__()
             raise
@@ -49,11 +49,11 @@ class FolderLock:
             os.close(self._handle)
             self._handle = None
 
-    def _wait(self) -> None:
+    def _wait(self, handle: int) -> None:
         deadline = time.monotonic() + self._patience_s
         while True:
             try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except OSError as error:
                 if error.errno in _NO_LOCKS:

@@ -17,7 +17,6 @@ from typing import IO
 import numpy as np
 
 MAX_BYTES = 1 << 28  # of one array that nothing else limits: 256 MiB
-_HEADER_BYTES = 10_000
 
 
 class ArchiveError(ValueError):
@@ -127,9 +126,9 @@ def _read_header(file: IO[bytes], where: str) -> ArrayHeader:
     """
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_HEADER_BYTES)
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     elif version == (2, 0):
-        shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file, max_header_size=_HEADER_BYTES)
+        shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
     else:
         raise ValueError(f'{where}: expected a .npy of version 1 or 2, got {version}')
     if dtype.hasobject or dtype.fields is not None or dtype.subdtype is not None:

@@ -56,10 +56,10 @@ def write_occupancy(
     """
     labels = np.asarray(labels)
     _check_volume(labels, tuple(grid.shape), len(classes), str(path))
-    arrays = dict(
+    arrays: dict[str, np.ndarray] = dict(
         labels=labels.astype(np.uint8),
         origin_m=np.asarray(grid.origin, np.float64),
-        voxel_size_m=np.float64(grid.voxel_size),
+        voxel_size_m=np.asarray(grid.voxel_size, np.float64),
         classes=np.asarray(list(classes), dtype=np.str_),
     )
     if unobserved is not None:
@@ -118,7 +118,7 @@ def save_prediction(
 ) -> None:
     """Write predicted labels (X, Y, Z) in the format of the ground truth."""
     labels = np.asarray(labels)
-    write_occupancy(path, labels, CartesianGrid(labels.shape, voxel_size, tuple(origin)), classes)
+    write_occupancy(path, labels, _as_grid(labels.shape, voxel_size, origin), classes)
 
 
 def _check_headers(headers: dict[str, ArrayHeader], grid: CartesianGrid | None, path: str | Path) -> None:
@@ -144,11 +144,13 @@ def _check_headers(headers: dict[str, ArrayHeader], grid: CartesianGrid | None, 
 
 def _grid(arrays: dict[str, np.ndarray], path: str | Path) -> CartesianGrid:
     try:
-        return CartesianGrid(
-            arrays['labels'].shape, float(arrays['voxel_size_m'].reshape(())), tuple(arrays['origin_m'])
-        )
+        return _as_grid(arrays['labels'].shape, float(arrays['voxel_size_m'].reshape(())), arrays['origin_m'].tolist())
     except ValueError as error:
         raise OccupancyError(f'{path}: {error}') from error
+
+
+def _as_grid(shape: Sequence[int], voxel_size: float, origin: Sequence[float]) -> CartesianGrid:
+    return CartesianGrid.from_dict(dict(shape=tuple(shape), voxel_size=voxel_size, origin=tuple(origin)))
 
 
 def _check_grid(found: CartesianGrid, grid: CartesianGrid, path: str | Path) -> None:

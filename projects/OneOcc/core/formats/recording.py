@@ -176,6 +176,20 @@ class Recording:
         """Refuse what no converter could use; see `check_recording`."""
         check_recording(self)
 
+    def camera_of(self, sensor: str) -> str:
+        """The camera in whose pixels an image or a dense map lies.
+
+        Raises:
+            RecordingError: No such camera, or no camera for dense maps.
+        """
+        camera = self.dense_camera if sensor in DENSE_MAPS else sensor
+        if camera not in self.cameras:
+            raise RecordingError(
+                f'{self.root / "recording.json"}: {sensor}: expected one of the cameras {sorted(self.cameras)}, '
+                f'got {camera!r}'
+            )
+        return camera
+
     def write_image(self, frame: Frame, name: str, image: np.ndarray) -> None:
         """Write an image, depth or semantic map as PNG and note it in the frame."""
         write_png(self._new_file(frame, name, 'png'), image)
@@ -216,19 +230,19 @@ class Recording:
     def read_image(self, frame: Frame, name: str) -> np.ndarray:
         """RGB image (H, W, 3) uint8 of camera `name`, of the size that its model states."""
         image = self._read_png(frame, name)
-        self._check_map(image, frame, name, name, np.uint8, 3)
+        self._check_map(image, frame, name, np.uint8, 3)
         return image
 
     def read_depth(self, frame: Frame) -> np.ndarray:
         """Radial range (H, W) float32 in metres; 0 = no return."""
         depth = self._read_png(frame, 'depth')
-        self._check_map(depth, frame, 'depth', self.dense_camera, np.uint16, 2)
+        self._check_map(depth, frame, 'depth', np.uint16, 2)
         return depth.astype(np.float32) * np.float32(self.depth_unit_m)
 
     def read_semantic(self, frame: Frame) -> np.ndarray:
         """Labels (H, W) uint8: 1..C, 0 sky or nothing, 255 unlabelled."""
         semantic = self._read_png(frame, 'semantic')
-        self._check_map(semantic, frame, 'semantic', self.dense_camera, np.uint8, 2)
+        self._check_map(semantic, frame, 'semantic', np.uint8, 2)
         wrong = semantic[(semantic > len(self.classes)) & (semantic != UNLABELLED)]
         if wrong.size:
             path = self.root / frame.files['semantic']
@@ -237,11 +251,11 @@ class Recording:
 
     def read_dynamic(self, frame: Frame) -> np.ndarray:
         """Bool (H, W): pixel on a moving object; all False where the recording does not say."""
-        camera = self.cameras[self.dense_camera]
+        camera = self.cameras[self.camera_of('dynamic')]
         if 'dynamic' not in frame.files:
             return np.zeros((camera['height'], camera['width']), bool)
         dynamic = self._read_png(frame, 'dynamic')
-        self._check_map(dynamic, frame, 'dynamic', self.dense_camera, np.uint8, 2)
+        self._check_map(dynamic, frame, 'dynamic', np.uint8, 2)
         return dynamic > 0
 
     def read_lidar(self, frame: Frame, name: str) -> dict[str, np.ndarray]:
@@ -280,7 +294,7 @@ class Recording:
 
     def _read_png(self, frame: Frame, name: str) -> np.ndarray:
         path = self._path(frame, name)
-        camera = self.cameras[self.dense_camera if name in DENSE_MAPS else name]
+        camera = self.cameras[self.camera_of(name)]
         expected = (camera['height'], camera['width'])
         declared = png_size(path) if path.is_file() else None
         if declared not in (None, expected):  # asked before memory is taken for the pixels
@@ -290,7 +304,8 @@ class Recording:
         except ValueError as error:
             raise RecordingError(str(error)) from error
 
-    def _check_map(self, image: np.ndarray, frame: Frame, name: str, camera: str, dtype: type, ndim: int) -> None:
+    def _check_map(self, image: np.ndarray, frame: Frame, name: str, dtype: type, ndim: int) -> None:
+        camera = self.camera_of(name)
         model = self.cameras[camera]
         expected = (model['height'], model['width']) + (3,) * (ndim == 3)
         if image.shape != expected or image.dtype != dtype:

@@ -68,7 +68,7 @@ def check_sensor_files(recording: Recording) -> None:
                 except ValueError as error:
                     raise RecordingError(f'{where}: {error}') from error
             else:
-                camera = recording.cameras[recording.dense_camera if sensor in DENSE_MAPS else sensor]
+                camera = recording.cameras[recording.camera_of(sensor)]
                 _check_image_header(path, camera, _DENSE_MODES.get(sensor), where)
         if 'depth' in frame.files and 'semantic' not in frame.files:
             raise RecordingError(
