@@ -30,7 +30,6 @@ if __name__ == '__main__':  # told before the imports, which need the repository
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -40,13 +39,24 @@ from data_converters.grid_counts import GridPose, count_free, count_hits, tally
 from data_converters.hit_cells import thin
 from data_converters.map_tiles import MapTiles, check_positions
 from data_converters.ray_carving import Rays, box_of, carve
-from projects.OneOcc.core.formats.atomic_files import read_npz, write_npz
-from projects.OneOcc.core.formats.recording import UNLABELLED, Frame, Recording
+from projects.OneOcc.core.formats.labels import UNKNOWN as UNLABELLED
+from projects.OneOcc.core.formats.occupancy import OCCUPANCY_KEYS, count_labels, read_occupancy, write_occupancy
+from projects.OneOcc.core.formats.recording import Frame, Recording
 from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, camera_from_dict
 
+__all__ = [
+    'OCCUPANCY_KEYS',
+    'PanoramaScanner',
+    'Scan',
+    'SequenceMap',
+    'VoxelizeSettings',
+    'count_labels',
+    'lidar_scan',
+    'read_occupancy',
+    'write_occupancy',
+]
 # no ride, however slow its frames, goes so far between two of them
 TELEPORT_M = 1e5
-OCCUPANCY_KEYS = ('labels', 'origin_m', 'voxel_size_m', 'classes')
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,9 @@ class VoxelizeSettings:
         ray_spacing_deg: Panoramas are thinned to about this angle between rays.
         shadow: Unknown depth behind a moving surface.
         max_step: Longest way between the ego positions of two frames of a recording.
+        min_range: Returns nearer to their sensor are the robot itself: dropped and counted; 0 keeps all.
+        body_box: (x0, y0, z0, x1, y1, z1) around the robot in the body frame; returns inside are dropped
+            and counted too.
 
     Raises:
         ValueError: A setting out of its range.
@@ -85,6 +98,8 @@ class VoxelizeSettings:
     ray_spacing_deg: float = 1.0
     shadow: float = 2.0
     max_step: float = 50.0
+    min_range: float = 0.6
+    body_box: tuple[float, float, float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -94,6 +109,7 @@ class VoxelizeSettings:
             ('min_passes', 1, 255),
             ('shadow', 0, np.inf),
             ('max_step', 0, np.inf),
+            ('min_range', 0, np.inf),
         ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f'{name}: expected {least} to {most}, got {getattr(self, name)}')
@@ -315,38 +331,6 @@ def _box_of(pose: GridPose, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndar
     corners = pose.origin + np.array(list(np.ndindex(2, 2, 2))) * shape * pose.voxel
     corners = corners @ pose.map_from_ego[:3, :3].T + pose.map_from_ego[:3, 3]
     return corners.min(axis=0), corners.max(axis=0)
-
-
-def write_occupancy(path: str | Path, labels: np.ndarray, grid: CartesianGrid, classes: Sequence[str]) -> None:
-    """Write one label file: labels uint8 (X, Y, Z), origin_m (3,), voxel_size_m, classes (C,)."""
-    write_npz(
-        path,
-        labels=labels.astype(np.uint8),
-        origin_m=np.asarray(grid.origin, np.float64),
-        voxel_size_m=np.float64(grid.voxel_size),
-        classes=np.asarray(classes, dtype=np.str_),
-    )
-
-
-def read_occupancy(path: str | Path) -> tuple[np.ndarray, CartesianGrid, tuple[str, ...]]:
-    """Read what `write_occupancy` wrote: labels, grid, classes.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not such an archive; the message names the file.
-    """
-    arrays = read_npz(path, OCCUPANCY_KEYS)
-    labels = arrays['labels']
-    if labels.ndim != 3 or labels.dtype != np.uint8:
-        raise ValueError(f'{path}: labels: expected uint8 (X, Y, Z), got {labels.dtype} {labels.shape}')
-    grid = CartesianGrid(labels.shape, float(arrays['voxel_size_m']), tuple(arrays['origin_m']))
-    return labels, grid, tuple(str(name) for name in arrays['classes'])
-
-
-def count_labels(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, int]:
-    """Voxels of empty and each class (C + 1,) int64, and the number of unknown ones."""
-    counts = np.bincount(labels.reshape(-1), minlength=256)
-    return counts[: num_classes + 1], int(counts[UNLABELLED])
 
 
 def _even_pixels(camera, spacing_deg: float) -> np.ndarray:

@@ -130,3 +130,15 @@ def test_sane_norm_is_the_mean_over_the_mask():
 def test_wrong_class_counts_are_refused():
     with pytest.raises(ValueError, match='7 numbers .* got 2'):
         SSCNetHead(6).set_class_counts([1, 2])
+
+
+def test_a_channel_that_is_not_used_costs_no_point():
+    cloud = torch.rand(50, 4) - 0.5
+    expected = PointOccupancyEncoder(GRID)([cloud])
+    for value in (float('nan'), float('inf')):
+        broken = cloud.clone()
+        broken[:, 3] = value
+        found = PointOccupancyEncoder(GRID)([broken])
+        assert torch.equal(found['cartesian'], expected['cartesian'])
+        assert torch.equal(found['points'][0][:, :3], expected['points'][0][:, :3])
+        assert not found['points'][0][:, 3].any()

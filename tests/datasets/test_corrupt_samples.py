@@ -132,7 +132,7 @@ DAMAGES = {
     'truncated sweep': (LIDAR, truncate, 'complete LiDAR'),
     'a point that is not finite': (LIDAR, rewrite(points=put((3, 1), np.nan)), '1 of 200'),
     'points of another shape': (LIDAR, rewrite(points=np.zeros((200, 4))), r'\(N, 3\)'),
-    'too few intensities': (LIDAR, rewrite(intensity=np.zeros(3)), '200 values.*3'),
+    'too few intensities': (LIDAR, rewrite(intensity=np.zeros(3)), r'\(200,\).*\(3,\)'),
 }
 
 

@@ -366,7 +366,7 @@ def read_records(path: Path) -> list[dict]:
     from projects.OneOcc.oneocc.engine.launch import UsageError
 
     try:
-        records = json.loads(path.read_text())
+        records = json.loads(path.read_text(encoding='utf-8-sig'))
         table(records)
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(
@@ -410,10 +410,11 @@ def main(argv: list[str] | None = None) -> list[dict]:
         records = [record for path in args.records for record in read_records(path)]
     else:
         records = measure(args)
+    from projects.OneOcc.core.formats.atomic_files import write_text
+
     print(table(records))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(records, indent=2) + '\n')
+        write_text(args.json, json.dumps(records, indent=2) + '\n')
     if args.update:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
 
@@ -424,7 +425,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
             caption += ', batch norms folded'
         if args.configs and args.device == 'cpu':
             caption += f', {args.clock} time'
-        args.update.write_text(replace_block(args.update.read_text(), args.table, f'{caption}:\n\n{table(records)}'))
+        write_text(args.update, replace_block(args.update.read_text(), args.table, f'{caption}:\n\n{table(records)}'))
     return records
 
 

@@ -36,7 +36,8 @@ def compare(args: argparse.Namespace) -> None:
     from mmdet3d.registry import DATASETS
     from mmengine.registry import init_default_scope
 
-    from projects.OneOcc.core.formats.occupancy import prediction_path
+    from projects.OneOcc.core.formats.occupancy import load_occupancy, prediction_path
+    from projects.OneOcc.core.formats.paths import flat_name, inside
     from projects.OneOcc.oneocc.engine import read_config
     from projects.OneOcc.oneocc.engine.launch import UsageError
     from projects.OneOcc.oneocc.visualization import methods_sheet, write_picture
@@ -57,8 +58,8 @@ def compare(args: argparse.Namespace) -> None:
         images = {view: image_of(image) for view, image in packed['inputs'].get('imgs', {}).items()}
         predictions = {}
         for name, folder in folders.items():
-            with np.load(prediction_path(Path(folder), sample_id)) as archive:
-                predictions[name] = archive['labels']
+            path = prediction_path(Path(folder), sample_id)
+            predictions[name] = load_occupancy(path, sample.grid, dataset.metainfo['classes']).labels
         sheet = methods_sheet(
             images,
             sample.gt_occ,
@@ -68,7 +69,7 @@ def compare(args: argparse.Namespace) -> None:
             dataset.metainfo['classes'],
             sample_id,
         )
-        print(write_picture(args.out / f'{sample_id.replace("/", "_")}.png', sheet))
+        print(write_picture(inside(args.out, f'{flat_name(sample_id)}.png', 'sample_id'), sheet))
 
 
 def main(argv: list[str] | None = None) -> int:

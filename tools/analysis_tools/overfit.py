@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -168,12 +167,11 @@ def describe(
 
 def write_record(path: Path, records: list[dict]) -> None:
     """Replace the records of these configs in the file."""
-    found = {record['config']: record for record in (json.loads(path.read_text()) if path.is_file() else [])}
+    from projects.OneOcc.core.formats.atomic_files import read_json, write_json
+
+    found = {record['config']: record for record in (read_json(path) if path.is_file() else [])}
     found.update({record['config']: record for record in records})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    temporary.write_text(json.dumps(list(found.values()), indent=1) + '\n')
-    os.replace(temporary, path)
+    write_json(path, list(found.values()), indent=1, sort_keys=False)
 
 
 def markdown_table(records: list[dict]) -> str:

@@ -28,22 +28,9 @@ from data_converters.synthetic.tracing import raycast as rc
 from data_converters.synthetic.tracing import solids as sd
 from data_converters.synthetic.tracing.ambient import sky_shares
 from data_converters.synthetic.tracing.ground import SKY_SHARE, Ground, Raster, bound_cells
+from projects.OneOcc.core.formats.labels import H3O_CLASSES, QUADOCC_CLASSES
 
-CLASSES = {
-    'quad': ('vehicle', 'pedestrian', 'road', 'building', 'vegetation', 'terrain'),
-    'human': (
-        'road',
-        'sidewalk',
-        'building',
-        'vegetation',
-        'car',
-        'truck',
-        'bus',
-        'two_wheeler',
-        'person',
-        'pole',
-    ),
-}
+CLASSES = {'quad': QUADOCC_CLASSES, 'human': H3O_CLASSES}
 GROUND_NAMES = {'quad': ('road', 'road', 'terrain'), 'human': ('road', 'sidewalk', 'vegetation')}
 CELL = 1.5
 

@@ -147,7 +147,7 @@ class PALOccDataset(BaseDataset):
         """One frame as the transforms want it.
 
         Returns: dict of ``sample_id``, ``cameras`` (name -> :class:`View`),
-        ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``),
+        ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``, ``intensity_max``),
         ``occupancy_paths`` (grid name -> path), ``world_from_ego``, ``world_from_body``,
         ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain keys of the info.
 
@@ -168,6 +168,7 @@ class PALOccDataset(BaseDataset):
             name: {
                 'path': osp.join(self.data_root, entry['path']),
                 'lidar_from_ego': np.asarray(entry['lidar_from_ego'], dtype=np.float64),
+                'intensity_max': entry.get('intensity_max'),
             }
             for name, entry in info['lidars'].items()
         }

@@ -7,14 +7,13 @@ the numbers depend on (mask policy, config, commit, number of frames).
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...core.formats import atomic_files
 from .ssc_counts import percent, scores
 
 MASK_POLICIES = {
@@ -97,14 +96,7 @@ def text_table(report: dict) -> str:
 
 def write_json(path: str | os.PathLike, content: dict | list) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, never a half."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic_files.write_json(path, content, indent=2, sort_keys=False)
 
 
 def _subset_rank(name: str) -> tuple[int, str]:

@@ -46,7 +46,7 @@ def find_runs(patterns: Sequence[str], root: Path = Path('.')) -> list[Path]:
 def read_run(path: Path) -> dict:
     """The contents of one metrics.json, refused by name where it is no such file."""
     try:
-        run = json.loads(path.read_text())
+        run = json.loads(path.read_text(encoding='utf-8-sig'))
     except (OSError, ValueError) as error:
         raise TableError(f'{path}: not readable as JSON ({error})') from error
     missing = [key for key in REQUIRED if not isinstance(run, dict) or key not in run]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-UNKNOWN = 255
+from ...core.formats.labels import MAX_CLASSES, UNKNOWN
+
 # MonoScene, VoxFormer, SGN and OccFormer add it to the denominator of a class IoU (never to P, R, IoU)
 CLASS_IOU_EPSILON = 1e-5
 
@@ -96,8 +97,8 @@ def percent(fraction: float) -> float:
 
 def _checked_size(num_classes: int) -> int:
     """C + 1, after checking that C is a number of classes."""
-    if not 1 <= int(num_classes) < UNKNOWN - 1:
-        raise ValueError(f'num_classes must lie in 1..{UNKNOWN - 2}, got {num_classes}')
+    if not 1 <= int(num_classes) <= MAX_CLASSES:
+        raise ValueError(f'num_classes must lie in 1..{MAX_CLASSES}, got {num_classes}')
     return int(num_classes) + 1
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...core.formats.atomic_files import write_text
 from ...core.geometry import CartesianGrid
 from .palette import ERROR_CLASSES, ERROR_PALETTE, Labels, as_labels, colour_table, error_labels
 
@@ -50,8 +51,7 @@ def write_html(
     # A class named "</script>" must not end the block that holds it.
     text = json.dumps(data).replace('<', '\\u003c')
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_TEMPLATE.read_text(encoding='utf-8').replace('__DATA__', text), encoding='utf-8')
+    write_text(path, _TEMPLATE.read_text(encoding='utf-8').replace('__DATA__', text))
     return path
 
 

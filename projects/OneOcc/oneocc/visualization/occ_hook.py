@@ -13,6 +13,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
+from ...core.formats.paths import flat_name, inside
 from .html import write_html
 from .sheet import comparison_sheet, write_picture
 
@@ -132,10 +133,10 @@ def draw_sample(
         title,
         unknown,
     )
-    stem = sample.sample_id.replace('/', '_')
+    stem = inside(folder, flat_name(sample.sample_id), 'sample_id')
     if html:
-        write_html(folder / f'{stem}.html', volumes, grid, palette, classes, title, unknown)
-    return write_picture(folder / f'{stem}.png', sheet)
+        write_html(stem.with_name(f'{stem.name}.html'), volumes, grid, palette, classes, title, unknown)
+    return write_picture(stem.with_name(f'{stem.name}.png'), sheet)
 
 
 def image_of(tensor: torch.Tensor) -> np.ndarray:

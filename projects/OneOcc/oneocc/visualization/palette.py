@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from ...core.formats.labels import EMPTY, UNKNOWN
+
 Labels = np.ndarray | Tensor  # (X, Y, Z) uint8
-UNKNOWN = 255
 PAPER = (250, 250, 248)
 INK = (40, 44, 52)
 UNKNOWN_COLOUR = (176, 176, 182)
@@ -37,7 +38,7 @@ def drawn(labels: np.ndarray, unknown: str) -> np.ndarray:
     """The labels that become visible matter: only ``'show'`` keeps unknown voxels. (X, Y, Z) -> (X, Y, Z)."""
     if unknown not in UNKNOWN_MODES:
         raise ValueError(f'unknown: expected one of {UNKNOWN_MODES}, got {unknown!r}')
-    return labels if unknown == 'show' else np.where(labels == UNKNOWN, 0, labels).astype(np.uint8)
+    return labels if unknown == 'show' else np.where(labels == UNKNOWN, EMPTY, labels).astype(np.uint8)
 
 
 def colour_table(palette: Sequence[Sequence[int]]) -> np.ndarray:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ...core.formats.atomic_files import write_atomically
 from ...core.geometry import CartesianGrid, View
 from .overlay import overlay_labels
 from .palette import ERROR_CLASSES, ERROR_PALETTE, INK, PAPER, UNKNOWN_COLOUR, Labels, as_labels, error_labels
@@ -126,8 +127,8 @@ def legend(
 def write_picture(path: str | Path, image: np.ndarray) -> Path:
     """Write (H, W, 3) uint8 RGB as an image file; makes the folder. Returns the path."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    write_atomically(path, lambda file: Image.fromarray(image).save(file, kind))
     return path
 
 

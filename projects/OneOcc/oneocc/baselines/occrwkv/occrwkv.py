@@ -20,8 +20,9 @@ from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ....core.formats.labels import UNKNOWN
 from ....core.named_fields import NamedFields
-from ...models.heads.occ_head import UNKNOWN, OccHead
+from ...models.heads.occ_head import OccHead
 from ...models.losses import lovasz_softmax, majority_pool, voxel_cross_entropy
 from ...structures import Volumes
 from .bi_wkv import MapRWKV

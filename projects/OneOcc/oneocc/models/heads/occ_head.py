@@ -11,9 +11,8 @@ from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ....core.formats.labels import UNKNOWN
 from ..losses import class_weights_from_counts
-
-UNKNOWN = 255
 
 
 class OccHead(BaseModule):

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORE_INDEX = 255
+from ....core.formats.labels import UNKNOWN
+
+IGNORE_INDEX = UNKNOWN
 # what binary cross entropy gives for a probability of 0: its logarithm is clamped at -100
 LARGEST_LOG_TERM = 100.0
 
