@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
-from numba import njit
+from numba import njit, types
 
 Kernel = TypeVar('Kernel', bound=Callable)
 
@@ -56,7 +57,18 @@ def _compiled(function: Callable, allocates: bool) -> Callable:
     # numba takes `_nrt` but does not declare it
     compile_ = njit(cache=True, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates)  # type: ignore[call-overload]
     compiled = compile_(function)
+    compiled.get_call_template = partial(_without_constants, compiled.get_call_template)
     cache_file = getattr(getattr(compiled, '_cache', None), '_cache_file', None)
     if cache_file is not None:
         cache_file._source_stamp = _STAMP
     return compiled
+
+
+def _without_constants(template: Callable, args: tuple, kws: dict[str, Any]) -> tuple:
+    """What `template` says of a call whose constant integers are plain ones.
+
+    Left alone, numba compiles a function once more for every constant that kernels call it with: the noise of the
+    textures thirty times.
+    """
+    plain = (types.unliteral(arg) if isinstance(arg, types.IntegerLiteral) else arg for arg in args)
+    return template(tuple(plain), kws)

@@ -103,7 +103,7 @@ def _checked_size(num_classes: int) -> int:
 
 
 def _check_range(name: str, array: np.ndarray, size: int, unknown_allowed: bool) -> None:
-    """Raise ValueError if `array` has a value outside 0..size-1 (or 255, where allowed)."""
+    """Raise ValueError if `array` has a value outside 0..size-1 (or 255, where allowed). Any shape (...)."""
     bad = (array < 0) | (array >= size)
     if unknown_allowed:
         bad &= array != UNKNOWN

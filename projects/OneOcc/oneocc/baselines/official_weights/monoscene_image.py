@@ -131,7 +131,7 @@ def convert_image_network(official: Mapping[str, Tensor]) -> tuple[dict[str, Ten
 
 
 def _absorb(renamed: dict[str, Tensor], name: str, bias: Tensor) -> None:
-    """Shift the running mean of the norm behind the convolution whose bias has this name."""
+    """Shift the running mean of the norm behind the convolution whose bias has this name. The bias is (C,)."""
     mean = name.removesuffix('conv.bias') + 'bn.running_mean'
     if mean not in renamed:
         raise ValueError(f'expected the running mean of the norm behind {name!r}, but it is not there')
