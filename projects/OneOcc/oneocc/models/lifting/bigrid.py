@@ -22,9 +22,11 @@ from torch import Tensor
 from ....core.geometry import CartesianGrid, CylindricalGrid, View
 from ...structures import Volumes, batch_views
 from .gait_compensation import Features, GaitCorrection
-from .grid_lifting import GridLifting, ScaleScores
+from .grid_lifting import GridLifting, ScaleScores, merge_views
 from .polar_pyramid import PolarInjection, PolarPyramid
 from .voxel_position import VoxelPosition
+
+__all__ = ['CELL_CENTRES', 'BiGridViewTransformer', 'merge_views', 'surrounding_cylinder']
 
 # How far beside the middle of its s pixels a cell's centre lies, in cells of stride s: this times (1 - 1 / s).
 # The pixel u of a cell centred on its first pixel, u = s j + 0.5, is at u / s + 0.5 (1 - 1 / s) = j + 0.5.
