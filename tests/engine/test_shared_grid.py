@@ -40,6 +40,13 @@ def test_a_copy_that_is_changed_alone_is_refused_by_name(place):
         read_config(TINY, {f'{place}.origin': LOWER})
 
 
+def test_a_data_root_on_the_command_line_reaches_the_sets_that_lie_there():
+    cfg = read_config(TINY, {'data_root': '/mine'})
+    assert [cfg[loader].dataset.data_root for loader in LOADERS] == ['/mine'] * 3
+    cfg = read_config(TINY, {'data_root': '/mine', 'val_dataloader.dataset.data_root': '/other'})
+    assert [cfg[loader].dataset.data_root for loader in LOADERS] == ['/mine', '/other', '/mine']
+
+
 def test_a_model_without_a_grid_gets_it():
     cfg = Config.fromfile(TINY)
     del cfg.model['grid']
