@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -143,3 +144,13 @@ def test_default_colours_are_distinct_and_stay():
     colours = default_palette(40)
     assert len(set(colours)) == 40 and default_palette(7) == colours[:7]
     assert all(0 <= value <= 255 for colour in colours for value in colour)
+
+
+def test_another_class_list_for_a_known_set_needs_no_palette_either(quad_root):
+    path = quad_root / 'infos_train.json'
+    infos = json.loads(path.read_text())
+    own = [*infos['metainfo']['classes'], 'drone']
+    infos['metainfo'].update(classes=own, class_counts=[*infos['metainfo']['class_counts'], 0])
+    path.write_text(json.dumps(infos))
+    meta = QuadOccDataset('infos_train.json', str(quad_root), metainfo=dict(classes=own)).metainfo
+    assert meta['palette'] == default_palette(7)

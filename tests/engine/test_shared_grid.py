@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmdet3d.registry import RUNNERS
+from mmdet3d.registry import DATASETS, MODELS, RUNNERS
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
 from projects.OneOcc.oneocc.engine import OneOccRunner, read_config, share_grid
+from tests.tiny_dataset import write_tiny_dataset
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 TINY = CONFIGS / 'tiny/oneocc-tiny_quadsim-mini.py'
@@ -38,6 +41,13 @@ def test_one_line_of_a_child_config_reaches_every_copy(tmp_path):
 def test_a_copy_that_is_changed_alone_is_refused_by_name(place):
     with pytest.raises(ValueError, match=rf"{place}: expected the config's grid .*-1\.2.*got .*-1\.6"):
         read_config(TINY, {f'{place}.origin': LOWER})
+
+
+def test_a_data_root_on_the_command_line_reaches_the_sets_that_lie_there():
+    cfg = read_config(TINY, {'data_root': '/mine'})
+    assert [cfg[loader].dataset.data_root for loader in LOADERS] == ['/mine'] * 3
+    cfg = read_config(TINY, {'data_root': '/mine', 'val_dataloader.dataset.data_root': '/other'})
+    assert [cfg[loader].dataset.data_root for loader in LOADERS] == ['/mine', '/other', '/mine']
 
 
 def test_a_model_without_a_grid_gets_it():
@@ -77,6 +87,19 @@ def test_it_reaches_labels_lifting_and_cylinder_through_the_runner(tmp_path):
     assert model.view_transformer.polar_grid.z_range == pytest.approx((-1.6, 1.6))
     heights = model.view_transformer.grid.centers()[0, 0, :, 2]
     torch.testing.assert_close(heights[0].item(), -1.6 + 0.4)
+
+
+def test_labels_of_another_grid_are_read_and_learned(tmp_path):
+    """A set on a grid of its own, and nothing but `grid` and `data_root` on the command line."""
+    grid = dict(shape=[16, 16, 8], voxel_size=0.8, origin=[-6.4, -6.4, -1.6])
+    root = write_tiny_dataset(tmp_path / 'set', frames=1, splits=('train',), grid=grid)
+    options = {f'grid.{key}': value for key, value in grid.items()}
+    cfg = read_config(CONFIGS / 'tiny/lmscnet-tiny_quadsim-mini.py', {**options, 'data_root': str(root)})
+    with DefaultScope.overwrite_default_scope('mmdet3d'):
+        data, model = DATASETS.build(cfg.train_dataloader.dataset), MODELS.build(cfg.model)
+    batch = model.data_preprocessor(pseudo_collate([data[0]]), training=True)
+    assert batch['data_samples'][0].gt_occ.shape == (16, 16, 8)
+    assert torch.isfinite(sum(model(**batch, mode='loss').values()))
 
 
 class Numbers(torch.utils.data.Dataset):

@@ -21,10 +21,19 @@ _KEYS = {'shape', 'voxel_size', 'origin'}
 
 
 def read_config(path: str | Path, options: Mapping | None = None) -> Config:
-    """A config file with the command line's overrides, everything that shares its `grid` in agreement."""
+    """A config file with the command line's overrides, everything that shares its `grid` in agreement.
+
+    An option `data_root` reaches every data set that lies where the file's `data_root` says.
+    """
     cfg = Config.fromfile(path)
     if options is not None:
+        before = cfg.get('data_root')
         cfg.merge_from_dict(dict(options))
+        if before is not None and cfg.data_root != before:
+            for name in _LOADERS:
+                dataset = (cfg.get(name) or {}).get('dataset') or {}
+                if dataset.get('data_root') == before:
+                    dataset['data_root'] = cfg.data_root
     return share_grid(cfg)
 
 

@@ -79,9 +79,13 @@ def _fill_neck(slots: dict, grid: dict | None) -> None:
         width = _said(slots['backbone'], 'out_channels')
         incoming = 'in_channels' if 'in_channels' in _parameters(neck) else 'channels'
         _fill(slots, 'neck', incoming, width, 'backbone.out_channels')
-        if 'polar_channels' in _parameters(neck):
-            polar = 'cylindrical' in (_said(lifting, 'grids') or ()) and _said(lifting, 'injection') == 'neck'
-            _fill(slots, 'neck', 'polar_channels', width if polar else None, 'the polar volumes of the lifting')
+        if 'cylindrical' in (_said(lifting, 'grids') or ()) and _said(lifting, 'injection') == 'neck':
+            _fill(slots, 'neck', 'polar_channels', width, 'backbone.out_channels')
+        elif 'polar_channels' in _parameters(neck) and neck.get('polar_channels') is not None:
+            raise ValueError(
+                'neck.polar_channels: expected None, since view_transformer hands on no polar volumes, '
+                f'got {neck["polar_channels"]!r}'
+            )
     prior = _said(neck, 'context_prior')
     if isinstance(neck, Mapping) and isinstance(prior, Mapping) and grid is not None:
         coarsest = 4 * (_said(neck, 'project_scale') or 1)
@@ -189,7 +193,7 @@ def _fill(
     if given is None:
         if value is not None:
             part[argument] = tuple(value) if isinstance(value, list) else value
-    elif value is None and argument == 'polar_channels' or value is not None and not agrees(given, value):
+    elif value is not None and not agrees(given, value):
         raise ValueError(f'{name}.{argument}: expected {value!r} ({source}), got {given!r}')
 
 
