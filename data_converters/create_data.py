@@ -3,7 +3,8 @@
     python data_converters/create_data.py quadsim --mini --out data/quadsim-mini --seed 0
     python data_converters/create_data.py humansim --out data/humansim
 
-The same set, seed and options give the same bytes, whatever the number of workers. A killed run is
+The same set, seed and options give the same bytes on one machine, whatever the number of workers; on another
+a rare pixel differs by a grey level (docs/runs/README.md). A killed run is
 continued by the same command: finished sequences stand in DIR/sequences/, anything else begins again.
 """
 
