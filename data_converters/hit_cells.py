@@ -1,7 +1,7 @@
 """Hits thinned to one per small cell and class, in blocks, so that a ride costs what it holds and each hit a constant.
 
 A block thins what waits in it only when that is at least half of what it keeps: every hit takes part in a bounded
-number of passes, however long the ride stands in one place.
+number of passes, however long the ride stands in one place. Blocks that the ride has left can go to disk.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import numpy as np
 from numba import njit
 
 from data_converters.cell_blocks import MAX_KEY, hash_key
+from data_converters.hit_file import HitFile, Hits
 
 # edge of a block in metres, hits that are sorted into blocks at once, hits that wait in a block at least
 BLOCK_M = 3.2
 BATCH = 500_000
 LEAST_WAITING = 1024
-
-Hits = tuple[np.ndarray, np.ndarray]
 
 
 @njit(cache=True, nogil=True)
@@ -87,13 +86,15 @@ class HitCells:
     Args:
         low, high: (3,) corners in metres of the box that holds all hits; only the numbering of blocks depends on it.
         cell: Edge of a cell, metres.
+        file: Where `spill` puts hits.
 
     Attributes:
         rows_thinned: Hits that have passed through thinning so far, repeats counted: the work done.
     """
 
-    def __init__(self, low: np.ndarray, high: np.ndarray, cell: float) -> None:
+    def __init__(self, low: np.ndarray, high: np.ndarray, cell: float, file: HitFile | None = None) -> None:
         self._cell = cell
+        self._file = file or HitFile()
         self._edge = max(1, round(BLOCK_M / cell))
         # a block of margin on both sides, for rounding
         self._first = np.floor(np.asarray(low) / cell / self._edge).astype(np.int64) - 1
@@ -101,20 +102,35 @@ class HitCells:
         self._blocks: dict[int, _Block] = {}
         self._batch: list[Hits] = []
         self._batched = 0
+        self._touched: set[int] = set()
         self.rows_thinned = 0
 
-    def add(self, points: np.ndarray, columns: np.ndarray) -> None:
-        """Take hits in: points (N, 3) float32 in metres, columns (N,) uint8."""
+    def add(self, points: np.ndarray, columns: np.ndarray) -> bool:
+        """Take hits in: points (N, 3) float32 in metres, columns (N,) uint8. Were they sorted into blocks at once?"""
         self._batch.append((points, columns))
         self._batched += len(points)
-        if self._batched >= BATCH:
-            self._sort_into_blocks()
+        if self._batched < BATCH:
+            return False
+        self._sort_into_blocks()
+        return True
 
     def finish(self) -> None:
         """Thin whatever still waits; nothing is added afterwards."""
         self._sort_into_blocks()
         for block in self._blocks.values():
-            self.rows_thinned += block.thin(self._cell)
+            self._thin(block)
+
+    def rows_in_memory(self) -> int:
+        """Hits that are not on disk."""
+        return self._batched + sum(block.rows + len(block.kept[1]) for block in self._blocks.values())
+
+    def spill(self) -> None:
+        """Put on disk what the latest hits did not touch."""
+        for key, block in self._blocks.items():
+            if key not in self._touched and (block.rows or len(block.kept[1])):
+                self._thin(block)
+                block.place = self._file.write(block.kept)
+                block.kept = _join([])
 
     def within(self, low: np.ndarray, high: np.ndarray) -> Hits:
         """All kept hits between two corners (3,), in metres, and some around them."""
@@ -123,11 +139,10 @@ class HitCells:
         last = np.floor((np.asarray(high) + self._cell) / edge).astype(np.int64) - self._first
         ranges = [np.arange(max(a, 0), min(b, n - 1) + 1) for a, b, n in zip(first, last, self._counts)]
         keys = self._keys(np.stack(np.meshgrid(*ranges, indexing='ij'), axis=-1).reshape(-1, 3))
-        found = [block.kept for block in map(self._blocks.get, keys.tolist()) if block is not None]
-        return _join(found)
+        return _join([self._kept(block) for block in map(self._blocks.get, keys.tolist()) if block is not None])
 
     def __len__(self) -> int:
-        return sum(len(block.kept[1]) for block in self._blocks.values())
+        return sum(block.count for block in self._blocks.values())
 
     def _keys(self, blocks: np.ndarray) -> np.ndarray:
         return (blocks[:, 0] * self._counts[1] + blocks[:, 1]) * self._counts[2] + blocks[:, 2]
@@ -142,34 +157,47 @@ class HitCells:
         order = np.argsort(keys, kind='stable')
         keys, points, columns = keys[order], points[order], columns[order]
         starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        self._touched = set(keys[starts].tolist())
         for key, start, stop in zip(keys[starts].tolist(), starts, [*starts[1:], len(keys)]):
             block = self._blocks.get(key)
             if block is None:
                 block = self._blocks[key] = _Block()
             block.waiting.append((points[start:stop].copy(), columns[start:stop].copy()))
             block.rows += int(stop - start)
-            if block.rows >= max(LEAST_WAITING, len(block.kept[1]) // 2):
-                self.rows_thinned += block.thin(self._cell)
+            if block.rows >= max(LEAST_WAITING, block.count // 2):
+                self._thin(block)
+
+    def _kept(self, block: _Block) -> Hits:
+        return block.kept if block.place is None else self._file.read(block.place, block.count)
+
+    def _thin(self, block: _Block) -> None:
+        """Thin the waiting hits of a block into those that it keeps."""
+        if not block.rows:
+            return
+        points, columns = _join([self._kept(block), *block.waiting])
+        block.kept = thin(points, columns, self._cell)
+        block.count, block.place = len(block.kept[1]), None
+        block.waiting, block.rows = [], 0
+        self.rows_thinned += len(points)
 
 
 class _Block:
-    """Hits of one block: those kept, and those that wait."""
+    """Hits of one block.
 
-    __slots__ = ('kept', 'rows', 'waiting')
+    Attributes:
+        kept: Thinned hits, or none while they lie on disk.
+        count: Number of thinned hits.
+        place: Where they start on disk, or None.
+        waiting, rows: Hits that are not thinned yet, and their number.
+    """
+
+    __slots__ = ('count', 'kept', 'place', 'rows', 'waiting')
 
     def __init__(self) -> None:
         self.kept: Hits = _join([])
+        self.count = self.rows = 0
+        self.place: int | None = None
         self.waiting: list[Hits] = []
-        self.rows = 0
-
-    def thin(self, cell: float) -> int:
-        """Thin the waiting hits into the kept ones; return how many hits that handled."""
-        if not self.rows:
-            return 0
-        points, columns = _join([self.kept, *self.waiting])
-        self.kept = thin(points, columns, cell)
-        self.waiting, self.rows = [], 0
-        return len(points)
 
 
 def _join(hits: list[Hits]) -> Hits:

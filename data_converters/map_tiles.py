@@ -14,10 +14,13 @@ import numpy as np
 
 from data_converters.cell_blocks import EDGE, block_counts, in_kept_blocks, make_blocks
 from data_converters.hit_cells import HitCells
+from data_converters.hit_file import HitFile
 from data_converters.ray_carving import CellBox, Rays, carve
 from projects.OneOcc.core.geometry import CartesianGrid
 
 TILE_M = 1024.0
+# 13 bytes each; beyond that, what the ride has left goes to disk
+HITS_IN_MEMORY = 20_000_000
 # between positions closer than this the ride went on, and labels may be asked for in between
 JOINED_M = 50.0
 # float64 still tells points 15 nanometres apart there
@@ -65,6 +68,7 @@ class MapTile:
         cell: Edge of a cell, metres.
         hit_cell: Edge of the cells to which hits are thinned, metres.
         min_passes: Rays that the counters must tell apart.
+        file: Where hits go that do not fit into memory.
 
     Attributes:
         low: (3,) corner of cell 0 in the world, metres.
@@ -80,6 +84,7 @@ class MapTile:
         cell: float,
         hit_cell: float,
         min_passes: int,
+        file: HitFile,
     ) -> None:
         self.index, self._cell = np.array(index), cell
         self.low = low_cell * cell
@@ -94,7 +99,7 @@ class MapTile:
         shape = highest - lowest
         self._asked = _blocks_of(first - lowest, upper - lowest, shape)
         self.passes = make_blocks(lowest, shape, _block_keys(self._asked, block_counts(shape)), min_passes)
-        self.hits = HitCells(lowest * cell, highest * cell, hit_cell)
+        self.hits = HitCells(lowest * cell, highest * cell, hit_cell, file)
 
     def carve(self, rays: Rays, max_range: float) -> None:
         """Count the rays, which are in the world frame and all start at origins[0]."""
@@ -103,12 +108,12 @@ class MapTile:
             local = Rays(rays.origins - self.low, rays.ends - self.low, rays.keep_back)
             carve(self.passes, local, box, self._cell, max_range)
 
-    def add_hits(self, points: np.ndarray, columns: np.ndarray) -> None:
-        """Take in hits of this tile: points (N, 3) in the world, metres; columns (N,) uint8."""
+    def add_hits(self, points: np.ndarray, columns: np.ndarray) -> bool:
+        """Take in hits of this tile: points (N, 3) in the world, metres; columns (N,) uint8. As `HitCells.add`."""
         local = (points - self.low).astype(np.float32)
         kept = ((local >= self._low_limit) & (local < self._high_limit)).all(axis=1)
         kept &= in_kept_blocks(self.passes, local, self._cell)
-        self.hits.add(local[kept], columns[kept])
+        return self.hits.add(local[kept], columns[kept])
 
     def _box_around(self, point: np.ndarray, reach: float) -> CellBox | None:
         """The part of the tile that holds every asked block within `reach` of a point; None if there is none."""
@@ -141,6 +146,7 @@ class MapTiles:
         self._positions, self._grids = positions, grids
         self._of_position = self._tile_of(positions)
         self._tiles: list[MapTile] = []
+        file = HitFile()
         low, high = _asked_boxes(positions, grids)
         first, last = self._tile_of(low), self._tile_of(high)
         spans = np.unique(np.concatenate([first, last], axis=1), axis=0)
@@ -154,7 +160,7 @@ class MapTiles:
             low_cell = self._low_cell(index)
             lowest = np.array(index) * self._edge - self._edge // 2 - low_cell
             whole = CellBox(lowest, lowest + self._edge)
-            tile = MapTile(index, low_cell, whole, low[mine], high[mine], cell, hit_cell, min_passes)
+            tile = MapTile(index, low_cell, whole, low[mine], high[mine], cell, hit_cell, min_passes, file)
             self._tiles.append(tile)
 
     def __iter__(self) -> Iterator[MapTile]:
@@ -171,7 +177,12 @@ class MapTiles:
         of_point = self._tile_of(points)
         for tile in self.near(origin, reach):
             mine = (of_point == tile.index).all(axis=1)
-            tile.add_hits(points[mine], columns[mine])
+            if tile.add_hits(points[mine], columns[mine]) and self._rows_in_memory() > HITS_IN_MEMORY:
+                for other in self._tiles:
+                    other.hits.spill()
+
+    def _rows_in_memory(self) -> int:
+        return sum(tile.hits.rows_in_memory() for tile in self._tiles)
 
     def low_at(self, point: np.ndarray) -> np.ndarray:
         """Corner (3,) in the world, metres, from which the lattice at a point (3,) starts."""

@@ -1,5 +1,8 @@
 """Hits thinned in blocks, bit for bit as if all were thinned at once, and at a bounded cost."""
 
+import errno
+import tempfile
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from data_converters import hit_cells
 from data_converters.hit_cells import HitCells, first_of_each, first_of_each_reference, pack_indices, thin
+from data_converters.hit_file import HitFile
 
 
 @given(st.lists(st.integers(0, 50), max_size=200))
@@ -56,6 +60,44 @@ def test_growing_in_blocks_keeps_what_thinning_all_at_once_keeps(seed):
     some_low, some_high = np.array([-2.0, 0, 0]), np.array([0.0, 1, 1])
     near = {(*point, column) for point, column in zip(*cells.within(some_low, some_high))}
     assert {hit for hit in wanted if (some_low <= hit[:3]).all() and (hit[:3] <= some_high).all()} <= near <= wanted
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_hits_on_disk_are_the_same_hits(seed):
+    """To and fro along x: what was left goes to disk, and is thinned on when the ride comes back."""
+    rng = np.random.default_rng(seed)
+    low, high = np.array([-12.0, -1.0, -1.0]), np.array([12.0, 1.0, 1.0])
+    along = 10 * np.sin(np.arange(4000) / 300)
+    points = (np.stack([along, along * 0, along * 0], 1) + rng.uniform(-0.2, 0.2, (4000, 3))).astype(np.float32)
+    columns = rng.integers(0, 2, len(points)).astype(np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hit_cells, 'BATCH', 100)
+        patch.setattr(hit_cells, 'LEAST_WAITING', 5)
+        whole = grow(points, columns, 50, low, high)
+        cells, in_memory = HitCells(low, high, 0.05), []
+        for part in np.array_split(np.arange(len(points)), 50):
+            if cells.add(points[part], columns[part]):
+                cells.spill()
+                in_memory.append(cells.rows_in_memory())
+        cells.finish()
+    assert len(cells) == len(whole) and max(in_memory) < len(whole) / 2
+    for one, other in zip(cells.within(low, high), whole.within(low, high)):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_full_disk_is_named(monkeypatch):
+    file = HitFile()
+    hits = np.zeros((1000, 3), np.float32), np.zeros(1000, np.uint8)
+    assert file.write(hits) == 0 and file.write(hits) == 13_000
+
+    class FullDisk:
+        def write(self, data):
+            raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(tempfile, 'TemporaryFile', FullDisk)
+    with pytest.raises(OSError, match='No space left on device.*TMPDIR'):
+        HitFile().write(hits)
 
 
 def test_a_hit_passes_thinning_a_bounded_number_of_times(monkeypatch):
