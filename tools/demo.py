@@ -7,7 +7,6 @@ predictions/, the checkpoints, and prints a table. A run that was cut is continu
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -45,10 +44,12 @@ def newest_checkpoint(folder: Path) -> Path:
 
 def add_yardsticks(dataset: Path, metrics_file: Path) -> dict:
     """Score "majority" and "empty" on the frames that the model was scored on; store them beside it."""
+    from projects.OneOcc.core.formats.atomic_files import read_json
+    from projects.OneOcc.core.formats.infos import read_infos
     from projects.OneOcc.oneocc.evaluation import percent, write_json, yardstick_scores
 
-    metrics = json.loads(metrics_file.read_text())
-    infos = {split: json.loads((dataset / f'infos_{split}.json').read_text()) for split in ('train', 'val')}
+    metrics = read_json(metrics_file)
+    infos = {split: read_infos(dataset / f'infos_{split}.json') for split in ('train', 'val')}
     num_classes = len(infos['train']['metainfo']['classes'])
     found = yardstick_scores(*(labels_of(dataset, infos[split]) for split in ('train', 'val')), num_classes)
     metrics['yardsticks'] = {
