@@ -7,7 +7,6 @@ predictions/, the checkpoints, and prints a table. A run that was cut is continu
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -76,9 +75,10 @@ def load_config(args: argparse.Namespace, data: Path):
 
 def add_yardsticks(config, metrics_file: Path) -> dict:
     """Score "majority" and "empty" on the frames that the model was scored on; store them beside it."""
+    from projects.OneOcc.core.formats.atomic_files import read_json
     from projects.OneOcc.oneocc.evaluation import percent, write_json, yardstick_scores
 
-    metrics = json.loads(metrics_file.read_text())
+    metrics = read_json(metrics_file)
     train, tested = (labels_of(config[name].dataset) for name in ('train_dataloader', 'test_dataloader'))
     found = yardstick_scores(train, tested, len(metrics['class_iou']))
     metrics['yardsticks'] = {
