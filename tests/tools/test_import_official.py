@@ -282,8 +282,8 @@ def test_every_shape_of_the_full_monoscene_fits():
         ),
     ],
 )
-def test_options_of_the_readme_make_models_for_semantickitti(method, options, expected):
-    assert options in (BASELINES.parent / 'README.md').read_text()
+def test_options_of_the_page_make_models_for_semantickitti(method, options, expected):
+    assert options in (BASELINES.parents[1] / 'docs/official_weights.md').read_text()
     arguments = load_script('tools/model_converters/import_official.py').parse_args(
         ['sscnet', 'in', 'out', '--cfg-options', *options.split()]
     )
