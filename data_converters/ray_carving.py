@@ -7,12 +7,14 @@ the sensor to its return; it counts once in every cell that it crosses.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
-from numba import njit
+
+from projects.OneOcc.core.compiled_kernels import compile_kernel
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def carve(counts, low, size, origins, ends, keep_back, max_range):
     """Add one to every cell that a ray crosses before its end; saturates at 255.
 
@@ -74,7 +76,7 @@ def carve(counts, low, size, origins, ends, keep_back, max_range):
                     break
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def _clip(o, d, n, t0, t1):
     """Shorten [t0, t1] to where o + t d lies in [0, n)."""
     if d == 0.0:
@@ -85,7 +87,7 @@ def _clip(o, d, n, t0, t1):
     return max(t0, a), min(t1, b)
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def _first(o, d, n, t0):
     """First cell of a ray along one axis, its step, the time of the next border, time per cell."""
     i = min(max(int(math.floor(o + t0 * d)), 0), n - 1)
@@ -120,7 +122,7 @@ def carve_reference(counts, low, size, origins, ends, keep_back, max_range) -> N
             counts[tuple(cell)] = min(int(counts[tuple(cell)]) + 1, 255)
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def first_of_each(keys):
     """Mask (N,) of the first occurrence of every value among int64 `keys` (N,) >= 0."""
     capacity = 16
@@ -139,7 +141,7 @@ def first_of_each(keys):
     return first
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def count_hits(hits, points, columns, ego_from_map, origin, voxel):
     """Add points to the histogram of their voxel.
 
@@ -167,7 +169,7 @@ def count_hits(hits, points, columns, ego_from_map, origin, voxel):
             hits[i, j, k, columns[n]] += 1
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def count_free(free, passes, min_passes, low_size, map_from_ego, origin, voxel, samples):
     """Of samples**3 points in every voxel, how many lie in cells that rays passed?
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from numba import njit
+from projects.OneOcc.core.compiled_kernels import compile_kernel
 
 
 def sources_stamp() -> str:
@@ -29,14 +29,16 @@ _STAMP = sources_stamp()
 
 
 def kernel(function: Callable | None = None, *, allocates: bool = False) -> Callable:
-    """Compile without Python objects, cached on disk, deterministic (no re-association of sums).
+    """Compile without Python objects, cached on disk where one can, deterministic (no re-association of sums).
 
     Kernels that make no arrays run without reference counts: counting the arrays of a scene at
     every call of a small function costs more than the ray casting itself.
     """
     if function is None:
         return partial(kernel, allocates=allocates)
-    compiled = njit(cache=True, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates)(function)
+    compiled = compile_kernel(
+        function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates
+    )
     cache_file = getattr(getattr(compiled, '_cache', None), '_cache_file', None)
     if cache_file is not None:
         cache_file._source_stamp = _STAMP

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numba
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from ...compiled_kernels import compile_kernel
 
 
 def _compiled(function: Callable) -> Callable:
@@ -21,11 +22,7 @@ def _compiled(function: Callable) -> Callable:
 
     Sums may be taken in the order that suits vector registers; the order is the same in every run.
     """
-    options = dict(nogil=True, error_model='numpy', fastmath={'contract', 'nsz', 'reassoc'})
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to keep it in
-        return numba.njit(**options)(function)
+    return compile_kernel(function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz', 'reassoc'})
 
 
 @_compiled
