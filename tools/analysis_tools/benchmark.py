@@ -82,6 +82,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--update', type=Path, metavar='FILE', help='markdown file whose block <!-- table:NAME --> takes the table'
     )
     parser.add_argument('--table', metavar='NAME', help='name of that block')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     if (args.update is None) != (args.table is None):
         parser.error('--update and --table belong together')
@@ -166,10 +167,11 @@ class Candidate:
         self, path: Path, args: argparse.Namespace, recorded: dict, precision: str = 'float32', mode: str = 'eager'
     ) -> None:
         from mmdet3d.registry import MODELS
-        from mmengine.config import Config
         from mmengine.registry import init_default_scope
 
-        config = Config.fromfile(path)
+        from projects.OneOcc.oneocc.engine import read_config
+
+        config = read_config(path)
         init_default_scope(config.get('default_scope', 'mmdet3d'))
         self.name, self.device = str(path), torch.device(args.device)
         self.precision, self.mode = precision, mode

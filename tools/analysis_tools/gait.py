@@ -23,6 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config')
     parser.add_argument('checkpoint', nargs='?')
     parser.add_argument('--every', type=int, default=3, help='look at every so many frames')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
 
@@ -63,10 +64,11 @@ def displacements(config, dataset, checkpoint: str, frames: range) -> dict[tuple
 
 def report(args: argparse.Namespace) -> None:
     from mmdet3d.registry import DATASETS
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    config = Config.fromfile(args.config)
+    from projects.OneOcc.oneocc.engine import read_config
+
+    config = read_config(args.config)
     init_default_scope(config.default_scope)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     frames = range(0, len(dataset), args.every)

@@ -43,6 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--out', type=Path, help='JSON record; what it holds of other configs is kept')
     parser.add_argument('--update', type=Path, metavar='FILE', help='markdown file to write the table into')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     if args.update is not None and args.out is None:
         parser.error('--update needs --out, the record that the table is made from')
@@ -86,12 +87,13 @@ def overfit(config: str, args: argparse.Namespace) -> dict:
     from mmengine.registry import init_default_scope
 
     import projects.OneOcc.oneocc  # noqa: F401  registers the parts
+    from projects.OneOcc.oneocc.engine import read_config
     from projects.OneOcc.oneocc.evaluation.cell_ceiling import cell_ceiling
 
     init_default_scope('mmdet3d')
     if not MMLogger.check_instance_created('overfit'):
         MMLogger.get_instance('overfit', log_level='ERROR')  # init_weights would tell of every tensor
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     batch, dataset = load_frames(cfg, args.first, args.frames)
     classes = dataset.metainfo['classes']
     torch.manual_seed(0)

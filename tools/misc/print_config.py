@@ -3,8 +3,6 @@
 import argparse
 import sys
 
-from mmengine.config import Config, DictAction
-
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description='Print a whole config')
@@ -13,20 +11,16 @@ def main(argv: list[str] | None = None) -> int:
         '--cfg-options',
         '--options',
         nargs='+',
-        action=DictAction,
+        action='extend',
         metavar='KEY=VALUE',
         help='override settings of the config',
     )
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
-    try:
-        cfg = Config.fromfile(args.config, import_custom_modules=False)
-    except (OSError, SyntaxError) as error:
-        print(f'print_config.py: error: {args.config}: {error}', file=sys.stderr)
-        return 2
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    print(cfg.pretty_text)
-    return 0
+    from projects.OneOcc.oneocc.engine import read_config
+    from projects.OneOcc.oneocc.engine.launch import explain_errors
+
+    return explain_errors('print_config.py', lambda: print(read_config(args.config, args.cfg_options).pretty_text))
 
 
 if __name__ == '__main__':

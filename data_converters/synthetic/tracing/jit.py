@@ -36,9 +36,7 @@ def kernel(function: Callable | None = None, *, allocates: bool = False) -> Call
     """
     if function is None:
         return partial(kernel, allocates=allocates)
-    compiled = compile_kernel(
-        function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates
-    )
+    compiled = compile_kernel(function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates)
     cache_file = getattr(getattr(compiled, '_cache', None), '_cache_file', None)
     if cache_file is not None:
         cache_file._source_stamp = _STAMP

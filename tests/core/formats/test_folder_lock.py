@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from projects.OneOcc.core.formats.folder_lock import LOCK_NAME, FolderLock, FolderLockedError
+from projects.OneOcc.core.formats.folder_lock import LOCK_FILE, FolderLock, FolderLockedError
 
 HOLDER = """
 import sys, time
@@ -34,12 +34,12 @@ def test_a_second_writer_is_told_who_the_first_one_is(tmp_path):
         with pytest.raises(
             FolderLockedError, match=rf'{tmp_path}: another training is writing there \(process {holder.pid} on '
         ):
-            FolderLock(tmp_path, 'training', patience_s=0).acquire()
+            FolderLock(tmp_path, 0, 'training').acquire()
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.communicate()
     with FolderLock(tmp_path, patience_s=0):  # the lock of a killed process is free, its note counts for nothing
-        assert json.loads((tmp_path / LOCK_NAME).read_text())['pid'] == os.getpid()
+        assert json.loads((tmp_path / LOCK_FILE).read_text())['pid'] == os.getpid()
     assert not list(tmp_path.iterdir())
 
 
@@ -62,15 +62,15 @@ def test_a_network_file_system_locks_files_open_for_writing(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(('pid', 'refused'), [(os.getppid(), True), (2**22 + 1, False), ('x', False)])
-def test_without_locks_the_note_decides(tmp_path, monkeypatch, caplog, pid, refused):
+def test_without_locks_the_note_decides(tmp_path, monkeypatch, capsys, pid, refused):
     def no_locks(handle, operation):
         raise OSError(errno.ENOLCK, 'no locks available')
 
     monkeypatch.setattr(fcntl, 'flock', no_locks)
-    (tmp_path / LOCK_NAME).write_text(json.dumps({'host': socket.gethostname(), 'pid': pid}))
+    (tmp_path / LOCK_FILE).write_text(json.dumps({'host': socket.gethostname(), 'pid': pid}))
     if refused:
         with pytest.raises(FolderLockedError, match=f'process {pid}'):
             FolderLock(tmp_path, patience_s=0).acquire()
     else:
         with FolderLock(tmp_path, patience_s=0):
-            assert 'knows no locks' in caplog.text
+            assert 'knows no locks' in capsys.readouterr().err

@@ -10,15 +10,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
-import logging
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 
-LOCK_NAME = '.oneocc.lock'
+LOCK_FILE = '.lock'
+PATIENCE_S = 10.0
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-_log = logging.getLogger(__name__)
 
 
 class FolderLockedError(ValueError):
@@ -30,13 +30,13 @@ class FolderLock:
 
     Args:
         folder: must exist and be writable.
-        what: what is protected, for the message: 'run', 'training'.
         patience_s: seconds to wait for a holder that is about to end; child processes of a run that was
             killed hold on for a moment.
+        what: what is protected, for the message: 'run', 'training'.
     """
 
-    def __init__(self, folder: str | Path, what: str = 'run', patience_s: float = 10.0) -> None:
-        self.path = Path(folder) / LOCK_NAME
+    def __init__(self, folder: str | Path, patience_s: float = PATIENCE_S, what: str = 'run') -> None:
+        self.path = Path(folder) / LOCK_FILE
         self.what = what
         self.patience_s = patience_s
         self._handle: int | None = None
@@ -94,7 +94,10 @@ class FolderLock:
                 return False
             if _is_alive(self._note()):
                 return False
-            _log.warning('%s: this file system knows no locks (%s); going on without one', self.path.parent, error)
+            print(
+                f'{self.path.parent}: the file system knows no locks ({error.strerror}); start no second run there',
+                file=sys.stderr,
+            )
         return True
 
     def _is_current(self, handle: int) -> bool:

@@ -98,7 +98,9 @@ def check_state_dict(model: nn.Module, state_dict: Mapping, source: str | Path) 
     expected = {key: value for key, value in model.state_dict().items() if torch.is_tensor(value)}
     for key, value in state_dict.items():
         if not isinstance(key, str) or key in expected and not torch.is_tensor(value):
-            raise CheckpointError(f'{source}: state_dict: expected tensors by name, got {key!r}: {type(value).__name__}')
+            raise CheckpointError(
+                f'{source}: state_dict: expected tensors by name, got {key!r}: {type(value).__name__}'
+            )
         if key in expected and value.is_floating_point() != expected[key].is_floating_point():
             raise CheckpointError(f'{source}: state_dict.{key}: expected {expected[key].dtype}, got {value.dtype}')
     missing = sorted(set(expected) - set(state_dict))

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import traceback
+import warnings
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,18 +23,21 @@ from mmengine.config import Config, DictAction
 from mmengine.fileio import BaseFileHandler
 from mmengine.fileio.handlers import file_handlers
 
+from .config_keys import check_keys
+from .usage_error import UsageError
+
 _ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*(\S*?)\s*\}\}')
 _QUOTED_ENVIRONMENT = re.compile(r'\{\{\s*[\'"]\s*\$(\w+)')
 _UNSAFE_IN_TEXT = re.compile(r'[\'"\\\x00-\x1f{}]')
 _NUMBER_LIKE = re.compile(r'[+-]?[.\d]')
 
 
-class UsageError(ValueError):
-    """The command line asks for something that does not exist or does not fit the config."""
-
-
-def load_config(path: str | Path, options: Mapping | Sequence[str] | None = None, import_modules: bool = True) -> Config:
+def load_config(
+    path: str | Path, options: Mapping | Sequence[str] | None = None, import_modules: bool = True
+) -> Config:
     """The config of a file with the command line's overrides, its placeholders filled in.
+
+    Warns of every key that nobody reads.
 
     Args:
         path: a `.py`, `.json`, `.yaml` or `.yml` file.
@@ -41,7 +45,7 @@ def load_config(path: str | Path, options: Mapping | Sequence[str] | None = None
         import_modules: import what `custom_imports` names.
 
     Raises:
-        UsageError: there is no such file, it is no config, or an option does not fit it.
+        UsageError: there is no such file, it is no config, an option does not fit it, or can change nothing.
     """
     path = Path(path)
     if not path.is_file():
@@ -62,7 +66,10 @@ def load_config(path: str | Path, options: Mapping | Sequence[str] | None = None
     except Exception as error:
         raise UsageError(_why_unreadable(path, error)) from error
     _fill(cfg, _names_of(path))
-    merge_options(cfg, parse_options(options), path)
+    options = parse_options(options)
+    merge_options(cfg, options, path)
+    for text in check_keys(cfg, options):
+        warnings.warn(f'{path}: {text}', stacklevel=2)
     return cfg
 
 
@@ -205,4 +212,5 @@ def _check_kind(key: str, value: Any, present: Any) -> None:
     if isinstance(present, (int, float)) and isinstance(value, str) and _NUMBER_LIKE.match(value):
         raise UsageError(f'--cfg-options {key}: expected a number such as {present}, got {value!r}')
     if isinstance(present, Mapping) and isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        raise UsageError(f'--cfg-options {key}: expected a setting below it, such as {key}.{next(iter(present), "type")}=..., got {value!r}')
+        below = f'{key}.{next(iter(present), "type")}'
+        raise UsageError(f'--cfg-options {key}: expected a setting below it, such as {below}=..., got {value!r}')

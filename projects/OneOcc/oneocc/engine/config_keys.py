@@ -13,13 +13,13 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from .config_files import UsageError
+from .usage_error import UsageError
 
 # what the runners and this project's tools read beside the arguments of mmengine's Runner
 _READ_ELSEWHERE = frozenset(
     'runner_type custom_imports launcher strict_load sync_bn find_unused_parameters model_wrapper_cfg '
     'activation_checkpointing efficient_conv_bn_eval compile init_weights_for_test_or_val tta_model tta_pipeline '
-    'backend_args work_dir'.split()
+    'backend_args work_dir grid'.split()
 )
 READ = (frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}) | _READ_ELSEWHERE
 _ENVIRONMENT = {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}
@@ -104,6 +104,10 @@ def names_used(text: str) -> set[str]:
     except (tokenize.TokenError, IndentationError):  # pieces of several files, or no Python at all
         return set(re.findall(r'\w+', text))
     for token, following in zip(tokens, [*tokens[1:], None]):
-        if token.type == tokenize.STRING or token.type == tokenize.NAME and (following is None or following.string != '='):
+        if (
+            token.type == tokenize.STRING
+            or token.type == tokenize.NAME
+            and (following is None or following.string != '=')
+        ):
             used |= set(re.findall(r'\w+', token.string))
     return used

@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .config_files import UsageError
+from .usage_error import UsageError
 
 PACKAGE = __name__.rpartition('.engine.')[0]
 _UNREGISTERED = re.compile(r'^(\S+) is not in the (\S+?)::(.+?) registry')

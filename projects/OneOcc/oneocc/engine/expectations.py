@@ -64,7 +64,10 @@ def expect_tensor(name: str, value: Any, shape: tuple | None = None, like: torch
         refuse(name, 'a tensor', value)
     if shape is not None and tuple(value.shape) != tuple(shape):
         refuse(name, f'shape {tuple(shape)}', value)
-    if like is not None and (value.is_floating_point(), value.is_complex()) != (like.is_floating_point, like.is_complex):
+    if like is not None and (value.is_floating_point(), value.is_complex()) != (
+        like.is_floating_point,
+        like.is_complex,
+    ):
         refuse(name, f'numbers like {like}', value)
     if value.is_floating_point() and not torch.isfinite(value).all():
         refuse(name, 'finite numbers', f'{int((~torch.isfinite(value)).sum())} of {value.numel()} that are not')

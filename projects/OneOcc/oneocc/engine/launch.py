@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmengine.utils import get_git_hash
 
 from . import config_files
-from .config_files import UsageError, parse_options
-from .config_keys import check_keys
 from .errors_in_words import explain_errors, explain_registry_error
+from .usage_error import UsageError
 
 __all__ = [
     'UsageError',
     'build_runner',
     'explain_errors',
     'launch',
-    'leave_process_group',
     'load_config',
     'use_mixed_precision',
     'use_outputs',
@@ -49,11 +43,9 @@ def load_config(args: Namespace) -> Config:
         UsageError: there is no such file, it is no config, an override can change nothing, or the
             launcher of the distributed run is not there.
     """
-    path, options = Path(args.config), parse_options(args.cfg_options)
+    path = Path(args.config)
     check_launcher(args.launcher)
-    cfg = config_files.load_config(path, options)
-    for text in check_keys(cfg, options):
-        warnings.warn(f'{path}: {text}', stacklevel=2)
+    cfg = config_files.load_config(path, args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -93,7 +85,9 @@ def launch(cfg: Config, action: str) -> Any:
     needed = ('model', f'{action}_dataloader', f'{action}_cfg')
     missing = [key for key in needed if cfg.get(key) is None]
     if missing:
-        raise UsageError(f'{cfg.filename}: to {action}, expected {", ".join(needed)} in the config, got no {missing[0]}')
+        raise UsageError(
+            f'{cfg.filename}: to {action}, expected {", ".join(needed)} in the config, got no {missing[0]}'
+        )
     with explain_registry_error(cfg):
         return getattr(build_runner(cfg), action)()
 
@@ -152,17 +146,3 @@ def use_outputs(cfg: Config, config_path: str, predictions: str | None, pictures
         metric.commit = get_git_hash(fallback='unknown')
     if pictures is not None:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'OccVisualizationHook', 'out_dir': pictures}]
-
-
-def leave_process_group() -> None:
-    """Waits for the other ranks and ends the process at once; does nothing without a group.
-
-    Taking gloo's threads down, in the interpreter's teardown or by destroying the group, aborts the process now
-    and then, and the launcher then calls a finished run failed: so nothing is taken down.
-    """
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)

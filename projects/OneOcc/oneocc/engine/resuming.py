@@ -10,7 +10,7 @@ import torch
 from mmengine.model import is_model_wrapper
 
 from .checkpoint import check_state_dict
-from .expectations import expect_tensor
+from .expectations import expect_dict, expect_tensor
 from .optimizer_checks import check_optimizer, group_differences
 from .plain_file import CheckpointError
 from .plain_state import live_message_hub
@@ -56,11 +56,14 @@ def prepare(checkpoint: dict, runner: Any, source: str, optimizer: bool = True, 
     except CheckpointError as error:
         raise CheckpointError(f'{source}: {error}') from error
     except (ArithmeticError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(f'{source}: expected a checkpoint of this project, got what cannot be read ({error!r})') from error
+        raise CheckpointError(
+            f'{source}: expected a checkpoint of this project, got what cannot be read ({error!r})'
+        ) from error
 
 
 def _prepare(checkpoint: dict, runner: Any, with_optimizer: bool, with_schedule: bool) -> Resumption:
-    meta = checkpoint['meta']
+    meta = expect_dict('meta', checkpoint.get('meta'))
+    expect_dict('state_dict', checkpoint.get('state_dict'))
     absent = {'optimizer', 'message_hub'} - set(checkpoint) | {'epoch', 'iter'} - set(meta)
     if absent:
         raise CheckpointError(
@@ -76,7 +79,7 @@ def _prepare(checkpoint: dict, runner: Any, with_optimizer: bool, with_schedule:
     own = meta.get('format', 0) != 0
     if own or 'random_states' in checkpoint:
         check_random_states(checkpoint.get('random_states'), meta.get('world_size'))
-    check_averages(checkpoint.get('ema_state_dict'), runner._hooks)
+    check_averages(checkpoint, runner._hooks)
     check_early_stopping(checkpoint.get('early_stopping', []))
 
     old, new = RunUnits.stored(meta), RunUnits.of(runner)
@@ -93,9 +96,7 @@ def _prepare(checkpoint: dict, runner: Any, with_optimizer: bool, with_schedule:
     check_schedules(states, runner.param_schedulers, meta.get('schedulers'), exact)
     batches = new.batches_per_epoch if runner.counts_epochs else None
     units = f'{new} where the checkpoint has {old}'
-    schedule = ResumedSchedule(
-        states, runner.param_schedulers, position, (meta['epoch'], iteration), batches, units
-    )
+    schedule = ResumedSchedule(states, runner.param_schedulers, position, (meta['epoch'], iteration), batches, units)
     return Resumption(checkpoint, iteration, schedule)
 
 

@@ -72,7 +72,8 @@ class RunUnits:
                 (self.accumulative_counts, 'accumulated'),
             )
         )
-        return f'{self.batches_per_epoch} batches an epoch ({sizes}), {self.max_epochs} epochs, {self.max_iters} iterations'
+        totals = f'{self.max_epochs} epochs, {self.max_iters} iterations'
+        return f'{self.batches_per_epoch} batches an epoch ({sizes}), {totals}'
 
 
 def position_now(epoch: int, iteration: int, old: RunUnits, new: RunUnits, by_epoch: bool) -> int:

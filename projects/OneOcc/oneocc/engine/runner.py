@@ -18,6 +18,7 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.model.utils import convert_sync_batchnorm
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ...core.formats.folder_lock import FolderLock, FolderLockedError
 from .checkpoint import check_state_dict, none_is_whole, ordered_checkpoints, read_checkpoint, write_checkpoint
@@ -33,6 +34,7 @@ from .schedule import flat
 from .state_checks import check_meta, early_stopping_states
 
 FORMAT_VERSION = 2
+_FOR_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
 
 
 @RUNNERS.register_module()
@@ -54,6 +56,7 @@ class OneOccRunner(Runner):
         self._resume_alternatives: list[Path] = []
         self._found_checkpoints: list[Path] = []
         self._resume_complaints: list[str] = []
+        self.refused: list[str] = []  # why files of the work_dir were passed over
         self._pending_random_state: dict | None = None
         self._kept_random_state: dict | None = None
         self._validated: tuple[int, int] | None = None
@@ -134,6 +137,13 @@ class OneOccRunner(Runner):
             return LOOPS.build(loop, default_args={'runner': self, 'dataloader': self._train_dataloader})
         return super().build_train_loop(loop)
 
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False):
+        """As in `Runner`; without worker processes, settings that concern them alone are left out."""
+        if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
+            dataloader = {key: value for key, value in dataloader.items() if key not in _FOR_WORKERS}
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
     @contextmanager
     def _telling_hooks_of_errors(self) -> Iterator[None]:
         """Hooks that have `on_error(runner)` may tidy up when a run ends before its time."""
@@ -164,7 +174,7 @@ class OneOccRunner(Runner):
     @contextmanager
     def _sole_writer(self) -> Iterator[None]:
         """Rank 0 holds the lock of the work_dir for all."""
-        lock, problem = FolderLock(self.work_dir, 'training'), [None]
+        lock, problem = FolderLock(self.work_dir, what='training'), [None]
         if is_main_process():
             try:
                 lock.acquire()
@@ -278,6 +288,7 @@ class OneOccRunner(Runner):
         if save_param_scheduler and self.param_schedulers is not None:
             checkpoint['param_schedulers'] = scheduler_states(self.param_schedulers)
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        checkpoint['meta']['averaged'] = 'ema_state_dict' in checkpoint
         write_checkpoint(checkpoint, os.path.join(out_dir, filename))
 
     @cached_property
@@ -341,7 +352,7 @@ class OneOccRunner(Runner):
             elif self._load_from is not None:
                 self.load_checkpoint(self._load_from)
             return
-        refused = list(self._resume_complaints)
+        refused = self.refused = list(self._resume_complaints)
         for path in (self._resume_path, *self._resume_alternatives):
             try:
                 self.resume(str(path))

@@ -194,7 +194,7 @@ class ResumedSchedule:
                         _step(schedulers, by_epoch=True)
         except ValueError as error:
             raise CheckpointError(
-                f"param_scheduler: expected a schedule that reaches iteration {iteration} (epoch {epoch}), "
+                f'param_scheduler: expected a schedule that reaches iteration {iteration} (epoch {epoch}), '
                 f'got one that ends before: {error}'
             ) from error
         names = {scheduler.param_name for scheduler in schedulers}

@@ -41,7 +41,9 @@ def check_meta(meta: Any) -> None:
     batches = meta.get('batches_per_epoch')
     if batches is not None and epoch > 0 and not epoch * batches <= iteration <= (epoch + 1) * batches:
         refuse(
-            'meta.iter', f'{epoch * batches} to {(epoch + 1) * batches} in epoch {epoch} of {batches} batches', iteration
+            'meta.iter',
+            f'{epoch * batches} to {(epoch + 1) * batches} in epoch {epoch} of {batches} batches',
+            iteration,
         )
 
 
@@ -122,16 +124,18 @@ def _check_bytes(name: str, state: Any, length: int) -> None:
         refuse(name, f'{length} bytes', state)
 
 
-def check_averages(state: Any, hooks: list[Hook]) -> None:
-    """Refuses averaged weights that fit no EMA hook of this run; `state` is None where there are none.
+def check_averages(checkpoint: dict, hooks: list[Hook]) -> None:
+    """Refuses averaged weights that are missing, or fit no EMA hook of this run.
 
     Where weights are averaged, a checkpoint's `state_dict` holds the averages: without the hook a resumed
     run would go on from them as if they had been trained.
     """
     averaging = [hook for hook in hooks if isinstance(hook, EMAHook)]
-    if state is None:
+    if 'ema_state_dict' not in checkpoint:
+        if checkpoint['meta'].get('averaged'):
+            refuse('ema_state_dict', 'the averages beside the trained weights', 'none')
         return
-    expect_dict('ema_state_dict', state)
+    state = expect_dict('ema_state_dict', checkpoint['ema_state_dict'])
     if not averaging:
         refuse('ema_state_dict', 'an EMAHook in custom_hooks, as in the run that wrote it', 'a run without one')
     built = averaging[0].ema_model.state_dict()
@@ -157,6 +161,8 @@ def check_early_stopping(states: Any) -> None:
     for index, state in enumerate(expect_list('early_stopping', states)):
         where = f'early_stopping[{index}]'
         expect_dict(where, state, {'monitor', 'wait_count', 'best_score'})
+        if not isinstance(state['monitor'], str):
+            refuse(f'{where}.monitor', 'a text', state['monitor'])
         expect_count(f'{where}.wait_count', state['wait_count'])
         expect_number(f'{where}.best_score', state['best_score'], infinite=True)
 
