@@ -29,7 +29,7 @@ def stopped_after(cfg, iterations: int):
         train(cfg)
 
 
-@pytest.mark.parametrize(('kind', 'batch_size'), [('cosine', 1), ('one cycle', 10), ('steps by epoch', 2)])
+@pytest.mark.parametrize(('kind', 'batch_size'), [('cosine', 2), ('one cycle', 10), ('steps by epoch', 5)])
 def test_other_batches_get_the_rates_of_a_run_that_always_had_them(tmp_path, kind, batch_size):
     schedule = {
         'cosine': [dict(type='CosineAnnealingLR', by_epoch=True, T_max=4, convert_to_iter_based=True)],

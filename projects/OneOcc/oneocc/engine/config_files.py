@@ -29,7 +29,6 @@ from .usage_error import UsageError
 _ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*(\S*?)\s*\}\}')
 _QUOTED_ENVIRONMENT = re.compile(r'\{\{\s*[\'"]\s*\$(\w+)')
 _UNSAFE_IN_TEXT = re.compile(r'[\'"\\\x00-\x1f{}]')
-_NUMBER_LIKE = re.compile(r'[+-]?[.\d]')
 
 
 def load_config(
@@ -209,7 +208,7 @@ def _present(cfg: Any, key: str) -> Any:
 def _check_kind(key: str, value: Any, present: Any) -> None:
     if isinstance(present, bool) and isinstance(value, str):
         raise UsageError(f'--cfg-options {key}: expected True or False, got {value!r}')
-    if isinstance(present, (int, float)) and isinstance(value, str) and _NUMBER_LIKE.match(value):
+    if isinstance(present, (int, float)) and isinstance(value, str) and not value.isidentifier():
         raise UsageError(f'--cfg-options {key}: expected a number such as {present}, got {value!r}')
     if isinstance(present, Mapping) and isinstance(value, (str, int, float)) and not isinstance(value, bool):
         below = f'{key}.{next(iter(present), "type")}'

@@ -34,8 +34,9 @@ def check_meta(meta: Any) -> None:
     for key, value in units.items():
         if value is not None:
             expect_count(f'meta.units.{key}', value)
-    if not isinstance(meta.get('validated', False), bool):
-        refuse('meta.validated', 'True or False', meta['validated'])
+    for key in ('validated', 'stopped', 'averaged'):
+        if not isinstance(meta.get(key, False), bool):
+            refuse(f'meta.{key}', 'True or False', meta[key])
     if not isinstance(meta.get('run_id', ''), str):
         refuse('meta.run_id', 'a text', meta['run_id'])
     batches = meta.get('batches_per_epoch')
