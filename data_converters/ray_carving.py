@@ -17,12 +17,13 @@ if __name__ == '__main__':  # told before the imports, which need the repository
     sys.exit(2)
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from data_converters.cell_blocks import SHIFT, CellBlocks, add_one, find_block, inner_cell, to_dense, write_dense
+from projects.OneOcc.core.compiled_kernels import compile_kernel
 
 
 class Rays(NamedTuple):
@@ -51,7 +52,7 @@ def box_of(cells: CellBlocks) -> CellBox:
     return CellBox(cells.lowest, cells.lowest + cells.shape)
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def carve(cells: CellBlocks, rays: Rays, box: CellBox, size: float, max_range: float) -> None:
     """Add one to every cell of `box` that a ray crosses before its end.
 
@@ -115,7 +116,7 @@ def carve(cells: CellBlocks, rays: Rays, box: CellBox, size: float, max_range: f
                     break
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def _clip(o: float, d: float, low: int, up: int, t0: float, t1: float) -> tuple[float, float]:
     """Shorten [t0, t1] to where o + t d lies in [low, up)."""
     if d == 0.0:
@@ -126,7 +127,7 @@ def _clip(o: float, d: float, low: int, up: int, t0: float, t1: float) -> tuple[
     return max(t0, a), min(t1, b)
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def _first(o: float, d: float, low: int, up: int, t0: float) -> tuple[int, int, float, float]:
     """First cell of a ray along one axis, its step, the time of the next border, time per cell."""
     i = min(max(int(math.floor(o + t0 * d)), low), up - 1)

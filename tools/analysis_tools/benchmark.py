@@ -83,6 +83,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--update', type=Path, metavar='FILE', help='markdown file whose block <!-- table:NAME --> takes the table'
     )
     parser.add_argument('--table', metavar='NAME', help='name of that block')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     if (args.update is None) != (args.table is None):
         parser.error('--update and --table belong together')

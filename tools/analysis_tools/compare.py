@@ -24,6 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--samples', nargs='+', metavar='ID')
     parser.add_argument('--num', type=int, default=4)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/compare'))
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     wrong = [item for item in args.predictions if '=' not in item]
     if wrong:

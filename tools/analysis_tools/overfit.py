@@ -43,6 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--out', type=Path, help='JSON record; what it holds of other configs is kept')
     parser.add_argument('--update', type=Path, metavar='FILE', help='markdown file to write the table into')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     if args.update is not None and args.out is None:
         parser.error('--update needs --out, the record that the table is made from')

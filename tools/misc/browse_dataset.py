@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -28,8 +26,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='what to do with voxels that were never seen (default: hide)',
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
+        '--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', help='override settings of the config'
     )
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
 
@@ -37,8 +36,6 @@ def browse(args: argparse.Namespace) -> None:
     from projects.OneOcc.oneocc.engine import read_config
     from projects.OneOcc.oneocc.engine.launch import UsageError
 
-    if not Path(args.config).is_file():
-        raise UsageError(f'{args.config}: expected a config file, found nothing')
     cfg = read_config(args.config, args.cfg_options)
     loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:

@@ -10,7 +10,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -25,10 +25,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--cfg-options',
         '--options',
         nargs='+',
-        action=DictAction,
+        action='extend',
         metavar='KEY=VALUE',
         help='override settings of the config',
     )
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
 
@@ -64,13 +65,9 @@ def shorter(text: str) -> str:
 def print_config(args: argparse.Namespace) -> None:
     import projects.OneOcc.oneocc  # noqa: F401  registers the parts
     from projects.OneOcc.oneocc.engine import read_config
-    from projects.OneOcc.oneocc.engine.launch import UsageError
 
-    try:
-        with redirect_stdout(sys.stderr):  # what is logged is no part of the config
-            cfg = read_config(args.config, args.cfg_options)
-    except (OSError, SyntaxError) as error:
-        raise UsageError(f'{args.config}: {error}') from error
+    with redirect_stdout(sys.stderr):  # what is logged is no part of the config
+        cfg = read_config(args.config, args.cfg_options)
     print(shorter(spell_out(cfg).pretty_text))
 
 

@@ -14,7 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from numba import njit, types
+from numba import types
+
+from projects.OneOcc.core.compiled_kernels import compile_kernel
 
 Kernel = TypeVar('Kernel', bound=Callable)
 
@@ -42,7 +44,7 @@ def kernel(*, allocates: bool) -> Callable[[Kernel], Kernel]: ...
 
 
 def kernel(function: Callable | None = None, *, allocates: bool = False) -> Callable:
-    """Compile without Python objects, cached on disk, deterministic (no re-association of sums).
+    """Compile without Python objects, cached on disk where one can, deterministic (no re-association of sums).
 
     Kernels that make no arrays run without reference counts: counting the arrays of a scene at
     every call of a small function costs more than the ray casting itself. To whoever checks types a
@@ -54,9 +56,7 @@ def kernel(function: Callable | None = None, *, allocates: bool = False) -> Call
 
 
 def _compiled(function: Callable, allocates: bool) -> Callable:
-    # numba takes `_nrt` but does not declare it
-    compile_ = njit(cache=True, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates)  # type: ignore[call-overload]
-    compiled = compile_(function)
+    compiled = compile_kernel(function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates)
     compiled.get_call_template = partial(_without_constants, compiled.get_call_template)
     cache_file = getattr(getattr(compiled, '_cache', None), '_cache_file', None)
     if cache_file is not None:

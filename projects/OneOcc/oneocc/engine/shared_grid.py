@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -20,21 +19,15 @@ _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _KEYS = {'shape', 'voxel_size', 'origin'}
 
 
-def read_config(path: str | Path, options: Mapping | None = None) -> Config:
-    """A config file with the command line's overrides, everything that shares its `grid` in agreement.
-
-    An option `data_root` reaches every data set that lies where the file's `data_root` says.
-    """
-    cfg = Config.fromfile(path)
-    if options is not None:
-        before = cfg.get('data_root')
-        cfg.merge_from_dict(dict(options))
-        if before is not None and cfg.data_root != before:
-            for name in _LOADERS:
-                dataset = (cfg.get(name) or {}).get('dataset') or {}
-                if dataset.get('data_root') == before:
-                    dataset['data_root'] = cfg.data_root
-    return share_grid(cfg)
+def share_data_root(cfg: Config, before: str | None) -> bool:
+    """Let the data sets that lay at `before` follow the config's `data_root`, in place; whether one does."""
+    follow = False
+    for name in _LOADERS:
+        dataset = (cfg.get(name) or {}).get('dataset') or {}
+        if before is not None and dataset.get('data_root') == before:
+            dataset['data_root'] = cfg.data_root
+            follow = True
+    return follow
 
 
 def share_grid(cfg: Config) -> Config:

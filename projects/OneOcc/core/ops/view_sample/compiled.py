@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from ...compiled_kernels import compile_kernel
 
 
 def _compiled(function: Callable) -> Callable:
@@ -23,11 +24,7 @@ def _compiled(function: Callable) -> Callable:
 
     Sums may be taken in the order that suits vector registers; the order is the same in every run.
     """
-    fastmath = {'contract', 'nsz', 'reassoc'}
-    try:
-        return numba.njit(cache=True, nogil=True, error_model='numpy', fastmath=fastmath)(function)
-    except RuntimeError:  # no folder to keep it in
-        return numba.njit(nogil=True, error_model='numpy', fastmath=fastmath)(function)
+    return compile_kernel(function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz', 'reassoc'})
 
 
 @_compiled
