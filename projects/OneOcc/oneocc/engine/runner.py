@@ -193,7 +193,7 @@ class OneOccRunner(Runner):
     def _check_unchanged(self) -> None:
         """Refuses to resume from what another training has left behind while this one was starting."""
         if self._resume_path is not None and self._load_from is None:
-            newest, _ = ordered_checkpoints(self.work_dir, self._checkpoint_dir)
+            newest, _ = ordered_checkpoints(self._resume_request[0], self._checkpoint_dir)
             if newest != self._found_checkpoints:
                 raise FolderLockedError(
                     f'{self.work_dir}: expected the checkpoints {_names(self._found_checkpoints)}, got '
