@@ -399,7 +399,7 @@ class OneOccRunner(Runner):
                 f'{self.seed}: the order of samples will differ'
             )
         self._has_loaded = True
-        self.logger.info(f'Resumed {filename} after epoch {self.epoch}, iteration {self.iter}')
+        self.logger.info(f'Resumed after epoch {self.epoch}, iteration {self.iter} of {filename}')
 
     def _take_random_state(self, states: list[dict], filename: str) -> None:
         if len(states) == self.world_size:
