@@ -6,6 +6,7 @@ Shapes: B batch, C classes without empty, logits (B, C + 1, X, Y, Z), labels (B,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmdet3d.registry import MODELS
@@ -186,14 +187,14 @@ class SSCHead(OccHead):
         if self.loss_weights['geo_scal']:
             terms['geo_scal'] = geometric_scal(logits, labels)
         if self.frustum is not None and self.loss_weights['frustum'] and data_samples is not None:
-            ids = torch.stack([self._frustum_ids(sample, labels.device) for sample in data_samples])
+            ids = torch.stack([self._frustum_ids(sample, labels.device, self.frustum) for sample in data_samples])
             number = self.frustum['sectors'] * self.frustum['bands']
             terms['frustum'] = frustum_proportion(logits, labels, ids, number)
         return terms
 
-    def _frustum_ids(self, sample: BaseDataElement, device: torch.device) -> Tensor:
+    def _frustum_ids(self, sample: BaseDataElement, device: torch.device, frustum: Mapping[str, Any]) -> Tensor:
         """(X, Y, Z) int32 frustum of each voxel, -1 outside the field of view."""
-        options = dict(self.frustum)
+        options = dict(frustum)
         view = sample_view(sample, options.pop('view'))
         grid = sample.grid
 
