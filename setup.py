@@ -30,7 +30,7 @@ setup(
         include=['projects.OneOcc', 'projects.OneOcc.core*', 'projects.OneOcc.oneocc*', 'data_converters*']
     ),
     package_data={
-        'data_converters.synthetic.capture': ['*.txt'],
+        'data_converters.synthetic': ['*.txt'],
         'projects.OneOcc.oneocc.visualization': ['*.html'],
     },
     install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),

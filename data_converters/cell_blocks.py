@@ -161,7 +161,7 @@ def to_dense(cells: CellBlocks) -> np.ndarray:
     for block, place, part in _kept_boxes(cells):
         for plane, bits in enumerate(cells.bits[:, block]):
             values = np.unpackbits(bits, bitorder='little').reshape(EDGE, EDGE, EDGE)
-            dense[place] |= values[part] << plane
+            dense[place] |= values[part] << np.uint8(plane)
     return dense
 
 

@@ -148,13 +148,13 @@ def carve_reference(cells: CellBlocks, rays: Rays, box: CellBox, size: float, ma
             continue
         start = origin / size
         travel = (end - origin) / length * reach / size
-        cuts = [0.0, 1.0]
+        times_of_cuts = [0.0, 1.0]
         for axis in range(3):
             if travel[axis]:
                 borders = np.arange(box.lowest[axis], box.upper[axis] + 1)
                 times = (borders - start[axis]) / travel[axis]
-                cuts.extend(times[(times > 0) & (times < 1)])
-        cuts = np.sort(cuts)
+                times_of_cuts.extend(times[(times > 0) & (times < 1)])
+        cuts = np.sort(times_of_cuts)
         middles = start + ((cuts[:-1] + cuts[1:]) / 2)[:, None] * travel
         crossed = np.floor(middles).astype(np.int64)[np.diff(cuts) > 1e-12]
         inside = ((crossed >= box.lowest) & (crossed < box.upper)).all(axis=1)

@@ -150,6 +150,8 @@ class PanoramaScanner:
     """
 
     def __init__(self, recording: Recording, settings: VoxelizeSettings) -> None:
+        if recording.dense_camera is None:
+            raise ValueError(f'{recording.root}: expected a recording with depth and semantic panoramas, got none')
         mount = recording.cameras[recording.dense_camera]
         camera = camera_from_dict(mount, recording.root)
         self._recording, self._settings = recording, settings

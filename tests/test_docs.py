@@ -63,7 +63,7 @@ FOLLOWED = [page for page in PAGES if any(block.language in ('bash', 'python') f
 
 def bring_lens_and_frame(folder: Path) -> None:
     """What somebody with a camera has: its calibration and an image."""
-    shutil.copy(ROOT / 'data_converters/synthetic/capture/pal_lfvio_1216.txt', folder / 'calib_results.txt')
+    shutil.copy(ROOT / 'data_converters/synthetic/pal_lfvio_1216.txt', folder / 'calib_results.txt')
     Image.fromarray(np.zeros((960, 1280, 3), np.uint8)).save(folder / 'frame.png')
 
 

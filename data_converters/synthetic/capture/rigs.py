@@ -20,7 +20,7 @@ import numpy as np
 
 from projects.OneOcc.core.geometry import EquirectCamera, TaylorCamera
 
-PAL_CALIBRATION = Path(__file__).with_name('pal_lfvio_1216.txt')
+PAL_CALIBRATION = Path(__file__).parents[1] / 'pal_lfvio_1216.txt'
 PAL_RADIUS_RANGE = (160.0, 500.0)
 
 # x_cam = right = -y, y_cam = backward = -x, z_cam = down = -z of the body

@@ -56,7 +56,10 @@ def kernel(function: Callable | None = None, *, allocates: bool = False) -> Call
 
 
 def _compiled(function: Callable, allocates: bool) -> Callable:
-    compiled = compile_kernel(function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates)
+    # a dispatcher of numba, which does not type it
+    compiled: Any = compile_kernel(
+        function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz'}, _nrt=allocates
+    )
     compiled.get_call_template = partial(_without_constants, compiled.get_call_template)
     cache_file = getattr(getattr(compiled, '_cache', None), '_cache_file', None)
     if cache_file is not None:

@@ -15,45 +15,75 @@ MOVED = {
     f'{_PLUGIN}.ops': f'{_CORE}.ops',
     f'{_PLUGIN}.evaluation.visibility': f'{_CORE}.geometry.visibility',
     f'{_PLUGIN}.evaluation.predictions': f'{_CORE}.formats.occupancy',
+    f'{_PLUGIN}.models.calibration_cache': f'{_CORE}.geometry.calibration_cache',
     f'{_PLUGIN}.datasets.info_schema': f'{_CORE}.formats.infos',
     'data_converters.atomic_files': f'{_CORE}.formats.atomic_files',
     'data_converters.recording': f'{_CORE}.formats.recording',
-    'data_converters.synthetic.rigs': 'data_converters.synthetic.capture.rigs',
-    'data_converters.synthetic.gait': 'data_converters.synthetic.capture.gait',
-    'data_converters.synthetic.sensors': 'data_converters.synthetic.capture.sensors',
-    'data_converters.synthetic.lidar': 'data_converters.synthetic.capture.lidar',
-    'data_converters.synthetic.protocols': 'data_converters.synthetic.capture.protocols',
-    'data_converters.synthetic.record': 'data_converters.synthetic.capture.record',
-    'data_converters.synthetic.truth': 'data_converters.synthetic.capture.truth',
-    'data_converters.synthetic.benchmark': 'data_converters.synthetic.capture.benchmark',
-    'data_converters.synthetic.world': 'data_converters.synthetic.places.world',
-    'data_converters.synthetic.lighting': 'data_converters.synthetic.shading.lighting',
-    'data_converters.synthetic.raycast': 'data_converters.synthetic.tracing.raycast',
 } | {
     f'{_PLUGIN}.{old}': f'{_PLUGIN}.{new}'
     for old, new in {
         'baselines.lmscnet': 'baselines.lidar.lmscnet',
         'baselines.sscnet': 'baselines.lidar.sscnet',
         'baselines.point_occupancy': 'baselines.lidar.point_occupancy',
+        'baselines.lmscnet_weights': 'baselines.official_weights.lmscnet',
+        'baselines.monoscene_weights': 'baselines.official_weights.monoscene',
+        'baselines.monoscene_image_weights': 'baselines.official_weights.monoscene_image',
         'models.dual_projection': 'models.backbones.dual_projection',
         'models.pano_encoder': 'models.backbones.pano_encoder',
+        'models.aspp3d': 'models.layers.aspp3d',
+        'models.depthwise3d': 'models.layers.depthwise3d',
+        'models.group_norm': 'models.layers.group_norm',
         'models.bigrid': 'models.lifting.bigrid',
         'models.flosp': 'models.lifting.flosp',
         'models.gait_compensation': 'models.lifting.gait_compensation',
+        'models.polar_pyramid': 'models.lifting.polar_pyramid',
+        'models.voxel_position': 'models.lifting.voxel_position',
         'models.voxel_projection': 'models.lifting.voxel_projection',
         'models.amoe3d': 'models.necks.amoe3d',
+        'models.moe_fuse3d': 'models.necks.moe_fuse3d',
+        'models.saliency3d': 'models.necks.saliency3d',
         'models.unet3d': 'models.necks.unet3d',
         'models.ssc_head': 'models.heads.ssc_head',
     }.items()
+} | {
+    f'data_converters.synthetic.{name}': f'data_converters.synthetic.{part}.{name}'
+    for part, names in {
+        'capture': 'benchmark blur gait lidar protocols record rigs sensors truth',
+        'places': 'buildings crowd paths people placement plants streets style town traffic vehicles world',
+        'shading': 'facades lighting noise pavement sky textures',
+        'tracing': 'ambient ground jit raycast shapes solids',
+    }.items()
+    for name in names.split()
 }
+# Whatever lay in these; the old package of the first is still there, with the public names.
 MOVED_PACKAGES = {f'{_PLUGIN}.geometry': f'{_CORE}.geometry', f'{_PLUGIN}.ops': f'{_CORE}.ops'}
 
 
-class _AliasLoader(Loader):
-    """Hands out a module that is imported already, untouched."""
+def moved_to(name: str) -> str | None:
+    """The new name of a moved module, of one in a moved package, or None."""
+    if name in MOVED:
+        return MOVED[name]
+    for old, new in MOVED_PACKAGES.items():
+        if name.startswith(f'{old}.'):
+            candidate = new + name.removeprefix(old)
+            return candidate if importlib.util.find_spec(candidate) is not None else None
+    return None
 
-    def __init__(self, target: str) -> None:
-        self.target = target
+
+def alias_loaded(old: str, new: str) -> None:
+    """Give every loaded module in the package `new` its name in `old` as well.
+
+    Imported by that name, a submodule would be set in its package, over a function of the same name.
+    """
+    for name in [name for name in sys.modules if name.startswith(f'{new}.')]:
+        sys.modules.setdefault(old + name.removeprefix(new), sys.modules[name])
+
+
+class _AliasLoader(Loader):
+    """Hands out a module that is imported already, untouched; with a package all that is loaded of it."""
+
+    def __init__(self, name: str, target: str) -> None:
+        self.name, self.target = name, target
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         self.module = importlib.import_module(self.target)
@@ -62,27 +92,23 @@ class _AliasLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.own_spec  # the import system had put the alias's there
+        alias_loaded(self.name, self.target)
 
 
 class MovedModuleFinder(MetaPathFinder):
-    """Finds a moved module by its old name; asked last, so that nothing real is ever hidden."""
+    """Finds a moved module by its old name; asked first, as a second copy could be found in a moved package."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        new = MOVED.get(fullname)
-        package, _, leaf = fullname.rpartition('.')
-        if new is None and package in MOVED_PACKAGES:
-            new = f'{MOVED_PACKAGES[package]}.{leaf}'
-            if importlib.util.find_spec(new) is None:
-                return None
+        new = moved_to(fullname)
         if new is None:
             return None
         warnings.warn(f'{fullname} moved to {new}', DeprecationWarning, stacklevel=2)
-        return ModuleSpec(fullname, _AliasLoader(new), is_package=new in MOVED_PACKAGES.values())
+        return ModuleSpec(fullname, _AliasLoader(fullname, new))
 
 
 def install() -> None:
     """Keep the old paths importable; calling it again changes nothing."""
     if not any(isinstance(finder, MovedModuleFinder) for finder in sys.meta_path):
-        sys.meta_path.append(MovedModuleFinder())
+        sys.meta_path.insert(0, MovedModuleFinder())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
-from typing import Any
+from dataclasses import Field, fields
+from typing import Any, ClassVar
 
 
 class NamedFields(Mapping):
@@ -15,6 +15,8 @@ class NamedFields(Mapping):
     Raises:
         KeyError: a name that is no field or whose field is None; the message holds those that are there.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # of the dataclass that mixes this in
 
     def __getitem__(self, name: str) -> Any:
         if name not in set(self):

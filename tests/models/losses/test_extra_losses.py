@@ -5,6 +5,8 @@ import torch
 from mmdet3d.registry import MODELS
 from torch import nn
 
+from projects.OneOcc.oneocc.baselines import OccRWKVHead, SSCNetHead
+from projects.OneOcc.oneocc.baselines.occrwkv.occrwkv import BranchFeatures
 from projects.OneOcc.oneocc.models.heads.ssc_head import SSCHead
 from projects.OneOcc.oneocc.models.losses import build_extra_losses, extra_losses
 from projects.OneOcc.oneocc.structures import OccDataSample
@@ -55,7 +57,25 @@ def test_without_any_nothing_changes():
     assert losses_of(plain).keys() == losses_of(with_none).keys()
 
 
-@pytest.mark.parametrize('name', ['ce', 'sem_scal', 'a.b'])
+def test_the_heads_of_the_lidar_methods_have_the_slot_too():
+    own = [dict(type='EmptyShareOfTheTests', name='empty')]
+    grid = dict(shape=(8, 8, 4), voxel_size=0.4, origin=(-1.6, -1.6, -0.8))
+    labels = torch.randint(0, 3, (8, 8, 4)).to(torch.uint8)
+    branches = BranchFeatures(torch.randn(1, 16, 8, 8), [torch.zeros(0, 4)], semantic=(), completion=())
+    cases = [
+        (SSCNetHead(2, in_channels=4, extra_losses=own), {4: torch.randn(1, 4, 2, 2, 1)}),
+        (OccRWKVHead(2, grid, width=4, extra_losses=own), branches),
+    ]
+    for model, feats in cases:
+        losses = model.loss(feats, [OccDataSample(gt_occ=labels)])
+        losses['loss_empty'].backward()
+        assert model.extra_losses['empty'].weight.grad != 0
+    taken = dict(type='EmptyShareOfTheTests', name='semantic_ce_4')
+    with pytest.raises(ValueError, match='semantic_ce_4'):
+        OccRWKVHead(2, grid, extra_losses=[taken])
+
+
+@pytest.mark.parametrize('name', ['ce', 'sem_scal', 'ce_2', 'a.b'])
 def test_names_that_are_taken_are_refused(name):
     with pytest.raises(ValueError, match=f'expected a name of its own without dots for each, got {name!r}'):
         head(extra_losses=[dict(type='EmptyShareOfTheTests', name=name)])

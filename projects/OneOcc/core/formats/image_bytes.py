@@ -33,7 +33,8 @@ def check_png(content: bytes) -> PngFacts:
     if not content.startswith(_PNG_SIGNATURE):
         raise ImageError('expected a PNG signature, but it cannot be decoded: the first bytes are damaged')
     at, kind = len(_PNG_SIGNATURE), b''
-    bits, significant, seen = 0, None, set()
+    seen: set[bytes] = set()
+    bits, significant = 0, None
     while kind != b'IEND':
         if at + 12 > len(content):
             raise ImageError('expected a complete PNG, but it cannot be decoded: it ends before its last chunk')

@@ -85,11 +85,14 @@ def _read_rgb(path: Path, size: tuple[int, int] | None, bit_depth: int | None, o
     if kind == 'JPEG':
         check_jpeg(content)
     picture = Image.open(io.BytesIO(content), formats=(kind,))
-    if kind != 'JPEG' and getattr(picture, 'n_frames', 1) != 1:
-        raise ImageError(f'expected one picture, got {picture.n_frames} frames of an animation')
+    frames = getattr(picture, 'n_frames', 1)
+    if kind != 'JPEG' and frames != 1:
+        raise ImageError(f'expected one picture, got {frames} frames of an animation')
     turned = _orientation(picture, orientation)
-    wide = facts is not None and facts.bits == 16
-    rgb = _sixteen_bits(content, facts, bit_depth) if wide else _eight_bits(picture)
+    if facts is not None and facts.bits == 16:
+        rgb = _sixteen_bits(content, facts, bit_depth)
+    else:
+        rgb = _eight_bits(picture)
     if orientation == 'apply' and turned != 1:
         turning = Image.fromarray(rgb)
         turning.getexif()[_ORIENTATION_TAG] = turned
@@ -106,7 +109,7 @@ def _read_bytes(path: Path, size: tuple[int, int] | None, may_turn: bool) -> tup
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             header = Image.open(file, formats=_FORMATS)
         # A phone's JPEG with a preview behind it (MPO) is read as the JPEG that it is.
-        kind = header.format.replace('MPO', 'JPEG')
+        kind = (header.format or '').replace('MPO', 'JPEG')
         if size is not None and header.size not in (tuple(size), tuple(size)[:: -1 if may_turn else 1]):
             raise ImageError(_sizes(header.size, size))
         length = os.fstat(file.fileno()).st_size
@@ -161,12 +164,12 @@ def _sixteen_bits(content: bytes, facts: PngFacts, bit_depth: int | None) -> np.
         _refuse_transparency(image[..., -1], 65535)
         image = image[..., :-1]
     largest = int(image.max())
-    if bit_depth is None and facts.significant_bits is None:
+    bits = facts.significant_bits if bit_depth is None else bit_depth
+    if bits is None:
         raise ImageError(
             f'expected 8-bit colour, or 16-bit samples that say how many bits the camera uses (sBIT chunk), got 16-bit '
             f'samples up to {largest}, which take {max(largest.bit_length(), 1)} bits: state bit_depth'
         )
-    bits = facts.significant_bits if bit_depth is None else bit_depth
     if bit_depth is None and (largest >> bits or _left_aligned(image, bits)):
         bits = 16  # as the standard wants it: the significant bits are the upper ones
     if largest >> bits:

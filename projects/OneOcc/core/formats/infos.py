@@ -226,7 +226,7 @@ def _validate_entry(entry: Any, where: str) -> None:
             if key == 'cameras':
                 _require(isinstance(sensor.get('model'), str), at, "expected a camera 'model'", sensor.get('model'))
                 if isinstance(sensor.get('mask'), str):
-                    _validate_path(sensor['mask'], f'{at}: mask')
+                    _validate_path(check_relative, sensor['mask'], f'{at}: mask')
     _require(
         isinstance(entry['occupancy'], dict),
         f'{where}: occupancy',

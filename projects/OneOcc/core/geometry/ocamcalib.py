@@ -75,11 +75,13 @@ def read_ocamcalib(path: str | Path, order: str = 'ascending') -> OCamCalib:
     try:
         sections, extras = parse_sections(path.read_bytes())
         step = 1 if order == 'ascending' else -1
+        row, column = sections['center']
+        c, d, e = sections['affine']
         calib = OCamCalib(
             direct=sections['direct'][::step],
             inverse=sections.get('inverse', ())[::step],
-            center=sections['center'],
-            affine=sections['affine'],
+            center=(row, column),
+            affine=(c, d, e),
             height=_whole(sections['size'][0]),
             width=_whole(sections['size'][1]),
             extras=extras,

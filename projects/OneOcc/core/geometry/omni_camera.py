@@ -131,6 +131,12 @@ def check_size(width: int, height: int) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def check_pair(name: str, values: Sequence[float]) -> tuple[float, float]:
+    """Two finite numbers as floats; ValueError names what is not."""
+    first, second = check_numbers(name, values, 2)
+    return first, second
+
+
 def check_numbers(name: str, values: Sequence[float], count: int | None = None) -> tuple[float, ...]:
     result = tuple(float(value) for value in values)
     if not result or (count is not None and len(result) != count):

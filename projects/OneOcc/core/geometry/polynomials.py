@@ -95,6 +95,9 @@ def fit(x: np.ndarray, y: np.ndarray, max_degree: int, tolerance: float) -> tupl
 
     Returns:
         Ascending coefficients, and the largest absolute residual in units of ``y``.
+
+    Raises:
+        ValueError: max_degree is below 3.
     """
     best: tuple[tuple[float, ...], float] | None = None
     for degree in range(3, max_degree + 1):
@@ -105,4 +108,6 @@ def fit(x: np.ndarray, y: np.ndarray, max_degree: int, tolerance: float) -> tupl
             best = power, error
         if error <= tolerance:
             break
+    if best is None:
+        raise ValueError(f'max_degree: expected at least 3, got {max_degree}')
     return best

@@ -14,7 +14,7 @@ from . import masks, polynomials
 from .checks import check_points
 from .masks import Mask
 from .ocamcalib import OCamCalib, camera_parameters, read_ocamcalib, warn_of_blind_centre
-from .omni_camera import HALF_PI, OmniCamera, check_numbers, check_size
+from .omni_camera import HALF_PI, OmniCamera, check_numbers, check_pair, check_size
 
 
 class TaylorCamera(OmniCamera):
@@ -56,8 +56,8 @@ class TaylorCamera(OmniCamera):
     ) -> None:
         self.width, self.height = check_size(width, height)
         self.coefficients = check_numbers('coefficients', coefficients)
-        self.principal_point = check_numbers('principal_point', principal_point, 2)
-        (a, b), (c, d) = (check_numbers('affine', row, 2) for row in affine)
+        self.principal_point = check_pair('principal_point', principal_point)
+        (a, b), (c, d) = (check_pair('affine', row) for row in affine)
         self.affine = ((a, b), (c, d))
         self.direct = None if direct is None else check_numbers('direct', direct)
         if abs(a * d - b * c) < 1e-9:
@@ -72,7 +72,7 @@ class TaylorCamera(OmniCamera):
             radius_range = (0.0, self._inscribed_radius())
             if mask is None:
                 warn_of_blind_centre('Taylor camera', self.principal_point, radius_range[1])
-        self.radius_range = check_numbers('radius_range', radius_range, 2)
+        self.radius_range = check_pair('radius_range', radius_range)
         if not 0 <= self.radius_range[0] < self.radius_range[1]:
             raise ValueError(f'radius_range: expected 0 <= inner < outer, got {self.radius_range}')
         self.elevation_range = polynomials.monotone_band(self.coefficients, self.radius_range)
@@ -95,7 +95,8 @@ class TaylorCamera(OmniCamera):
         """Read ``calib_results*.txt``. Arguments: see ``ocamcalib.camera_parameters``; the mask: see the class."""
         calib = read_ocamcalib(path, order)
         try:
-            parameters = camera_parameters(calib, radius_range, refit, tolerance_px, str(path), mask is not None)
+            annulus = None if radius_range is None else check_pair('radius_range', radius_range)
+            parameters = camera_parameters(calib, annulus, refit, tolerance_px, str(path), mask is not None)
             return cls(**parameters, unproject_with=unproject_with, mask=mask)
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
@@ -168,6 +169,7 @@ class TaylorCamera(OmniCamera):
     def _elevation_of(self, r: torch.Tensor) -> torch.Tensor:
         """theta (...) of radius r (...), clamped to the band; d theta / d r is exact."""
         if self.unproject_with == 'direct':
+            assert self.direct is not None  # checked by the constructor
             return torch.atan2(polynomials.evaluate(self.direct, r), r)
         low, high = self.elevation_range
         slope = polynomials.derivative(self.coefficients)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from mmengine.logging import print_log
@@ -41,7 +41,7 @@ def one_bad_file(read: Reader) -> Reader:
                 f'{path}: expected a file that can be used, got {type(error).__name__}: {error}'
             ) from error
 
-    return named
+    return cast('Reader', named)
 
 
 class CorruptSampleCount:

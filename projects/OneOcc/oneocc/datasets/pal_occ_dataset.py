@@ -119,7 +119,7 @@ class PALOccDataset(BaseDataset):
         elif tuple(expected) != classes:
             raise ValueError(f'{self.ann_file}: expected the classes {tuple(expected)}, but the file has {classes}')
         if self.grid is not None:
-            self._choose_grid(found)
+            self._choose_grid(self.grid, found)
         for key, value in found.items():
             self._metainfo.setdefault(key, value)
         self._choose_palette(len(classes))
@@ -189,6 +189,7 @@ class PALOccDataset(BaseDataset):
             try:
                 return self._prepare(candidate)
             except CorruptSampleError as error:
+                assert self.corrupt is not None  # made by full_init
                 self.corrupt.record(candidate, error)
         raise CorruptSampleError(f'{self.ann_file}: every one of the {len(self)} frames is corrupt')
 
@@ -203,13 +204,13 @@ class PALOccDataset(BaseDataset):
                 f'got {type(error).__name__}: {error}'
             ) from error
 
-    def _choose_grid(self, found: dict) -> None:
+    def _choose_grid(self, grid: CartesianGrid | str, found: dict) -> None:
         grids = found.get('grids', {grid_key(found['grid']['shape']): found['grid']})
-        name = self.grid if isinstance(self.grid, str) else grid_key(self.grid.shape)
+        name = grid if isinstance(grid, str) else grid_key(grid.shape)
         if name not in grids:
             raise ValueError(f'{self.ann_file}: no grid {name!r}; it has {sorted(grids)}')
-        if isinstance(self.grid, CartesianGrid):
-            expected, got = self.grid.to_dict(), CartesianGrid(**grids[name]).to_dict()
+        if isinstance(grid, CartesianGrid):
+            expected, got = grid.to_dict(), CartesianGrid(**grids[name]).to_dict()
             if not all(np.allclose(expected[key], got[key], rtol=0, atol=1e-6) for key in expected):
                 raise ValueError(f'{self.ann_file}: expected labels on the grid {expected}, but the set has {got}')
         found['grid'] = grids[name]

@@ -101,7 +101,7 @@ def _check(views: Mapping[str, Mapping]) -> None:
 def _unwrapping(name: str, views: Mapping[str, Mapping], last: bool) -> dict[str, Any]:
     """UnwrapPanorama of one view; what equals the transform's own defaults is left out."""
     view = views[name]
-    step = dict(type='UnwrapPanorama')
+    step: dict[str, Any] = dict(type='UnwrapPanorama')
     step |= {key: view[key] for key in ('height', 'width', 'elevation_min_deg', 'elevation_max_deg') if key in view}
     if view['unwrap_from'] != 'raw':
         step['source'] = view['unwrap_from']

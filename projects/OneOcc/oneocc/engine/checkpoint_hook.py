@@ -5,8 +5,9 @@ from __future__ import annotations
 import os.path as osp
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process
@@ -35,7 +36,7 @@ class _LateRemoval:
         """Spares what was doomed since, unless it is the run's own."""
         self._doomed[since:] = [path for path in self._doomed[since:] if is_own(path)]
 
-    def flush(self, keep: set[str]) -> None:
+    def flush(self, keep: Collection[str | None]) -> None:
         """Removes what was to be removed, except what has been written anew meanwhile."""
         for path in self._doomed:
             if path not in keep and self._backend.isfile(path):
@@ -55,6 +56,8 @@ class OneOccCheckpointHook(CheckpointHook):
     file is removed where it lies in the folder of the run, is called as the run calls its files and
     says itself that this run wrote it.
     """
+
+    file_backend: Any  # mmengine types none of its backends' methods
 
     def before_train(self, runner) -> None:
         if not hasattr(runner, 'keeping_random_state'):
@@ -145,7 +148,7 @@ class OneOccCheckpointHook(CheckpointHook):
             super()._save_best_checkpoint(runner, metrics)
         finally:
             self.last_ckpt = last if self._postponed else self.last_ckpt
-        self._written |= set(self._best_paths()) - {None}
+        self._written |= set(self._best_paths())
         self.file_backend.keep_own(removals, lambda path: path in self._written or self._is_own(runner, path))
         self._best_is_new = self._best_paths() != before
         if not self._postponed and is_main_process():
@@ -160,8 +163,9 @@ class OneOccCheckpointHook(CheckpointHook):
         elif is_main_process():
             self._flush()
 
-    def _best_paths(self) -> list[str | None]:
-        return [getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()]
+    def _best_paths(self) -> list[str]:
+        paths = [getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()]
+        return [path for path in paths if path is not None]
 
     def _flush(self) -> None:
         self.file_backend.flush(keep={self.last_ckpt, *self._best_paths()})

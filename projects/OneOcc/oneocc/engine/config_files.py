@@ -143,7 +143,7 @@ def _fill(cfg: Config, names: Mapping[str, str]) -> None:
     def filled(value: Any) -> Any:
         if isinstance(value, str) and '{{' in value:
             for name, text in names.items():
-                value = re.sub(r'\{\{\s*' + name + r'\s*\}\}', lambda _, text=text: text, value)
+                value = re.sub(r'\{\{\s*' + name + r'\s*\}\}', text.replace('\\', r'\\'), value)
             return _ENVIRONMENT.sub(environment, value)
         if isinstance(value, dict):
             for key in list(value):

@@ -115,8 +115,13 @@ def unregistered(text: str, where: str = 'type') -> str:
     Args:
         text: mmengine's message.
         where: the config's key that holds the name.
+
+    Raises:
+        ValueError: another message.
     """
-    name, scope, kind = _UNREGISTERED.match(text).groups()
+    if (found := _UNREGISTERED.match(text)) is None:
+        raise ValueError(f"expected mmengine's message on an unregistered name, got {text!r}")
+    name, scope, kind = found.groups()
     near = difflib.get_close_matches(name, registered_names(kind), 1, cutoff=0.6)
     meant = f'; did you mean {near[0]!r}?' if near else '; is the module that registers it in custom_imports?'
     return f'{where}: expected a registered {kind} of {scope}, got {name!r}{meant}'

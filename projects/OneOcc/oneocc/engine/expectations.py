@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, NoReturn
 
 import torch
@@ -26,7 +26,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f'{text[:77]}...'
 
 
-def expect_dict(name: str, value: Any, keys: set[str] = frozenset()) -> dict:
+def expect_dict(name: str, value: Any, keys: Set[str] = frozenset()) -> dict:
     """A dict that has at least these keys."""
     if not isinstance(value, dict):
         refuse(name, 'a dict', value)

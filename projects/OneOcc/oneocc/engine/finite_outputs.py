@@ -108,4 +108,4 @@ def check_weights(model: nn.Module) -> None:
 
 
 def _bare(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
+    return model.get_submodule('module') if is_model_wrapper(model) else model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
@@ -19,7 +20,7 @@ def frozen(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
     """A copy in eval mode with folded batch norms, the backbone's 2D convolutions in `dtype` for autocast."""
     model = fuse_conv_bn(copy.deepcopy(model).eval()).requires_grad_(False)
     if dtype is not None:
-        for layer in model.backbone.modules():
+        for layer in model.get_submodule('backbone').modules():
             if isinstance(layer, nn.Conv2d):
                 layer.to(dtype)
     return model
@@ -88,7 +89,7 @@ class GraphedPredictor:
         self.graphs: list[tuple[str, torch.cuda.CUDAGraph]] = []
         pool = torch.cuda.graph_pool_handle()  # one memory for all, as they are replayed in order
 
-        def capture(stage: Callable, value: object) -> object:
+        def capture(stage: Callable, value: Any) -> Any:
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=pool):
                 value = stage(value)
@@ -97,11 +98,12 @@ class GraphedPredictor:
             return value
 
         self._kept: list[object] = []
-        self._labels: Tensor = self._run(capture)
+        self._labels = self._run(capture)
 
     def _stages(self) -> tuple[Callable, ...]:
         """Images to labels in the steps of `STAGES`, each taking what the one before returned."""
-        model, samples = self._model, self._samples
+        model: Any = self._model  # a segmentor by its slots, which torch does not type
+        samples = self._samples
         return (
             lambda _: model.backbone(self._imgs),
             lambda features: model.view_transformer(features, samples, self._sizes),
@@ -109,7 +111,7 @@ class GraphedPredictor:
             lambda levels: torch.stack(model.decode_head.predict(levels, samples)),
         )
 
-    def _run(self, through: Callable[[Callable, object], object]) -> object:
+    def _run(self, through: Callable[[Callable, Any], Any]) -> Any:
         """Hand every stage to `through` with the value before it; the last value."""
         value = None
         with torch.no_grad(), self._precision():

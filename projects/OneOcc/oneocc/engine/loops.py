@@ -7,14 +7,15 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
 from .norm_statistics import average_norm_statistics
-from .sampling import positioned_loader
+from .sampling import PositionedBatchSampler, positioned_loader
 
 
 def _build_loader(runner, dataloader: DataLoader | dict, endless: bool) -> DataLoader:
-    if isinstance(dataloader, dict):
-        apart = runner._randomness_cfg.get('diff_rank_seed', False)
-        dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=apart)
-    return positioned_loader(dataloader, runner.seed, endless)
+    if not isinstance(dataloader, dict):
+        return positioned_loader(dataloader, runner.seed, endless)
+    apart = runner._randomness_cfg.get('diff_rank_seed', False)
+    built = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=apart)
+    return positioned_loader(built, runner.seed, endless)
 
 
 def _validate_if_due(loop, count: int, last: int) -> None:
@@ -103,7 +104,9 @@ class ResumableIterLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:
             _validate_if_due(self, self._iter, self._max_iters)
-        self.dataloader.batch_sampler.seek(0, self._iter)
+        batch_sampler = self.dataloader.batch_sampler
+        assert isinstance(batch_sampler, PositionedBatchSampler)  # made by positioned_loader
+        batch_sampler.seek(0, self._iter)
         self.runner.restore_random_state()
         batches = iter(self.dataloader)
         while self._iter < self._max_iters and not self.stop_training:

@@ -144,7 +144,7 @@ def group_differences(state: dict, wrapper: OptimWrapper) -> list[str]:
     """
     if isinstance(wrapper, OptimWrapperDict):
         return [text for key, part in wrapper.items() for text in group_differences(state[key], part)]
-    found = {}
+    found: dict[str, None] = {}  # a set in order
     for group, built in zip(state['param_groups'], wrapper.optimizer.param_groups):
         for key in sorted(set(group) & set(built) - {'params', 'param_names', 'fused', 'foreach', 'capturable'}):
             scheduled = f'initial_{key}' in built or key == 'betas' and 'initial_momentum' in built

@@ -114,7 +114,9 @@ def read_plain(path: str | Path, mmap: bool = False, inert: Sequence[str] = (), 
     if verify or not path.is_file():
         verify_checkpoint(path)
     # torch knows an allowed class by the module and the name that the class itself claims
-    stand_ins = [type(name.rpartition('.')[2], (), {'__module__': name.rpartition('.')[0]}) for name in inert]
+    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+        type(name.rpartition('.')[2], (), {'__module__': name.rpartition('.')[0]}) for name in inert
+    ]
     try:
         with torch.serialization.safe_globals(stand_ins):
             content = torch.load(path, map_location='cpu', weights_only=True, mmap=mmap and zipfile.is_zipfile(path))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-_PLAIN_SCALARS = (bool, int, float, complex, str, bytes)
+_PLAIN_SCALARS: tuple[type[Any], ...] = (bool, int, float, complex, str, bytes)
 
 
 def to_plain(value, where: str = 'checkpoint'):
@@ -29,7 +30,7 @@ def to_plain(value, where: str = 'checkpoint'):
     if isinstance(value, OrderedDict):
         plain = OrderedDict((key, to_plain(item, f'{where}.{key}')) for key, item in value.items())
         if hasattr(value, '_metadata'):  # version numbers of the modules of a state dict
-            plain._metadata = value._metadata
+            vars(plain)['_metadata'] = value._metadata
         return plain
     if isinstance(value, Mapping):
         return {key: to_plain(item, f'{where}.{key}') for key, item in value.items()}
@@ -38,9 +39,9 @@ def to_plain(value, where: str = 'checkpoint'):
         return kind(to_plain(item, f'{where}[{i}]') for i, item in enumerate(value))
     if isinstance(value, np.generic):  # np.float64 is also a float: asked before it
         return to_plain(value.item(), where)
-    for kind in _PLAIN_SCALARS:  # subclasses, such as enumerations, are code to a reader
-        if isinstance(value, kind):
-            return kind(value)
+    for scalar in _PLAIN_SCALARS:  # subclasses, such as enumerations, are code to a reader
+        if isinstance(value, scalar):
+            return scalar(value)
     if isinstance(value, np.ndarray) and value.dtype != object:
         return torch.from_numpy(np.ascontiguousarray(value))
     if isinstance(value, os.PathLike):

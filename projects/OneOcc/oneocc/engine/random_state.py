@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+NumpyState = tuple[str, np.ndarray, int, int, float]
+
 
 def capture_random_state() -> dict:
     """State of python's, numpy's and torch's generators, and of the current CUDA device.
@@ -17,7 +19,7 @@ def capture_random_state() -> dict:
     it back.
     """
     version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    name, keys, position, has_gauss, cached = numpy_state()
     state = {
         'python': [version, list(words), gauss],
         'numpy': [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
@@ -26,6 +28,18 @@ def capture_random_state() -> dict:
     if torch.cuda.is_available():
         state['cuda'] = torch.cuda.get_rng_state()
     return state
+
+
+def numpy_state() -> NumpyState:
+    """State of numpy's global generator: name, words (624,) uint32, position, has a Gaussian in store, that one."""
+    state = np.random.get_state(legacy=False)  # noqa: NPY002
+    return (
+        state['bit_generator'],
+        state['state']['key'],
+        state['state']['pos'],
+        state['has_gauss'],
+        state['gauss'],
+    )
 
 
 def restore_random_state(state: dict) -> None:

@@ -101,9 +101,11 @@ def position_now(epoch: int, iteration: int, old: RunUnits, new: RunUnits, by_ep
             f'expected {numbers}; a checkpoint within an epoch, or of a run that counts iterations, can only be '
             'resumed with the same data, batch size and number of processes'
         )
+    assert now is not None  # known of a run that is built, as its length is
     if not same:
         iteration = epoch * now
     reached, end, what = (epoch, new.max_epochs, 'epochs') if by_epoch else (iteration, new.max_iters, 'iterations')
+    assert end is not None
     if reached > end:
         raise CheckpointError(
             f'expected a checkpoint of at most {end} {what}, got one of {reached}: there is nothing left to '

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import mmengine
@@ -18,6 +19,7 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, broadcast_object_list, is_distributed, is_main_process
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.model.utils import convert_sync_batchnorm
+from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -50,6 +52,9 @@ class OneOccRunner(Runner):
     back to the previous whole checkpoint. The seed of a resumed run is known before its sampler is
     built. Without CUDA, distributed runs use gloo.
     """
+
+    optim_wrapper: OptimWrapper | dict | None
+    param_schedulers: Any  # lists, dicts of lists, or their configs: as mmengine takes them
 
     def __init__(self, *args, work_dir: str, load_from: str | None = None, resume: bool = False, **kwargs) -> None:
         self._resume_request = (Path(work_dir), load_from) if resume else None
@@ -107,7 +112,9 @@ class OneOccRunner(Runner):
         if load_from is not None:
             self._resume_path = Path(load_from)
             return
-        paths, complaints, error = [], [], None
+        paths: list[Path] = []
+        complaints: list[str] = []
+        error: str | None = None
         if is_main_process():
             candidates, complaints = ordered_checkpoints(work_dir, self._checkpoint_dir)
             self._found_checkpoints = list(candidates)
@@ -117,7 +124,7 @@ class OneOccRunner(Runner):
             paths = candidates
             if complaints and not paths:
                 error = str(none_is_whole(work_dir, complaints))
-        decision = [paths, complaints, error]
+        decision: list[Any] = [paths, complaints, error]
         broadcast_object_list(decision)
         paths, self._resume_complaints, error = decision
         if error is not None:
@@ -190,7 +197,8 @@ class OneOccRunner(Runner):
     @contextmanager
     def _sole_writer(self) -> Iterator[None]:
         """Rank 0 holds the lock of the work_dir for all."""
-        lock, problem = FolderLock(self.work_dir, what='training'), [None]
+        lock = FolderLock(self.work_dir, what='training')
+        problem: list[str | None] = [None]
         if is_main_process():
             try:
                 lock.acquire()
@@ -273,7 +281,8 @@ class OneOccRunner(Runner):
         position = (
             {'epoch': self.epoch + 1, 'iter': self.iter} if by_epoch else {'epoch': self.epoch, 'iter': self.iter + 1}
         )
-        position = {**position, **{key: meta[key] for key in position if key in (meta or {})}}
+        told = meta or {}
+        position = {**position, **{key: told[key] for key in position if key in told}}
         checkpoint = {
             'meta': {
                 **position,
@@ -300,6 +309,7 @@ class OneOccRunner(Runner):
             'random_states': random_states,
         }
         if save_optimizer:
+            assert isinstance(self.optim_wrapper, OptimWrapper)  # built before the training
             checkpoint['optimizer'] = self.optim_wrapper.state_dict()
         if save_param_scheduler and self.param_schedulers is not None:
             checkpoint['param_schedulers'] = scheduler_states(self.param_schedulers)
@@ -404,6 +414,7 @@ class OneOccRunner(Runner):
         problems = [text for text in all_gather_object(problem) if text is not None]
         if problems:  # on any rank: all of them leave this file
             raise CheckpointError(problems[0])
+        assert found is not None  # else there were a problem
         apply(found, self, filename, resume_optimizer)
         meta = found.checkpoint['meta']
         self.run_id = meta.get('run_id', self.run_id)

@@ -7,30 +7,32 @@ what the main process drew in between, nor of where the run was interrupted.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from mmengine.dataset import InfiniteSampler
-from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from .random_state import preserved_random_state, seed_sample
 
 
-class SampleTicket(NamedTuple):
+@dataclass(frozen=True)
+class SampleTicket:
     """What to load (`index`) and in which turn (`turn`: the epoch, or the step of an endless run)."""
 
     index: int
     turn: int
 
 
-class SeededDataset:
+class SeededDataset(Dataset):
     """A dataset whose every sample is drawn from its own random state, (seed, turn, index).
 
     Everything but indexing is the wrapped dataset's.
     """
 
-    def __init__(self, dataset, seed: int) -> None:
+    def __init__(self, dataset: Any, seed: int) -> None:
         self.dataset = dataset
         self.seed = seed
 
@@ -102,10 +104,11 @@ class PositionedBatchSampler:
 
 def positioned_loader(loader: DataLoader, seed: int, endless: bool = False) -> DataLoader:
     """The same loader with seeded samples and a batch sampler that can begin anywhere."""
-    if len(loader.dataset) == 0:
+    seeded = SeededDataset(loader.dataset, seed)
+    if len(seeded) == 0:
         raise ValueError(f'expected at least one training sample, got an empty {type(loader.dataset).__name__}')
     return DataLoader(
-        SeededDataset(loader.dataset, seed),
+        seeded,
         batch_sampler=PositionedBatchSampler(loader.batch_sampler, endless),
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,

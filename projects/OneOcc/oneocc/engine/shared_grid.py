@@ -74,16 +74,16 @@ def _holders(cfg: Config) -> Iterator[tuple[str, dict]]:
         yield 'model.grid', cfg['model']
     for name in _LOADERS:
         loader = cfg.get(name)
-        if isinstance(loader, Mapping) and isinstance(loader.get('dataset'), Mapping):
+        if isinstance(loader, Mapping) and isinstance(loader.get('dataset'), dict):
             yield from _datasets(f'{name}.dataset', loader['dataset'])
 
 
-def _datasets(place: str, dataset: Mapping) -> Iterator[tuple[str, dict]]:
+def _datasets(place: str, dataset: dict) -> Iterator[tuple[str, dict]]:
     """A data set that names its grid, and those that it wraps or joins."""
     if _is_grid(dataset.get('grid')):
         yield f'{place}.grid', dataset
-    if isinstance(dataset.get('dataset'), Mapping):
+    if isinstance(dataset.get('dataset'), dict):
         yield from _datasets(f'{place}.dataset', dataset['dataset'])
     for index, part in enumerate(dataset.get('datasets') or ()):
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             yield from _datasets(f'{place}.datasets.{index}', part)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
 
@@ -17,6 +16,7 @@ from .expectations import (
     expect_tensor,
     refuse,
 )
+from .random_state import numpy_state
 
 _UNITS = ('batches_per_epoch', 'world_size')
 
@@ -108,7 +108,7 @@ def check_random_states(states: Any, world_size: int | None) -> None:
 
 
 def _check_numpy_state(where: str, state: Any) -> None:
-    sample = np.random.get_state()  # noqa: NPY002
+    sample = numpy_state()
     name, keys, position, has_gauss, cached = expect_list(where, state, 5)
     if name != sample[0]:
         refuse(f'{where}[0]', repr(sample[0]), name)

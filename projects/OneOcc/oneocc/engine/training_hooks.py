@@ -60,6 +60,7 @@ class NonFiniteLossHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
+        assert outputs is not None  # a training loop hands on what the step gave
         total = _number(outputs['loss'])
         if math.isfinite(total):
             return
@@ -112,7 +113,7 @@ class ProgressBarHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        if self._bar is not None:
+        if self._bar is not None and outputs is not None:
             self._bar.set_postfix(epoch=runner.epoch + 1, loss=f'{_number(outputs["loss"]):.3f}', refresh=False)
             self._bar.update()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,9 @@ def text_table(report: dict) -> str:
     return '\n'.join(lines)
 
 
-def write_json(path: str | os.PathLike, content: dict | list) -> None:
+def write_json(path: str | os.PathLike[str], content: dict | list) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, never a half."""
-    atomic_files.write_json(path, content, indent=2, sort_keys=False)
+    atomic_files.write_json(Path(path), content, indent=2, sort_keys=False)
 
 
 def _subset_rank(name: str) -> tuple[int, str]:

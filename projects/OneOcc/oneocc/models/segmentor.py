@@ -92,7 +92,7 @@ class OccupancySegmentor(BaseModel):
 
     def forward(
         self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None = None, mode: str = 'tensor'
-    ) -> dict | list:
+    ) -> dict | Sequence:
         """Run the model.
 
         Args:

@@ -31,7 +31,7 @@ def fill_slots(slots: Mapping[str, Part], grid: Mapping | None = None) -> dict[s
     Raises:
         ValueError: a setting disagrees with the slot that it follows from; the message names both.
     """
-    filled = {name: dict(part) if isinstance(part, Mapping) else part for name, part in slots.items()}
+    filled: dict[str, Part] = {name: dict(part) if isinstance(part, Mapping) else part for name, part in slots.items()}
     lifted = _lifted_grid(filled, grid)
     _fill_lifting(filled, lifted)
     _fill_neck(filled, lifted)
@@ -90,7 +90,7 @@ def _fill_neck(slots: dict, grid: dict | None) -> None:
     if isinstance(neck, Mapping) and isinstance(prior, Mapping) and grid is not None:
         coarsest = 4 * (_said(neck, 'project_scale') or 1)
         if 'shape' in _parameters(prior) and 'shape' not in prior:
-            neck['context_prior'] = dict(prior, shape=tuple(size // coarsest for size in grid['shape']))
+            slots['neck']['context_prior'] = dict(prior, shape=tuple(size // coarsest for size in grid['shape']))
 
 
 def _fill_head(slots: dict, grid: dict | None) -> None:
@@ -128,10 +128,11 @@ def _encoded_views(backbone: Part) -> tuple[str, ...] | None:
         return tuple(views) if views else (view,) if view else None
     if _said(backbone, 'view') is not None:
         return (_said(backbone, 'view'),)
+    settings = backbone if isinstance(backbone, Mapping) else {}
     encoders = [
         name
         for name in _parameters(backbone)
-        if isinstance(backbone.get(name), Mapping) and 'type' in backbone[name] and not name.endswith('_cfg')
+        if isinstance(settings.get(name), Mapping) and 'type' in settings[name] and not name.endswith('_cfg')
     ]
     return tuple(encoders) or None
 

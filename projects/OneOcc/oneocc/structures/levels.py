@@ -42,9 +42,11 @@ class Levels(Mapping):
         return self.features[stride]
 
     def __getitem__(self, key: int | str) -> Tensor:
-        if key == RELATION and self.relation_logits is not None:
-            return self.relation_logits
-        return self.features[key]
+        if not isinstance(key, str):
+            return self.features[key]
+        if key != RELATION or self.relation_logits is None:
+            raise KeyError(key)
+        return self.relation_logits
 
     def __iter__(self) -> Iterator[int | str]:
         yield from self.features

@@ -38,7 +38,7 @@ def overlay_labels(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    view = View(camera, cam_from_ego)
+    view = View(camera, np.asarray(cam_from_ego))
     view.check_image_size(image.shape[:2], source='overlay_labels')
     volume = drawn(as_labels('labels', labels), unknown)
     faces = visible_faces(volume, grid, np.linalg.inv(view.cam_from_ego)[:3, 3])

@@ -135,6 +135,7 @@ class SSCNetHead(OccHead):
         num_classes: C, without the empty class; C + 1 logits come out.
         full: SSCNet-full.
         legacy_norm: the public code's divisor (see `balanced_cross_entropy`).
+        extra_losses: losses of one's own, beside this; see `OccHead`.
     """
 
     def __init__(
@@ -143,9 +144,10 @@ class SSCNetHead(OccHead):
         full: bool = False,
         in_channels: int = TRUNK_CHANNELS,
         legacy_norm: bool = False,
+        extra_losses: Sequence[Mapping] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(num_classes, init_cfg=init_cfg)
+        super().__init__(num_classes, extra_losses=extra_losses, taken=('ce',), init_cfg=init_cfg)
         self.full, self.legacy_norm = full, legacy_norm
         if full:
             self.deconv_classes = nn.ConvTranspose3d(in_channels, num_classes + 1, COARSE_STRIDE, COARSE_STRIDE)
@@ -165,4 +167,5 @@ class SSCNetHead(OccHead):
         """2N-balanced cross entropy against `gt_occ`; its mask balances, class weights and `visible` are not used."""
         logits = self(feats)[1]
         labels = self._labels(data_samples, visible, logits.device).long()
-        return {'loss_ce': balanced_cross_entropy(logits, labels, balance_mask(labels), self.legacy_norm)}
+        own = self.own_losses(logits, labels)
+        return {'loss_ce': balanced_cross_entropy(logits, labels, balance_mask(labels), self.legacy_norm), **own}

@@ -51,7 +51,8 @@ class ContextRelationPrior(BaseModule):
         self.mega_shape = tuple(size // 2 for size in self.shape)
         self.relations = relations
         # an odd axis drops its last voxel: with padding it would give one super-voxel more
-        padding = tuple((size + 1) % 2 for size in self.shape)
+        x, y, z = self.shape
+        padding = ((x + 1) % 2, (y + 1) % 2, (z + 1) % 2)
         self.aspp = ASPP3D(channels, dilations)
         self.mega_context = nn.Conv3d(channels, 2 * channels, 3, stride=2, padding=padding)
         self.relation_logits = nn.ModuleList(nn.Conv3d(channels, prod(self.mega_shape), 1) for _ in range(relations))

@@ -30,6 +30,8 @@ from .branches import CompletionBranch, SemanticBranch
 from .points import ActiveVoxels, PointFeatures
 
 STRIDES = (2, 4, 8)
+_PARTS = ('ce', 'lovasz')
+_TERMS = (*_PARTS, *(f'{b}_{p}_{s}' for b in ('semantic', 'completion') for p in _PARTS for s in STRIDES))
 
 
 def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -161,12 +163,19 @@ class OccRWKVHead(OccHead):
         num_classes: C, without empty.
         grid: as the neck's.
         width: F, as the neck's.
+        extra_losses: losses of one's own, beside these; see `OccHead`.
     """
 
     def __init__(
-        self, num_classes: int, grid: Mapping, width: int = 32, dropout: float = 0.5, init_cfg: dict | None = None
+        self,
+        num_classes: int,
+        grid: Mapping,
+        width: int = 32,
+        dropout: float = 0.5,
+        extra_losses: Sequence[Mapping] | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(num_classes, init_cfg=init_cfg)
+        super().__init__(num_classes, extra_losses=extra_losses, taken=_TERMS, init_cfg=init_cfg)
         self.grid = dict(grid)
         self.height = grid['shape'][2]
         self.dropout = nn.Dropout(dropout)
@@ -199,6 +208,7 @@ class OccRWKVHead(OccHead):
             occupied = torch.where(pooled == UNKNOWN, pooled, (pooled > 0).long())
             losses[f'loss_completion_ce_{stride}'] = voxel_cross_entropy(dense, occupied)
             losses[f'loss_completion_lovasz_{stride}'] = lovasz_softmax(dense, occupied)
+        losses.update(self.own_losses(logits, labels))
         return losses
 
     def _majority_of_points(

@@ -1,6 +1,14 @@
 """Weights of the official implementations under the names of this one."""
 
-from .mapping import BOOK_KEEPING, BOOK_KEEPING_CLASSES, METHODS, UNUSED_SHORTCUT, ImportedWeights, import_official
+from .mapping import (
+    BOOK_KEEPING,
+    BOOK_KEEPING_CLASSES,
+    METHODS,
+    UNUSED_SHORTCUT,
+    ImportedWeights,
+    import_official,
+    unwrap,
+)
 
 __all__ = [
     'BOOK_KEEPING',
@@ -9,4 +17,5 @@ __all__ = [
     'UNUSED_SHORTCUT',
     'ImportedWeights',
     'import_official',
+    'unwrap',
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ....core.formats.labels import UNKNOWN
-from ..losses import class_weights_from_counts
+from ..losses import build_extra_losses, class_weights_from_counts, extra_losses
 
 
 class OccHead(BaseModule):
@@ -24,15 +24,26 @@ class OccHead(BaseModule):
         num_classes: C, without empty.
         supervise: 'visible' supervises labelled voxels inside the field of view (the paper), 'known' all
             labelled voxels.
+        extra_losses: losses of one's own, beside the head's: `[dict(type='MyLoss', name='boundary')]` from MODELS,
+            called with logits and labels of the finest stride. A head adds `own_losses` to what its `loss` gives.
+        taken: names of the head's own terms, without `loss_`, which no extra loss may have.
     """
 
-    def __init__(self, num_classes: int, supervise: str = 'known', init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        supervise: str = 'known',
+        extra_losses: Sequence[Mapping] | None = None,
+        taken: Sequence[str] = (),
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         if supervise not in ('visible', 'known'):
             raise ValueError(f"supervise must be 'visible' or 'known', but got {supervise!r}")
         self.num_classes, self.supervise = num_classes, supervise
         # (C + 1,) float32, or None: all classes weigh alike. What a checkpoint learned does not depend on it.
         self.register_buffer('class_weights', None, persistent=False)
+        self.extra_losses = build_extra_losses(extra_losses, taken)
 
     @abstractmethod
     def forward(self, feats: Any) -> dict[int, Tensor]:
@@ -67,6 +78,19 @@ class OccHead(BaseModule):
             )
         device = next((parameter.device for parameter in self.parameters()), None)
         self.class_weights = torch.as_tensor(class_weights_from_counts(counts), dtype=torch.float32, device=device)
+
+    def own_losses(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The extra losses, {'loss_NAME': scalar}, in float32 also under autocast.
+
+        Args:
+            logits: (B, C + 1, X, Y, Z) of the finest stride.
+            labels: (B, X, Y, Z), 255 = unknown.
+
+        Raises:
+            ValueError: a loss returns anything but one number.
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            return extra_losses(self.extra_losses, logits.float(), labels)
 
     def _labels(self, data_samples: Sequence[BaseDataElement], visible: Tensor | None, device: torch.device) -> Tensor:
         """Labels (B, X, Y, Z) uint8; what is not to be supervised is unknown."""

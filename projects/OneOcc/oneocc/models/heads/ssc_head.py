@@ -6,6 +6,7 @@ Shapes: B batch, C classes without empty, logits (B, C + 1, X, Y, Z), labels (B,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmdet3d.registry import MODELS
@@ -17,8 +18,6 @@ from ....core.geometry.calibration_cache import CalibrationCache
 from ...structures import Levels, sample_view
 from ..layers.aspp3d import ASPPHead3D
 from ..losses import (
-    build_extra_losses,
-    extra_losses,
     frustum_proportion,
     geometric_scal,
     majority_pool,
@@ -65,8 +64,7 @@ class SSCHead(OccHead):
         loss_weights: factor by term: 'ce', 'sem_scal', 'geo_scal', 'frustum', 'relation'; default 1, 0 leaves
             the term out.
         stride_weights: factor by stride in the order of strides; default 1.
-        extra_losses: losses of one's own, beside these: `[dict(type='MyLoss', name='boundary')]` from MODELS, called
-            with logits and labels of the finest stride.
+        extra_losses: losses of one's own, beside these; see `OccHead`.
         class_counts: voxels per class of the training set, empty first; weights are 1 / ln(count).
             None weighs all classes alike.
     """
@@ -87,7 +85,8 @@ class SSCHead(OccHead):
         extra_losses: Sequence[Mapping] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(num_classes, supervise, init_cfg=init_cfg)
+        taken = (*_TERMS, *(f'{term}_{stride}' for term in _TERMS for stride in strides))
+        super().__init__(num_classes, supervise, extra_losses, taken, init_cfg)
         unknown_terms = set(loss_weights or ()) - set(_TERMS)
         if unknown_terms:
             raise ValueError(f'loss_weights knows {_TERMS}, but got {sorted(unknown_terms)}')
@@ -114,7 +113,6 @@ class SSCHead(OccHead):
             None if frustum is None else dict(dict(view='equi', sectors=8, bands=8, edges='uniform'), **frustum)
         )
         self.loss_weights = dict(dict.fromkeys(_TERMS, 1.0), **(loss_weights or {}))
-        self.extra_losses = build_extra_losses(extra_losses, taken=_TERMS)
         if class_counts is not None:
             self.set_class_counts(class_counts)
         self._frustum_cache: CalibrationCache[Tensor] = CalibrationCache()
@@ -162,8 +160,8 @@ class SSCHead(OccHead):
                 )
             with torch.autocast(logits.device.type, enabled=False):
                 terms = self._terms(logits.float(), target, data_samples if stride == 1 else None)
-                if stride == 1:
-                    losses.update(extra_losses(self.extra_losses, logits.float(), target))
+            if stride == 1:
+                losses.update(self.own_losses(logits, target))
             suffix = '' if stride == 1 else f'_{stride}'
             losses.update(
                 {f'loss_{name}{suffix}': factor * self.loss_weights[name] * value for name, value in terms.items()}
@@ -186,14 +184,14 @@ class SSCHead(OccHead):
         if self.loss_weights['geo_scal']:
             terms['geo_scal'] = geometric_scal(logits, labels)
         if self.frustum is not None and self.loss_weights['frustum'] and data_samples is not None:
-            ids = torch.stack([self._frustum_ids(sample, labels.device) for sample in data_samples])
+            ids = torch.stack([self._frustum_ids(sample, labels.device, self.frustum) for sample in data_samples])
             number = self.frustum['sectors'] * self.frustum['bands']
             terms['frustum'] = frustum_proportion(logits, labels, ids, number)
         return terms
 
-    def _frustum_ids(self, sample: BaseDataElement, device: torch.device) -> Tensor:
+    def _frustum_ids(self, sample: BaseDataElement, device: torch.device, frustum: Mapping[str, Any]) -> Tensor:
         """(X, Y, Z) int32 frustum of each voxel, -1 outside the field of view."""
-        options = dict(self.frustum)
+        options = dict(frustum)
         view = sample_view(sample, options.pop('view'))
         grid = sample.grid
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 import torch.nn as nn
@@ -120,7 +121,7 @@ class BiGridViewTransformer(BaseModule):
 
     def _init_zero(self) -> None:
         for lifting in self.lift.values():
-            lifting.init_zero()
+            cast('GridLifting', lifting).init_zero()
         self.score.init_zero()
 
     def init_weights(self) -> None:

@@ -125,14 +125,15 @@ class GaitDisplacementCompensation(BaseModule):
             return GaitCorrection(motion=self._motion(features))
 
     def _motion(self, features: Features) -> Tensor:
-        total: Tensor | float = 0.0
+        parts: list[Tensor] = []
         for view in self.views:
             for scale in self.scales:
                 feature, key = features[view][scale], f'{view}_{scale}'
                 up = self.vertical[key](_mean(feature))  # (B, V)
                 along, across = _first_harmonic(feature)  # (B, C, 2) each: x, y
                 flat = self.horizontal[key](torch.cat((along, across), dim=1).transpose(1, 2))  # (B, 2, V)
-                total = total + torch.cat((flat, up[:, None]), dim=1)  # (B, 3, V)
+                parts.append(torch.cat((flat, up[:, None]), dim=1))  # (B, 3, V)
+        total = sum(parts[1:], start=parts[0])
         rotation = rotation_from_vector(total[..., 0])
         shift = total[..., 1:] if total.shape[-1] == 2 else torch.zeros_like(total)
         return torch.cat((rotation, shift), dim=-1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn as nn
@@ -20,10 +20,10 @@ from .gait_compensation import Features, GaitCorrection
 from .voxel_projection import VoxelProjection
 
 
-def zero_layer(layer: nn.Linear | nn.Conv2d) -> None:
+def zero_layer(layer: nn.Module) -> None:
     """Set weights and bias to zero."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 class ScaleScores(nn.ModuleDict):
@@ -45,19 +45,25 @@ class ScaleScores(nn.ModuleDict):
 
     def init_zero(self) -> None:
         """All scales of all views score alike."""
-        for convolutions in self.values():
-            for convolution in convolutions.values():
+        for view in self:
+            for convolution in self._convolutions(view).values():
                 zero_layer(convolution)
+
+    def _convolutions(self, view: str) -> dict[str, nn.Conv2d]:
+        return cast('dict[str, nn.Conv2d]', dict(self[view].named_children()))
 
     def of_maps(self, features: Features) -> Features:
         """{view: {scale: (B, C, Hs, Ws)}} -> {view: {scale: (B, grids, Hs, Ws)}}."""
-        return {view: {s: self[view][str(s)](level) for s, level in maps.items()} for view, maps in features.items()}
+        return {
+            view: {s: self._convolutions(view)[str(s)](level) for s, level in maps.items()}
+            for view, maps in features.items()
+        }
 
     def of_samples(self, view: str, grid: int, samples: Tensor) -> Tensor:
         """What sampled maps of scores would be: (B, S, C, N) features -> (B, S, N) scores for a grid."""
-        layers = list(self[view].values())
+        layers = list(self._convolutions(view).values())
         weight = torch.stack([layer.weight[grid].flatten() for layer in layers])  # (S, C)
-        bias = torch.stack([layer.bias[grid] for layer in layers])
+        bias = torch.stack([layer.bias[grid] for layer in layers if layer.bias is not None])
         return torch.einsum('bscn,sc->bsn', samples, weight.to(samples.dtype)) + bias[:, None]
 
 
@@ -157,8 +163,11 @@ class GridLifting(nn.Module):
 
     def init_zero(self) -> None:
         """All places prefer no scale and no view."""
-        for mlp in self.place.values():
-            zero_layer(mlp[-1])
+        for view in self.place:
+            zero_layer(self._mlp(view)[-1])
+
+    def _mlp(self, view: str) -> nn.Sequential:
+        return cast('nn.Sequential', self.place[view])
 
     def preferences(self, view: str) -> tuple[Tensor, Tensor | None]:
         """What the place of a voxel says for each scale of a view, and for the view itself.
@@ -166,8 +175,8 @@ class GridLifting(nn.Module):
         Returns:
             (N, S) float32, added to the scores of the scales; (N,) float32 logit of the view, None with a single one.
         """
-        mlp = self.place[view]
-        place = mlp(self.position.to(mlp[0].weight.dtype)).float()
+        mlp = self._mlp(view)
+        place = mlp(self.position.to(next(mlp.parameters()).dtype)).float()
         own = place[:, self.num_scales] if place.shape[1] > self.num_scales else None
         return place[:, : self.num_scales], own
 

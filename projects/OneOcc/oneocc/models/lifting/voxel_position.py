@@ -35,8 +35,8 @@ class VoxelPosition(BaseModule):
     def init_weights(self) -> None:
         """Zero the last layer, whatever a parent's initialisation did to it."""
         super().init_weights()
-        nn.init.zeros_(self.mlp[-1].weight)
-        nn.init.zeros_(self.mlp[-1].bias)
+        for parameter in self.mlp[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, lifted: Tensor, visible: Tensor) -> Tensor:
         """(B, C, N) features and (B, N) visibility -> (B, C, N); what nobody sees stays zero."""
