@@ -26,20 +26,9 @@ from ..losses import (
     voxel_cross_entropy,
 )
 from .occ_head import OccHead
+from .subvoxels import SubvoxelClassifier, divide_voxels
 
 _TERMS = ('ce', 'sem_scal', 'geo_scal', 'frustum', 'relation')
-
-
-def divide_voxels(volume: Tensor, parts: int) -> Tensor:
-    """Channels into space: (B, C parts^3, X, Y, Z) -> (B, C, parts X, parts Y, parts Z).
-
-    Channel c parts^3 + (i parts + j) parts + k of a voxel is channel c of its part (i, j, k).
-    """
-    if parts == 1:
-        return volume
-    batch, _, x, y, z = volume.shape
-    volume = volume.view(batch, -1, parts, parts, parts, x, y, z).permute(0, 1, 5, 2, 6, 3, 7, 4)
-    return volume.reshape(batch, -1, parts * x, parts * y, parts * z)
 
 
 @MODELS.register_module()
@@ -57,6 +46,8 @@ class SSCHead(OccHead):
         head_channels: channels inside the 'aspp' head; by default those of its level.
         subvoxels: every voxel of the neck is as long as so many voxels of the labels, and classifies each of
             those apart; for lifting on a coarser grid than the labels'.
+        subvoxel_channels: features of each of them, among which a 3x3x3 convolution classifies (`SubvoxelClassifier`);
+            None classifies them apart, straight from the neck's voxel.
         supervise: 'visible' supervises labelled voxels inside the field of view (the paper), 'known' all
             labelled voxels (MonoScene).
         frustum: view, sectors, bands, edges of the panoramic frustums; None switches the term off.
@@ -80,6 +71,7 @@ class SSCHead(OccHead):
         class_counts: Sequence[int] | None = None,
         head_channels: int | None = None,
         subvoxels: int = 1,
+        subvoxel_channels: int | None = 16,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(num_classes, supervise, init_cfg=init_cfg)
@@ -88,7 +80,7 @@ class SSCHead(OccHead):
             raise ValueError(f'loss_weights knows {_TERMS}, but got {sorted(unknown_terms)}')
         if subvoxels < 1:
             raise ValueError(f'subvoxels must be at least 1, but got {subvoxels}')
-        self.subvoxels = subvoxels
+        self.subvoxels, self.subvoxel_channels = subvoxels, subvoxel_channels
         self.strides = tuple(int(stride) for stride in strides)
         if self.strides[:1] != (1,) or len(set(self.strides)) != len(self.strides):
             raise ValueError(f'strides must be distinct and begin with 1, but got {self.strides}')
@@ -114,6 +106,8 @@ class SSCHead(OccHead):
         self._frustum_cache: CalibrationCache[Tensor] = CalibrationCache()
 
     def _classifier(self, head: str, width: int, inner: int) -> nn.Module:
+        if head == 'linear' and self.subvoxels > 1 and self.subvoxel_channels is not None:
+            return SubvoxelClassifier(width, self.num_classes + 1, self.subvoxels, self.subvoxel_channels)
         outputs = (self.num_classes + 1) * self.subvoxels**3
         if head == 'linear':
             return nn.Conv3d(width, outputs, 1)
@@ -122,7 +116,9 @@ class SSCHead(OccHead):
         raise ValueError(f"head must be 'linear' or 'aspp', but got {head!r}")
 
     def _logits(self, levels: Levels, stride: int) -> Tensor:
-        return divide_voxels(self.classifiers[str(stride)](levels.at(stride)), self.subvoxels)
+        classifier = self.classifiers[str(stride)]
+        logits = classifier(levels.at(stride))
+        return logits if isinstance(classifier, SubvoxelClassifier) else divide_voxels(logits, self.subvoxels)
 
     def forward(self, feats: Levels | Mapping) -> dict[int, Tensor]:
         """Levels {stride: (B, C_in, ...)} -> {stride: logits (B, C + 1, X / stride, ...)}."""

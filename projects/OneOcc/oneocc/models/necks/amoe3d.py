@@ -23,10 +23,17 @@ from .saliency3d import DualPathSaliency3D
 class AMoE3D(nn.Module):
     """Saliency gates (Eq. 12), then the mixture of experts (Eq. 13), at one level."""
 
-    def __init__(self, channels: int, num_experts: int = 4, expansion: float = 0.5, kernel_size: int = 7) -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_experts: int = 4,
+        expansion: float = 0.5,
+        kernel_size: int = 7,
+        energy: str = 'standardised',
+    ) -> None:
         super().__init__()
         self.saliency = DualPathSaliency3D(channels, kernel_size=kernel_size)
-        self.experts = MoEFuse3D(channels, num_experts, expansion)
+        self.experts = MoEFuse3D(channels, num_experts, expansion, energy=energy)
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B, C, X, Y, Z) -> the same shape."""
@@ -48,7 +55,7 @@ class AMoE3DNeck(BaseModule):
         channels: C_1, C_2, C_4.
         depths: depthwise-separable blocks at levels 1, 2, 4 on the way down.
         amoe: False leaves the plain UNet with its injections (the ablation without AMoE-3D).
-        num_experts, expansion, kernel_size: of AMoE-3D.
+        num_experts, expansion, kernel_size, energy: of AMoE-3D.
     """
 
     levels = (1, 2, 4)
@@ -63,6 +70,7 @@ class AMoE3DNeck(BaseModule):
         num_experts: int = 4,
         expansion: float = 0.5,
         kernel_size: int = 7,
+        energy: str = 'standardised',
         num_groups: int = 8,
         init_cfg: dict | None = None,
     ) -> None:
@@ -83,7 +91,7 @@ class AMoE3DNeck(BaseModule):
                 self.up[key] = Pointwise3D(width, incoming, bias=False)
             if polar_channels is not None:
                 self.inject[key] = PolarInjection(width, polar_channels, num_groups)
-            self.fuse[key] = AMoE3D(width, num_experts, expansion, kernel_size) if amoe else nn.Identity()
+            self.fuse[key] = AMoE3D(width, num_experts, expansion, kernel_size, energy) if amoe else nn.Identity()
             incoming = width
         self.merge = nn.ModuleDict(
             {
