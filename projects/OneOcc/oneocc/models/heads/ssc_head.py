@@ -25,6 +25,7 @@ from ..losses import (
     semantic_scal,
     voxel_cross_entropy,
 )
+from ..losses.majority_pool import RULES
 from .occ_head import OccHead
 from .subvoxels import SubvoxelClassifier, divide_voxels
 
@@ -48,6 +49,7 @@ class SSCHead(OccHead):
             those apart; for lifting on a coarser grid than the labels'.
         subvoxel_channels: features of each of them, among which a 3x3x3 convolution classifies (`SubvoxelClassifier`);
             None classifies them apart, straight from the neck's voxel.
+        coarse_labels: rule of `majority_pool` that makes the targets of strides 2 and 4; the paper is silent.
         supervise: 'visible' supervises labelled voxels inside the field of view (the paper), 'known' all
             labelled voxels (MonoScene).
         frustum: view, sectors, bands, edges of the panoramic frustums; None switches the term off.
@@ -72,6 +74,7 @@ class SSCHead(OccHead):
         head_channels: int | None = None,
         subvoxels: int = 1,
         subvoxel_channels: int | None = 16,
+        coarse_labels: str = 'lmscnet',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(num_classes, supervise, init_cfg=init_cfg)
@@ -81,6 +84,9 @@ class SSCHead(OccHead):
         if subvoxels < 1:
             raise ValueError(f'subvoxels must be at least 1, but got {subvoxels}')
         self.subvoxels, self.subvoxel_channels = subvoxels, subvoxel_channels
+        self.coarse_labels = coarse_labels
+        if coarse_labels not in RULES:
+            raise ValueError(f'coarse_labels: expected one of {RULES}, got {coarse_labels!r}')
         self.strides = tuple(int(stride) for stride in strides)
         if self.strides[:1] != (1,) or len(set(self.strides)) != len(self.strides):
             raise ValueError(f'strides must be distinct and begin with 1, but got {self.strides}')
@@ -144,7 +150,7 @@ class SSCHead(OccHead):
         losses: dict[str, Tensor] = {}
         for stride, factor in zip(self.strides, self.stride_weights):
             logits = self._logits(levels, stride)
-            target = labels if stride == 1 else majority_pool(labels, stride)
+            target = labels if stride == 1 else majority_pool(labels, stride, rule=self.coarse_labels)
             if logits.shape[2:] != target.shape[1:]:
                 raise ValueError(
                     f'stride {stride}: logits of {tuple(logits.shape[2:])} do not fit labels '
@@ -199,4 +205,4 @@ class SSCHead(OccHead):
                 f'relation logits of {logits.shape[-1]} voxels belong to no stride of labels '
                 f'of {tuple(labels.shape[1:])}'
             )
-        return relation(logits, relation_matrix(majority_pool(labels, stride)))
+        return relation(logits, relation_matrix(majority_pool(labels, stride, rule=self.coarse_labels)))
