@@ -56,7 +56,7 @@ def test_shift_is_a_bounded_linear_of_gap(device):
     torch.nn.init.normal_(head.bias)
     given = rig.features(device=device)
     most = 0.06 * rig.RAW_SIZE[0]
-    want = most * torch.tanh((given['raw'][4].mean((2, 3)) @ head.weight.T + head.bias) / most)
+    want = most * torch.tanh((given['raw'][4].mean((2, 3)) @ head.weight.T + head.bias))
     torch.testing.assert_close(gait(given).shifts['raw'][4], want)
 
 
@@ -118,7 +118,8 @@ def test_sizes_of_the_displacements_are_logged_in_training_only(device):
         for scale in rig.SCALES
         for what in ('mean', 'spread')
     }
-    assert 0.4 < gait.log_vars['gait_equi_8_mean_px'] < 0.43 and gait.log_vars['gait_equi_8_spread_px'] == 0
+    want = 0.06 * rig.EQUI_SIZE[0] * math.tanh(0.3) * math.sqrt(2)
+    assert abs(gait.log_vars['gait_equi_8_mean_px'] - want) < 1e-5 and gait.log_vars['gait_equi_8_spread_px'] == 0
     gait.eval()(rig.features(device=device))
     assert gait.log_vars == {}
 

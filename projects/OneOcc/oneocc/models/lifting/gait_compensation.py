@@ -70,7 +70,7 @@ class GaitDisplacementCompensation(BaseModule):
 
     `mode='shift'` is the paper's: for each view and scale Delta_s = Linear_0(GAP(F_s)) (Eq. 9), a displacement
     in pixels of the image, added to the projected pixels before the bilinear sample (Eq. 10, 11). It is bounded,
-    Delta = m tanh(x / m): a displacement that carried every sample off the map would lose its gradient, and could
+    Delta = m tanh(x): a displacement that carried every sample off the map would lose its gradient, and could
     never come back. One shift of an equirectangular image is a turn about the vertical plus a mean rise of the
     horizon; it cannot express roll or pitch, which is what gait mostly is. One of a raw annulus can: a tilt moves
     the circle of the horizon sideways.
@@ -153,7 +153,7 @@ class GaitDisplacementCompensation(BaseModule):
         """{scale: (B, 2)} bounded displacements of a view, in pixels of its image."""
         finest = self.scales[0]
         most = self.max_shift * maps[finest].shape[-2] * finest
-        return {s: most * torch.tanh(self.shift[f'{view}_{s}'](mean) / most) for s, mean in means.items()}
+        return {s: most * torch.tanh(self.shift[f'{view}_{s}'](mean)) for s, mean in means.items()}
 
     def _zoom(self, view: str, means: Mapping[int, Tensor]) -> Tensor:
         """(B, 2) factors of a view, from all scales; a ring has no middle along its width."""
