@@ -8,7 +8,7 @@ endif
 export ONEOCC_ENV
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint test-slow test-cuda check-env data clean
+.PHONY: help setup demo test lint format typecheck test-slow test-cuda check-env data clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,8 +23,16 @@ demo: setup  ## make a small world, train, evaluate, draw: results in work_dirs/
 test: setup lint  ## lint and all tests that need minutes, not hours
 	@$(RUN) -m pytest -q
 
-lint: setup  ## ruff
+lint: setup typecheck  ## ruff's rules, its formatting, and types
 	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+format: setup  ## write every file as ruff formats it, imports sorted
+	@$(RUN) -m ruff check --select I --fix .
+	@$(RUN) -m ruff format .
+
+typecheck: setup  ## mypy
+	@$(RUN) -m mypy
 
 test-slow: setup  ## the longer proofs
 	@$(RUN) -m pytest -q -m slow
@@ -40,4 +48,4 @@ data: setup  ## the two full synthetic sets (hours)
 	@$(RUN) data_converters/create_data.py humansim --out $${ONEOCC_DATA:-data}/humansim --seed 0
 
 clean:  ## remove build output (not data, not .venv)
-	@rm -rf build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

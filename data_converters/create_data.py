@@ -3,7 +3,8 @@
     python data_converters/create_data.py quadsim --mini --out data/quadsim-mini --seed 0
     python data_converters/create_data.py humansim --out data/humansim
 
-The same set, seed and options give the same bytes, whatever the number of workers. A killed run is
+The same set, seed and options give the same bytes on one machine, whatever the number of workers; on another
+a rare pixel differs by a grey level (docs/runs/README.md). A killed run is
 continued by the same command: finished sequences stand in DIR/sequences/, anything else begins again.
 """
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import sys
 from concurrent.futures import BrokenExecutor
@@ -22,9 +22,9 @@ if __package__ in (None, ''):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data_converters.ground_truth import format_table, write_infos
+from data_converters.output_folder import claim_output
 from data_converters.sequence_pool import OutputLock, make_sequences
 from data_converters.synthetic.capture.protocols import HUMANSIM, HUMANSIM_MINI, QUADSIM, QUADSIM_MINI, Protocol
-from projects.OneOcc.core.formats.atomic_files import write_json
 
 SETTINGS_FILE = 'create_data.json'
 PROTOCOLS = {
@@ -72,6 +72,10 @@ def choose_protocol(args: argparse.Namespace) -> Protocol:
         raise ValueError(f'--workers: expected at least 1, got {args.workers}')
     if args.seed < 0:
         raise ValueError(f'--seed: expected 0 or more, got {args.seed}')
+    for option in ('maps', 'sequences', 'frames'):
+        value = getattr(args, option)
+        if value is not None and value < 1:
+            raise ValueError(f'--{option}: expected at least 1, got {value}')
     if args.frames is not None:
         protocol = replace(protocol, frames=args.frames)
     if args.image_width is not None:
@@ -89,7 +93,7 @@ def choose_protocol(args: argparse.Namespace) -> Protocol:
         protocol = replace(
             protocol,
             maps=protocol.maps if args.maps is None else args.maps,
-            sequences=args.sequences or protocol.sequences,
+            sequences=protocol.sequences if args.sequences is None else args.sequences,
         )
     protocol.splits()
     return protocol
@@ -112,34 +116,7 @@ def claim_folder(out: Path, protocol: Protocol) -> None:
     Raises:
         ValueError: A file, a foreign folder, or a run with another seed, other options or code.
     """
-    if out.exists() and not out.is_dir():
-        raise ValueError(f'--out: expected a folder, got the file {out}')
-    out.mkdir(parents=True, exist_ok=True)
-    settings = json.loads(json.dumps(dict(protocol.settings(), generator=generator_digest())))
-    path = out / SETTINGS_FILE
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text(encoding='utf-8'))
-        except ValueError as error:
-            raise ValueError(f'{path}: not a JSON file: {error}; choose another --out') from error
-        wrong = [
-            f'{key} is {_brief(found.get(key))} there and {_brief(settings[key])} now'
-            for key in settings
-            if found.get(key) != settings[key]
-        ]
-        if wrong:
-            raise ValueError(
-                f'{out} holds a set with other settings: {"; ".join(wrong)}. '
-                'Choose another --out, or remove that folder'
-            )
-        return
-    strangers = sorted(p.name for p in out.iterdir() if not p.name.endswith('.tmp'))
-    if strangers:
-        raise ValueError(
-            f'{out}: expected an empty folder or a set begun by this command, '
-            f'got one with {", ".join(strangers[:5])} in it'
-        )
-    write_json(path, settings, indent=1)
+    claim_output(out, SETTINGS_FILE, dict(protocol.settings(), generator=generator_digest()))
 
 
 def create(protocol: Protocol, out: Path, workers: int, quiet: bool = False) -> dict:
@@ -183,11 +160,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     print(format_table(table))
     return 0
-
-
-def _brief(value: object) -> str:
-    text = json.dumps(value, sort_keys=True)
-    return text if len(text) <= 60 else text[:57] + '...'
 
 
 if __name__ == '__main__':

@@ -6,17 +6,16 @@ what the info files need; a sequence without it is thrown away and made again.
 
 from __future__ import annotations
 
-import fcntl
-import json
-import multiprocessing
-import os
+import sys
+
+if __name__ == '__main__':  # told before the imports, which need the repository on the path
+    print('sequence_pool.py is not a command:', 'synthetic sets are made by create_data.py', file=sys.stderr)
+    sys.exit(2)
+
 import shutil
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, wait
+from functools import partial
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 from tqdm import tqdm
@@ -24,41 +23,30 @@ from tqdm import tqdm
 from data_converters.ground_truth import label_sequence, occupancy_folder
 from data_converters.synthetic.capture.protocols import Protocol, SequencePlan
 from data_converters.synthetic.capture.record import record_sequence
-from projects.OneOcc.core.formats.atomic_files import write_json
+from data_converters.voxelize import VoxelizeSettings
+from data_converters.worker_pool import run_jobs
+from projects.OneOcc.core.formats.atomic_files import read_json, remove_leftovers, write_json
+from projects.OneOcc.core.formats.folder_lock import FolderLock as OutputLock
+from projects.OneOcc.core.formats.paths import check_name, inside
 
-_LOCK_PATIENCE_S = 10.0
-_progress = None
+__all__ = ['OutputLock', 'make_sequence', 'make_sequences', 'read_summary', 'summary_path']
 
-
-class OutputLock:
-    """Keeps a second run out of a folder; freed by the system however the first one ends."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = Path(folder)
-
-    def __enter__(self) -> OutputLock:
-        self._handle = os.open(self._folder, os.O_RDONLY)
-        # workers of a run that was just killed hold on for a moment
-        deadline = time.monotonic() + _LOCK_PATIENCE_S
-        while True:
-            try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return self
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    os.close(self._handle)
-                    raise ValueError(f'{self._folder}: another run is writing there') from None
-                time.sleep(0.2)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
+_SUMMARY_TYPES = dict(sequence=str, classes=list, entries=list, counts=dict)
 
 
 def make_sequences(protocol: Protocol, out: Path, workers: int, quiet: bool = False) -> list[dict[str, Any]]:
-    """Make what is missing and return the summaries of all sequences, in their order."""
+    """Make what is missing and return the summaries of all sequences, in their order.
+
+    Raises:
+        ValueError: A summary that stands there is damaged, named before anything is made.
+    """
     plans = protocol.plans()
+    for folder in (out, out / 'sequences'):
+        remove_leftovers(folder)
     steps = protocol.frames + len(range(0, protocol.frames, protocol.key_stride))
-    missing = [plan for plan in plans if not _summary_path(out, plan).is_file()]
+    found = {plan.name: read_summary(out, plan.name) for plan in plans}
+    missing = [plan for plan in plans if found[plan.name] is None]
+    jobs = [(plan.name, partial(make_sequence, protocol, plan, out)) for plan in missing]
     with tqdm(
         total=steps * len(plans),
         initial=steps * (len(plans) - len(missing)),
@@ -66,84 +54,53 @@ def make_sequences(protocol: Protocol, out: Path, workers: int, quiet: bool = Fa
         desc=f'{protocol.dataset} ({len(plans)} sequences)',
         disable=quiet,
     ) as bar:
-        if workers == 1 or len(missing) <= 1:
-            for plan in missing:
-                make_sequence(protocol, plan, out, bar.update)
-        else:
-            _make_in_parallel(protocol, missing, out, min(workers, len(missing)), bar)
-    return [json.loads(_summary_path(out, plan).read_text(encoding='utf-8')) for plan in plans]
+        run_jobs(jobs, workers, bar)
+    return [found[plan.name] or _written_summary(out, plan.name) for plan in plans]
 
 
 def make_sequence(
     protocol: Protocol, plan: SequencePlan, out: Path, on_frame: Callable[[], Any] = lambda: None
 ) -> None:
     """Record and label one sequence from nothing, then mark it as done."""
-    root = out / 'recordings' / plan.name
+    root = inside(out / 'recordings', check_name(plan.name, 'sequence'), 'sequence')
     leftovers = [root, *(out / occupancy_folder(protocol.grids, grid) / plan.name for grid in protocol.grids)]
     for folder in leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     recording = record_sequence(protocol, plan, root, on_frame)
-    summary = label_sequence(recording, out, protocol.grids, on_frame=on_frame)
-    write_json(_summary_path(out, plan), summary)
+    # the synthetic sensors do not see the robot that carries them
+    summary = label_sequence(recording, out, protocol.grids, VoxelizeSettings(min_range=0.0), on_frame)
+    write_json(summary_path(out, plan.name), summary)
 
 
-def _make_in_parallel(protocol: Protocol, plans: list[SequencePlan], out: Path, workers: int, bar: tqdm) -> None:
-    # forked workers share what is imported already; nothing has been computed before
-    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else None
-    context = multiprocessing.get_context(method)
-    progress = context.Queue()
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(progress, os.getpid())
-    ) as pool:
-        pending = {pool.submit(_work, protocol, plan, out) for plan in plans}
-        try:
-            while pending:
-                done, pending = wait(pending, timeout=0)
-                for future in done:
-                    future.result()
-                _drain(progress, bar)
-            _drain(progress, bar)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+def summary_path(out: Path, name: str) -> Path:
+    """Where what `label_sequence` returned for a sequence is kept; its existence says that it is done."""
+    return inside(out / 'sequences', f'{check_name(name, "sequence")}.json', 'sequence')
 
 
-def _drain(progress: Any, bar: tqdm) -> None:
-    """Advance the bar by the frames that the workers report within a fifth of a second."""
-    deadline = time.monotonic() + 0.2
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            bar.update(progress.get(timeout=left))
-        except Empty:
-            return
+def read_summary(out: Path, name: str) -> dict[str, Any] | None:
+    """The summary of a finished sequence, or None if it is not finished.
 
-
-def _start_worker(progress: Any, parent: int) -> None:
-    global _progress
-    _progress = progress
-    import cv2
-    import torch
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-    def leave_with_parent() -> None:
-        # a killed parent would leave workers that write behind the next run's back
-        while os.getppid() == parent:
-            time.sleep(0.3)
-        os._exit(1)
-
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-
-
-def _work(protocol: Protocol, plan: SequencePlan, out: Path) -> None:
+    Raises:
+        ValueError: A file that is no such summary; names it and the cure.
+    """
+    path = summary_path(out, name)
+    if not path.is_file():
+        return None
+    cure = 'remove it, and the same command makes that sequence again'
     try:
-        make_sequence(protocol, plan, out, lambda: _progress.put(1))
-    except Exception as error:
-        raise type(error)(f'{plan.name}: {error}') from error
+        summary = read_json(path)
+    except ValueError as error:
+        raise ValueError(f'{error}; {cure}') from error
+    wrong = not isinstance(summary, dict) or any(
+        not isinstance(summary.get(key), kind) for key, kind in _SUMMARY_TYPES.items()
+    )
+    if wrong or summary['sequence'] != name or not summary['entries']:
+        raise ValueError(f'{path}: expected the summary of the sequence {name!r}, got something else; {cure}')
+    return summary
 
 
-def _summary_path(out: Path, plan: SequencePlan) -> Path:
-    return out / 'sequences' / f'{plan.name}.json'
+def _written_summary(out: Path, name: str) -> dict[str, Any]:
+    summary = read_summary(out, name)
+    if summary is None:
+        raise ValueError(f'{summary_path(out, name)}: expected the summary just written, got no file')
+    return summary

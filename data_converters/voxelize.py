@@ -6,7 +6,8 @@ closeness to the sensor), and the number of rays that passed every cell of a thi
 frame then bins the hits exactly into its own rotated grid and looks the free space up; returns from
 moving objects come from the key frame's own sweep only. A voxel is
 
-* the most frequent class of its hits (ties: the lowest label), if it has `min_hits` of them,
+* occupied, if it has `min_hits` hits, labelled or not; its class is the most frequent one of its labelled hits (ties:
+  the lowest label), and it is unknown only if none of its hits is labelled,
 * else empty, if at least `free_share` of its volume was passed by rays,
 * else unknown (255): never seen, seen too little, or unlabelled, or in the shadow of a moving
   object, where what the other instants saw does not hold.
@@ -17,19 +18,45 @@ it; only a voxel with very few hits that is nearly all passed is empty (range no
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == '__main__':  # told before the imports, which need the repository on the path
+    print(
+        'voxelize.py is not a command:',
+        'recordings are labelled by label_recordings.py, synthetic sets made by create_data.py',
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from data_converters.ray_carving import carve, count_free, count_hits, first_of_each
-from projects.OneOcc.core.formats.atomic_files import read_npz, write_npz
-from projects.OneOcc.core.formats.recording import UNLABELLED, Frame, Recording
+from data_converters.cell_blocks import to_dense, whole_box
+from data_converters.grid_counts import GridPose, count_free, count_hits, tally
+from data_converters.hit_cells import thin
+from data_converters.map_tiles import MapTiles, check_positions
+from data_converters.ray_carving import Rays, box_of, carve
+from projects.OneOcc.core.formats.labels import UNKNOWN as UNLABELLED
+from projects.OneOcc.core.formats.occupancy import OCCUPANCY_KEYS, count_labels, read_occupancy, write_occupancy
+from projects.OneOcc.core.formats.recording import Frame, Recording
 from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, camera_from_dict
 
-OCCUPANCY_KEYS = ('labels', 'origin_m', 'voxel_size_m', 'classes')
+__all__ = [
+    'OCCUPANCY_KEYS',
+    'PanoramaScanner',
+    'Scan',
+    'SequenceMap',
+    'VoxelizeSettings',
+    'count_labels',
+    'lidar_scan',
+    'read_occupancy',
+    'write_occupancy',
+]
+# no ride, however slow its frames, goes so far between two of them
+TELEPORT_M = 1e5
 
 
 @dataclass(frozen=True)
@@ -49,6 +76,13 @@ class VoxelizeSettings:
         max_range: Longer rays count this far only; farther returns are dropped.
         ray_spacing_deg: Panoramas are thinned to about this angle between rays.
         shadow: Unknown depth behind a moving surface.
+        max_step: Longest way between the ego positions of two frames of a recording.
+        min_range: Returns nearer to their sensor are the robot itself: dropped and counted; 0 keeps all.
+        body_box: (x0, y0, z0, x1, y1, z1) around the robot in the body frame; returns inside are dropped
+            and counted too.
+
+    Raises:
+        ValueError: A setting out of its range.
     """
 
     hit_cell: float = 0.05
@@ -63,6 +97,24 @@ class VoxelizeSettings:
     max_range: float = 20.0
     ray_spacing_deg: float = 1.0
     shadow: float = 2.0
+    max_step: float = 50.0
+    min_range: float = 0.6
+    body_box: tuple[float, float, float, float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ('hit_cell', 1e-3, np.inf),
+            ('map_cells', 1, np.inf),
+            ('min_hits', 1, np.inf),
+            ('min_passes', 1, 255),
+            ('shadow', 0, np.inf),
+            ('max_step', 0, np.inf),
+            ('min_range', 0, np.inf),
+        ):
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f'{name}: expected {least} to {most}, got {getattr(self, name)}')
+        if not self.max_range > 0:
+            raise ValueError(f'max_range: expected more than 0 m, got {self.max_range}')
 
 
 @dataclass(frozen=True)
@@ -99,7 +151,7 @@ class PanoramaScanner:
 
     def __init__(self, recording: Recording, settings: VoxelizeSettings) -> None:
         mount = recording.cameras[recording.dense_camera]
-        camera = camera_from_dict(mount)
+        camera = camera_from_dict(mount, recording.root)
         self._recording, self._settings = recording, settings
         self._body_from_cam = np.linalg.inv(mount['cam_from_body'])
         v, u = np.meshgrid(np.arange(camera.height) + 0.5, np.arange(camera.width) + 0.5, indexing='ij')
@@ -126,11 +178,18 @@ class PanoramaScanner:
 class SequenceMap:
     """Static evidence of a whole ride in one world-aligned map.
 
+    Evidence is kept where a grid at an ego position can ask for it, so memory grows with the length of the ride; what
+    happens in far places changes no label (`map_tiles.py`).
+
     Args:
         scans: All scans of the ride.
-        ego_positions: (F, 3) positions around which labels will be asked for.
+        ego_positions: (F, 3) positions around which labels will be asked for, in the order of the ride.
         grids: Label grids that will be asked for; the finest sets the cells of the map.
-        num_classes: C.
+        num_classes: C, at most 254.
+
+    Raises:
+        ValueError: Positions that are not finite, or jump by more than 100 km (or `settings.max_step` if that is
+            more); a scan with a class beyond C, with arrays of different lengths, or at no finite place.
     """
 
     def __init__(
@@ -142,52 +201,62 @@ class SequenceMap:
         settings: VoxelizeSettings | None = None,
     ) -> None:
         settings = settings or VoxelizeSettings()
+        if not 1 <= num_classes < UNLABELLED:
+            raise ValueError(f'num_classes: expected 1 to {UNLABELLED - 1}, got {num_classes}')
         self.settings, self.num_classes = settings, num_classes
+        positions = np.asarray(ego_positions, dtype=np.float64)
+        check_positions(positions, max(settings.max_step, TELEPORT_M))
         self._cell = min(grid.voxel_size for grid in grids) / settings.map_cells
-        low, high = _bounds(ego_positions, grids)
-        self._low = np.floor(low / self._cell) * self._cell
-        self._passes = np.zeros(np.ceil((high - self._low) / self._cell).astype(int), np.uint8)
-        batch: list[tuple[np.ndarray, np.ndarray]] = []
+        self._tiles = MapTiles(positions, grids, self._cell, settings.hit_cell, settings.min_passes)
         for scan in scans:
-            self._carve(scan)
-            batch.append(self._static_hits(scan))
-            if sum(len(labels) for _, labels in batch) > 4_000_000:
-                batch = [self._thin(batch)]
-        self._points, self._columns = self._thin(batch)
+            self._add(scan)
+        for tile in self._tiles:
+            tile.hits.finish()
 
     def labels(self, world_from_ego: np.ndarray, grid: CartesianGrid, own_scans: Sequence[Scan] = ()) -> np.ndarray:
         """Ground truth (X, Y, Z) uint8 around one pose; moving objects come from `own_scans`."""
-        settings = self.settings
-        map_from_world = np.eye(4)
-        map_from_world[:3, 3] = -self._low
-        map_from_ego = map_from_world @ world_from_ego
-        ego_from_map = np.linalg.inv(map_from_ego)
-        origin = np.asarray(grid.origin, dtype=np.float64)
-        hits = np.zeros((*grid.shape, self.num_classes + 1), np.uint16)
-        count_hits(hits, self._points, self._columns, ego_from_map, origin, grid.voxel_size)
-        shadow = np.zeros(grid.shape, np.uint8)
-        for scan in own_scans:
-            points, columns = self._thin([self._hits(scan, scan.dynamic)])
-            count_hits(hits, points, columns, ego_from_map, origin, grid.voxel_size)
-            self._cast_shadow(shadow, scan, np.linalg.inv(world_from_ego), grid)
-        samples = min(max(2, round(grid.voxel_size / self._cell)), 3)
-        free = np.zeros(grid.shape, np.uint16)
-        count_free(free, self._passes, settings.min_passes, self._cell, map_from_ego, origin, grid.voxel_size, samples)
-        return self._decide(hits, free / samples**3, shadow > 0)
+        return self.observe(world_from_ego, grid, own_scans)[0]
 
-    def _decide(self, hits: np.ndarray, free_share: np.ndarray, shadow: np.ndarray) -> np.ndarray:
+    def observe(
+        self, world_from_ego: np.ndarray, grid: CartesianGrid, own_scans: Sequence[Scan] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ground truth around one pose, and which of its unknown voxels nothing is known about.
+
+        Returns:
+            `labels` (X, Y, Z) uint8, and `unobserved` (X, Y, Z) bool: voxels that no ray passed (at the voxel's
+            samples) and no hit reached. They are 255 in `labels`, as are voxels that were hit but not labelled, seen
+            too little, or in the shadow of a moving object.
+        """
+        hits = np.zeros((*grid.shape, self.num_classes + 1), np.uint32)
+        free, passed = np.zeros(grid.shape, np.uint16), np.zeros(grid.shape, bool)
+        samples = min(max(2, round(grid.voxel_size / self._cell)), 3)
+        reach = float(np.linalg.norm(np.abs([grid.origin, grid.upper]).max(axis=0)))
+        for tile in self._tiles.near(world_from_ego[:3, 3], reach):
+            pose = _grid_pose(world_from_ego, tile.low, grid)
+            count_hits(hits, *tile.hits.within(*_box_of(pose, grid.shape)), pose)
+            count_free(free, passed, tile.passes, self._cell, self.settings.min_passes, pose, samples)
+        shadow = self._count_moving(hits, world_from_ego, grid, own_scans)
+        total, winner = tally(hits)
+        labels = self._decide(total, winner, free / samples**3, shadow)
+        return labels, ~passed & (total == 0) & (labels == UNLABELLED)
+
+    def _decide(self, total: np.ndarray, winner: np.ndarray, free_share: np.ndarray, shadow: np.ndarray) -> np.ndarray:
+        """Labels (X, Y, Z) uint8 from the hits of each voxel, the label that wins the vote, free share, and shadow.
+
+        An unlabelled hit says "occupied" and nothing about the class: it counts when it is decided whether a voxel is
+        occupied, and it has no vote on the class. An occupied voxel is unknown only if no labelled hit lies in it.
+        """
         settings = self.settings
-        total = hits.sum(axis=-1, dtype=np.int32)
         weak = (total <= settings.weak_hits) & (free_share >= settings.weak_share)
         occupied = (total >= settings.min_hits) & ~weak
-        winner = hits.argmax(axis=-1)
         labels = np.full(total.shape, UNLABELLED, np.uint8)
         labels[~occupied & ~shadow & (free_share >= settings.free_share)] = 0
-        known = occupied & (winner < self.num_classes)
-        labels[known] = winner[known] + 1
+        known = occupied & (winner > 0)
+        labels[known] = winner[known]
         return labels
 
-    def _carve(self, scan: Scan) -> None:
+    def _add(self, scan: Scan) -> None:
+        self._check(scan)
         settings = self.settings
         reach = scan.ends - scan.origin
         length = np.linalg.norm(reach, axis=1)
@@ -196,103 +265,72 @@ class SequenceMap:
         back = np.maximum(settings.keep_back, np.minimum(settings.ground_clearance / descent, 0.5 * length))
         back = np.where(reach[:, 2] < 0, back, settings.keep_back)
         back[scan.labels == 0] = 0
-        carve(
-            self._passes,
-            np.zeros(3),
-            self._cell,
-            scan.origin[None] - self._low,
-            scan.ends - self._low,
-            back,
-            settings.max_range,
-        )
+        rays = Rays(scan.origin[None], scan.ends, back)
+        for tile in self._tiles.near(scan.origin, settings.max_range):
+            tile.carve(rays, settings.max_range)
+        self._tiles.add_hits(scan.origin, settings.max_range, *self._hits(scan, ~scan.dynamic))
+
+    def _check(self, scan: Scan) -> None:
+        if not np.isfinite(scan.origin).all():
+            raise ValueError(f'scan: expected an origin of finite coordinates, got {scan.origin}')
+        shapes = scan.ends.shape, scan.labels.shape, scan.dynamic.shape
+        count = len(scan.labels)
+        if shapes != ((count, 3), (count,), (count,)):
+            raise ValueError(f'scan: expected ends (N, 3), labels (N,), dynamic (N,), got {shapes}')
+        wrong = scan.labels[(scan.labels > self.num_classes) & (scan.labels != UNLABELLED)]
+        if len(wrong):
+            raise ValueError(f'scan: expected labels 0..{self.num_classes} or {UNLABELLED}, got {wrong[0]}')
 
     def _hits(self, scan: Scan, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points (N, 3) in the world and columns (N,) uint8 of the chosen returns within the range."""
         near = np.linalg.norm(scan.ends - scan.origin, axis=1) <= self.settings.max_range
         chosen = chosen & (scan.labels > 0) & near
-        points = (scan.ends[chosen] - self._low).astype(np.float32)
         labels = scan.labels[chosen]
-        columns = np.where(labels == UNLABELLED, self.num_classes, labels.astype(np.int64) - 1)
-        return points, columns
+        return scan.ends[chosen], np.where(labels == UNLABELLED, self.num_classes, labels - 1).astype(np.uint8)
 
-    def _static_hits(self, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
-        points, columns = self._hits(scan, ~scan.dynamic)
-        extent = np.asarray(self._passes.shape) * self._cell
-        inside = ((points >= 0) & (points < extent)).all(axis=1)
-        return points[inside], columns[inside]
+    def _count_moving(
+        self, hits: np.ndarray, world_from_ego: np.ndarray, grid: CartesianGrid, own_scans: Sequence[Scan]
+    ) -> np.ndarray:
+        """Add the moving returns of a key frame to `hits`; return their shadow (X, Y, Z) bool."""
+        low = self._tiles.low_at(world_from_ego[:3, 3])
+        pose = _grid_pose(world_from_ego, low, grid)
+        ego_from_world = np.linalg.inv(world_from_ego)
+        shadow = np.zeros(grid.shape, bool)
+        for scan in own_scans:
+            self._check(scan)
+            if scan.dynamic.any():
+                points, columns = self._hits(scan, scan.dynamic)
+                count_hits(hits, *thin((points - low).astype(np.float32), columns, self.settings.hit_cell), pose)
+                shadow |= self._shadow_of(scan, ego_from_world, grid)
+        return shadow
 
-    def _thin(self, batch: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-        """Keep the first hit of each class in every hit cell."""
-        if not batch:
-            return np.zeros((0, 3), np.float32), np.zeros(0, np.int64)
-        points = np.concatenate([points for points, _ in batch])
-        columns = np.concatenate([columns for _, columns in batch])
-        # offset and 2**16 cells an axis keep the key of any point near the map non-negative
-        cells = np.floor(points / self.settings.hit_cell).astype(np.int64) + 2**10
-        keys = ((cells[:, 0] * 2**16 + cells[:, 1]) * 2**16 + cells[:, 2]) * 32 + columns
-        first = first_of_each(keys)
-        return points[first], columns[first]
-
-    def _cast_shadow(self, shadow: np.ndarray, scan: Scan, ego_from_world: np.ndarray, grid: CartesianGrid) -> None:
+    def _shadow_of(self, scan: Scan, ego_from_world: np.ndarray, grid: CartesianGrid) -> np.ndarray:
+        """Voxels (X, Y, Z) bool right behind the moving surfaces of a scan."""
         chosen = scan.dynamic & (scan.labels > 0)
-        if not chosen.any() or self.settings.shadow <= 0:
-            return
         ends = scan.ends[chosen] @ ego_from_world[:3, :3].T + ego_from_world[:3, 3]
         origin = ego_from_world[:3, :3] @ scan.origin + ego_from_world[:3, 3]
         reach = ends - origin
-        beyond = reach / np.linalg.norm(reach, axis=1, keepdims=True) * self.settings.shadow
-        carve(
-            shadow,
-            np.asarray(grid.origin, dtype=np.float64),
-            grid.voxel_size,
-            ends,
-            ends + beyond,
-            np.zeros(len(ends)),
-            np.inf,
-        )
+        beyond = reach / np.maximum(np.linalg.norm(reach, axis=1, keepdims=True), 1e-9) * self.settings.shadow
+        corner = np.asarray(grid.origin, dtype=np.float64)
+        rays = Rays(ends - corner, ends + beyond - corner, np.zeros(len(ends)))
+        cells = whole_box(grid.shape)
+        carve(cells, rays, box_of(cells), grid.voxel_size, np.inf)
+        return to_dense(cells) > 0
 
 
-def write_occupancy(path: str | Path, labels: np.ndarray, grid: CartesianGrid, classes: Sequence[str]) -> None:
-    """Write one label file: labels uint8 (X, Y, Z), origin_m (3,), voxel_size_m, classes (C,)."""
-    write_npz(
-        path,
-        labels=labels.astype(np.uint8),
-        origin_m=np.asarray(grid.origin, np.float64),
-        voxel_size_m=np.float64(grid.voxel_size),
-        classes=np.asarray(classes, dtype=np.str_),
-    )
+def _grid_pose(world_from_ego: np.ndarray, low: np.ndarray, grid: CartesianGrid) -> GridPose:
+    """The grid at a pose, in a map whose corner lies at `low` (3,) in the world."""
+    map_from_world = np.eye(4)
+    map_from_world[:3, 3] = -low
+    map_from_ego = map_from_world @ world_from_ego
+    return GridPose(map_from_ego, np.linalg.inv(map_from_ego), np.asarray(grid.origin, np.float64), grid.voxel_size)
 
 
-def read_occupancy(path: str | Path) -> tuple[np.ndarray, CartesianGrid, tuple[str, ...]]:
-    """Read what `write_occupancy` wrote: labels, grid, classes.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not such an archive; the message names the file.
-    """
-    arrays = read_npz(path, OCCUPANCY_KEYS)
-    labels = arrays['labels']
-    if labels.ndim != 3 or labels.dtype != np.uint8:
-        raise ValueError(f'{path}: labels: expected uint8 (X, Y, Z), got {labels.dtype} {labels.shape}')
-    grid = CartesianGrid(labels.shape, float(arrays['voxel_size_m']), tuple(arrays['origin_m']))
-    return labels, grid, tuple(str(name) for name in arrays['classes'])
-
-
-def count_labels(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, int]:
-    """Voxels of empty and each class (C + 1,) int64, and the number of unknown ones."""
-    counts = np.bincount(labels.reshape(-1), minlength=256)
-    return counts[: num_classes + 1], int(counts[UNLABELLED])
-
-
-def _bounds(ego_positions: np.ndarray, grids: Sequence[CartesianGrid]) -> tuple[np.ndarray, np.ndarray]:
-    """Box that holds every grid at every position, whatever its heading."""
-    radius = max(
-        np.hypot(max(abs(g.origin[0]), abs(g.upper[0])), max(abs(g.origin[1]), abs(g.upper[1]))) for g in grids
-    )
-    below, above = min(g.origin[2] for g in grids), max(g.upper[2] for g in grids)
-    ego_positions = np.asarray(ego_positions, dtype=np.float64)
-    low = ego_positions.min(axis=0) + [-radius, -radius, below]
-    high = ego_positions.max(axis=0) + [radius, radius, above]
-    return low, high
+def _box_of(pose: GridPose, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (3,), (3,) in metres of the box around a grid in its map."""
+    corners = pose.origin + np.array(list(np.ndindex(2, 2, 2))) * shape * pose.voxel
+    corners = corners @ pose.map_from_ego[:3, :3].T + pose.map_from_ego[:3, 3]
+    return corners.min(axis=0), corners.max(axis=0)
 
 
 def _even_pixels(camera, spacing_deg: float) -> np.ndarray:

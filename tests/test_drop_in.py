@@ -54,9 +54,23 @@ def run_in_one_process(guest: Path, *commands: list) -> str:
     return done.stdout + done.stderr
 
 
-def test_stock_tools_train_resume_and_test_the_guest(guest):
+_INFERENCE = """
+import sys
+from mmdet3d.apis import init_model
+from mmdet3d.registry import DATASETS
+from mmengine.dataset import pseudo_collate
+
+model = init_model(sys.argv[1], sys.argv[2], device='cpu')
+dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
+(sample,) = model.test_step(pseudo_collate([dataset[0]]))
+print('predicted', sample.sample_id, tuple(sample.pred_occ.shape), len(model.dataset_meta['classes']))
+"""
+
+
+def test_stock_tools_train_resume_test_show_and_build_the_guest(guest):
     write_micro_data(guest / 'data')
     config = write_micro_config(guest / 'projects/OneOcc/configs/tiny/micro.py', '../_base_')
+    (guest / 'infer.py').write_text(_INFERENCE)
     train = ['tools/train.py', config, '--work-dir', 'run']
     log = run_in_one_process(
         guest,
@@ -71,7 +85,23 @@ def test_stock_tools_train_resume_and_test_the_guest(guest):
             '--cfg-options',
             'test_evaluator.out_file=tested/metrics.json',
         ],
+        [
+            'tools/test.py',
+            config,
+            'run/epoch_2.pth',
+            '--work-dir',
+            'drawn',
+            '--task',
+            'lidar_seg',
+            '--show-dir',
+            'shown',
+        ],
+        ['infer.py', config, 'run/epoch_2.pth'],
     )
     assert f'guest {guest}/projects' in log, 'the project was imported from somewhere else'
     assert 'Resumed after epoch 1, iteration 2' in log
     assert json.loads((guest / 'tested/metrics.json').read_text())['frames'] == VAL_FRAMES
+    pictures = sorted(path.name for path in guest.glob('drawn/*/shown/*'))
+    assert pictures == [f'seq00_00000{i}.{kind}' for i in range(VAL_FRAMES) for kind in ('html', 'png')]
+    assert not list(guest.glob('tested/**/*.png'))
+    assert 'predicted seq00/000000 (16, 16, 4) 10' in log

@@ -2,41 +2,28 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = [
-    path
-    for path in sorted(ROOT.rglob('*.md'))
-    if not {'.venv', 'data', 'work_dirs', 'node_modules'} & set(path.relative_to(ROOT).parts[:1])
-]
+from tests.markdown import PAGES, ROOT, commands, page_name, written_by
+
 TOP = {path.name for path in ROOT.iterdir()}
-
-
-def commands(page: Path) -> list[str]:
-    """Lines of the shell blocks, continuation lines joined, comments removed."""
-    blocks = re.findall(r'```(?:bash|shell|sh)\n(.*?)```', page.read_text(), re.S)
-    lines = '\n'.join(blocks).replace('\\\n', ' ').splitlines()
-    return [line.split('#')[0].strip() for line in lines if line.split('#')[0].strip()]
-
-
 ALL_COMMANDS = [(page, command) for page in PAGES for command in commands(page)]
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize('page', PAGES, ids=page_name)
 def test_links_and_paths_exist(page):
     text = page.read_text()
-    for target in re.findall(r'\]\(([^)#]+)\)', text) + re.findall(r'src="([^"]+)"', text):
+    for target in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', text) + re.findall(r'src="([^"]+)"', text):
         if not target.startswith('http'):
             assert (page.parent / target).exists(), f'{page.name} links to {target}'
     for path in re.findall(r'`([A-Za-z0-9_.][A-Za-z0-9_./-]*)`', text):
         if '/' in path and path.split('/')[0] in TOP - {'data', 'work_dirs'}:
-            assert (ROOT / path).exists() or list(ROOT.glob(path + '*')), f'{page.name} names {path}'
+            there = (ROOT / path).exists() or list(ROOT.glob(path + '*')) or path in written_by(page)
+            assert there, f'{page.name} names {path}'
 
 
-@pytest.mark.parametrize('page, command', ALL_COMMANDS, ids=lambda v: v if isinstance(v, str) else v.name)
+@pytest.mark.parametrize('page, command', ALL_COMMANDS, ids=lambda v: v if isinstance(v, str) else page_name(v))
 def test_commands_name_real_scripts_and_flags(page, command):
     words = re.sub(r'^(?:[A-Z_]+=\S+\s+)+', '', command).split()
     if words[0] == 'make':
@@ -49,9 +36,10 @@ def test_commands_name_real_scripts_and_flags(page, command):
         for word in words
         if word.endswith(('.py', '.sh')) and not word.startswith('$') and not word.startswith('projects/')
     ]
+    written = [script for script in scripts if script in written_by(page)]
     for script in scripts:
-        assert list(ROOT.glob(script)), f'{command}: no {script}'
-    if words[0] in ('python', 'bash') and scripts:
+        assert script in written or list(ROOT.glob(script)), f'{command}: no {script}'
+    if words[0] in ('python', 'bash') and scripts and scripts[0] not in written:
         source = (ROOT / scripts[0]).read_text()
         for flag in re.findall(r'\s(--[a-z-]+)', command):
             assert flag in source, f'{scripts[0]} does not know {flag}'

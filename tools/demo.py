@@ -7,7 +7,6 @@ predictions/, the checkpoints, and prints a table. A run that was cut is continu
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -15,17 +14,25 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = {
+    'quadsim': 'configs/tiny/demo_quadsim-mini.py',
+    'humansim': 'configs/tiny/oneocc-tiny_humansim-mini-within.py',
+}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--config', default='configs/tiny/demo_quadsim-mini.py')
-    parser.add_argument('--set', default='quadsim', choices=['quadsim', 'humansim'])
+    parser.add_argument('--set', default='quadsim', choices=sorted(CONFIGS), help='which twin (default: %(default)s)')
+    parser.add_argument('--config', help=f"a config of the set's small version (default: {CONFIGS})")
+    parser.add_argument('--sequences', type=int, metavar='N', help='fewer sequences than the small set has')
+    parser.add_argument('--frames', type=int, metavar='N', help='fewer frames in each of them')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--seed', type=int, default=0, help='of the synthetic set and of the training')
     parser.add_argument('--update', type=Path, metavar='PAGE', help='write the table into this page, block "demo"')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to train.py and test.py')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.config = args.config or CONFIGS[args.set]
+    return args
 
 
 def step(title: str, *command: str) -> None:
@@ -43,14 +50,37 @@ def newest_checkpoint(folder: Path) -> Path:
     return folder / (folder / 'last_checkpoint').read_text().strip()
 
 
-def add_yardsticks(dataset: Path, metrics_file: Path) -> dict:
+def load_config(args: argparse.Namespace, data: Path):
+    """The config with the options, refused before hours of work if it is not about the set that is made."""
+    from mmengine.config import Config, DictAction
+
+    options = argparse.ArgumentParser()
+    options.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    path = args.config if Path(args.config).is_file() else ROOT / args.config
+    try:
+        config = Config.fromfile(path)
+    except FileNotFoundError as error:
+        sys.exit(f'demo: error: --config: {error}')
+    config.merge_from_dict(
+        options.parse_args(['--cfg-options', *args.cfg_options] if args.cfg_options else []).cfg_options
+    )
+    for loader in ('train_dataloader', 'test_dataloader'):
+        root = Path(config[loader].dataset.data_root)
+        if root.resolve() != data.resolve():
+            sys.exit(
+                f'demo: error: --config {args.config} reads {root} in its {loader}, but --set {args.set} makes {data}'
+            )
+    return config
+
+
+def add_yardsticks(config, metrics_file: Path) -> dict:
     """Score "majority" and "empty" on the frames that the model was scored on; store them beside it."""
+    from projects.OneOcc.core.formats.atomic_files import read_json
     from projects.OneOcc.oneocc.evaluation import percent, write_json, yardstick_scores
 
-    metrics = json.loads(metrics_file.read_text())
-    infos = {split: json.loads((dataset / f'infos_{split}.json').read_text()) for split in ('train', 'val')}
-    num_classes = len(infos['train']['metainfo']['classes'])
-    found = yardstick_scores(*(labels_of(dataset, infos[split]) for split in ('train', 'val')), num_classes)
+    metrics = read_json(metrics_file)
+    train, tested = (labels_of(config[name].dataset) for name in ('train_dataloader', 'test_dataloader'))
+    found = yardstick_scores(train, tested, len(metrics['class_iou']))
     metrics['yardsticks'] = {
         name: {key: percent(scores[key]) for key in ('miou', 'iou')} for name, scores in found.items()
     }
@@ -58,13 +88,15 @@ def add_yardsticks(dataset: Path, metrics_file: Path) -> dict:
     return metrics
 
 
-def labels_of(dataset: Path, infos: dict):
-    """Label grids (X, Y, Z) of a split, one after the other."""
-    import numpy as np
+def labels_of(dataset):
+    """Label grids (X, Y, Z), one after the other, of the frames and in the grid that the config reads."""
+    from mmdet3d.registry import DATASETS
 
-    for entry in infos['data_list']:
-        with np.load(dataset / next(iter(entry['occupancy'].values()))) as archive:
-            yield archive['labels']
+    import projects.OneOcc.oneocc  # noqa: F401 - registers the datasets
+
+    reading = [step for step in dataset.pipeline if step['type'] == 'LoadOccupancy']
+    frames = DATASETS.build({**dataset, 'pipeline': reading, 'test_mode': True})
+    return (frames[index]['gt_occ'] for index in range(len(frames)))
 
 
 def markdown(metrics: dict) -> str:
@@ -99,6 +131,8 @@ def main(argv: list[str] | None = None) -> int:
     started = time.time()
     data = Path(os.environ.setdefault('ONEOCC_DATA', str(ROOT / 'data'))) / f'{args.set}-mini'
     work_dir = (ROOT / args.work_dir).resolve()
+    config = load_config(args, data)
+    shrunk = [f'--{name}={getattr(args, name)}' for name in ('sequences', 'frames') if getattr(args, name) is not None]
     step(
         'a small synthetic world',
         'data_converters/create_data.py',
@@ -108,6 +142,7 @@ def main(argv: list[str] | None = None) -> int:
         str(data),
         '--seed',
         str(args.seed),
+        *shrunk,
     )
     options = ['--cfg-options', f'randomness.seed={args.seed}', *args.cfg_options]
     step('training', 'tools/train.py', args.config, '--work-dir', str(work_dir / 'train'), '--resume', *options)
@@ -124,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
         str(work_dir / 'pictures'),
         *options,
     )
-    metrics = add_yardsticks(data, work_dir / 'metrics.json')
+    metrics = add_yardsticks(config, work_dir / 'metrics.json')
     print(f'\n{metrics["frames"]} validation frames, voxels that count: {metrics["mask_policy"]}\n\n{table(metrics)}')
     seconds = time.time() - started
     if args.update:

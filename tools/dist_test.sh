@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # tools/dist_test.sh CONFIG CHECKPOINT GPUS [further arguments of test.py]; without GPUS, gloo on the CPU
 set -e
+if [ $# -lt 3 ]; then
+    echo "dist_test.sh: error: expected CONFIG CHECKPOINT GPUS [further arguments of test.py], got: $*" >&2
+    exit 2
+fi
 CONFIG=$1
 CHECKPOINT=$2
 GPUS=$3

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # tools/dist_train.sh CONFIG GPUS [further arguments of train.py]; without GPUS, gloo on the CPU
 set -e
+if [ $# -lt 2 ]; then
+    echo "dist_train.sh: error: expected CONFIG GPUS [further arguments of train.py], got: $*" >&2
+    exit 2
+fi
 CONFIG=$1
 GPUS=$2
 NNODES=${NNODES:-1}

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [further arguments of test.py]
 set -e
+if [ $# -lt 4 ]; then
+    echo "slurm_test.sh: error: expected PARTITION JOB_NAME CONFIG CHECKPOINT [further arguments of test.py], got: $*" >&2
+    exit 2
+fi
 PARTITION=$1
 JOB_NAME=$2
 CONFIG=$3

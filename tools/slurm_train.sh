@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [further arguments of train.py]
 set -e
+if [ $# -lt 4 ]; then
+    echo "slurm_train.sh: error: expected PARTITION JOB_NAME CONFIG WORK_DIR [further arguments of train.py], got: $*" >&2
+    exit 2
+fi
 PARTITION=$1
 JOB_NAME=$2
 CONFIG=$3

@@ -7,8 +7,6 @@ import argparse
 import os
 import sys
 
-from mmengine.config import DictAction
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Test and evaluate an occupancy model')
@@ -20,11 +18,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action='extend',
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. test_dataloader.batch_size=2',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -38,14 +37,14 @@ def test(args: argparse.Namespace) -> None:
     cfg.load_from = args.checkpoint
     cfg.resume = False
     launch.use_outputs(cfg, args.config, args.out, args.show_dir)
-    launch.build_runner(cfg).test()
+    launch.launch(cfg, 'test')
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from projects.OneOcc.oneocc.engine.launch import explain_errors
 
-    return explain_errors('test.py', lambda: test(args))
+    return explain_errors('test.py', lambda: test(args), args.traceback)
 
 
 if __name__ == '__main__':

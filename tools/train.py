@@ -4,8 +4,6 @@ import argparse
 import os
 import sys
 
-from mmengine.config import DictAction
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train an occupancy model')
@@ -30,11 +28,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action='extend',
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. optim_wrapper.optimizer.lr=1e-4',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -52,14 +51,14 @@ def train(args: argparse.Namespace) -> None:
     if args.auto_scale_lr:
         launch.use_scaled_learning_rate(cfg)
     launch.use_resume(cfg, args.resume)
-    launch.build_runner(cfg).train()
+    launch.launch(cfg, 'train')
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from projects.OneOcc.oneocc.engine.launch import explain_errors
 
-    return explain_errors('train.py', lambda: train(args))
+    return explain_errors('train.py', lambda: train(args), args.traceback)
 
 
 if __name__ == '__main__':

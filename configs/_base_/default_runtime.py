@@ -9,19 +9,18 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='OneOccCheckpointHook', interval=1, max_keep_ckpts=2,
-        save_best='ssc/miou', rule='greater'),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
+    checkpoint=dict(type='OneOccCheckpointHook', interval=1, max_keep_ckpts=2, save_best='ssc/miou', rule='greater'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='OccVisualizationHook', draw=False),  # test.py --show-dir switches it on
+)
 custom_hooks = [
     dict(type='ClassCountsHook'),  # class weights of the loss from the training set
     dict(type='NonFiniteLossHook'),
 ]
 
 env_cfg = dict(
-    cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))  # gloo where there is no CUDA
+    cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl')
+)  # gloo where there is no CUDA
 
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'

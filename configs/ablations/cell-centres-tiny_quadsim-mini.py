@@ -1,4 +1,3 @@
 # Q4 without gait compensation, samples moved to where convolutions centre their cells (ResNet: the first pixel).
-_base_ = './without-gdc-tiny_quadsim-mini.py'
-
-model = dict(view_transformer=dict(cell_centre='first_pixel'))
+_base_ = '../tiny/oneocc-tiny-band_quadsim-mini.py'
+model = dict(view_transformer=dict(gait=None, cell_centre='first_pixel'))

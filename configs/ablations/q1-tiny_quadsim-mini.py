@@ -1,8 +1,5 @@
-# Q1 = Q0 + GDC. A displacement learns only through bilinear samples, so they come with it.
-_base_ = './q0-tiny_quadsim-mini.py'
-
-model = dict(view_transformer=dict(
-    _delete_=True, type='BiGridViewTransformer', channels=16, views=('equi', ),
-    grids=('cartesian', ), scales=(1, 4, 8, 16),
-    grid=dict(shape=(32, 32, 4), voxel_size=0.8, origin=(-12.8, -12.8, -1.2)),
-    gait=dict(type='GaitDisplacementCompensation', mode='shift')))
+# Q1: Q2 without DP-ER, from the panorama alone. A displacement learns only through bilinear samples.
+_base_ = '../tiny/oneocc-tiny-band_quadsim-mini.py'
+model = dict(
+    backbone=dict(raw=None), view_transformer=dict(grids=('cartesian',)), neck=dict(_delete_=True, type='UNet3D')
+)

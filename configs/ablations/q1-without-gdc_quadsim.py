@@ -1,4 +1,4 @@
 # Between Q0 and Q1: bilinear samples with convex weights, no displacement.
-_base_ = './q1_quadsim.py'
-
-model = dict(view_transformer=dict(gait=None))
+_base_ = '../oneocc/oneocc_quadsim.py'
+model = dict(backbone=dict(raw=None), view_transformer=dict(grids=('cartesian',), gait=None))
+model['neck'] = dict(_delete_=True, type='UNet3D')

@@ -1,8 +1,5 @@
-# Q1 = Q0 + GDC. A displacement learns only through bilinear samples, so they come with it.
-_base_ = './q0_quadsim.py'
-
-model = dict(view_transformer=dict(
-    _delete_=True, type='BiGridViewTransformer', channels=64, views=('equi', ),
-    grids=('cartesian', ), scales=(1, 4, 8, 16),
-    grid=dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2)),
-    gait=dict(type='GaitDisplacementCompensation', mode='shift')))
+# Q1: Q2 without DP-ER, from the panorama alone. A displacement learns only through bilinear samples.
+_base_ = '../oneocc/oneocc_quadsim.py'
+model = dict(
+    backbone=dict(raw=None), view_transformer=dict(grids=('cartesian',)), neck=dict(_delete_=True, type='UNet3D')
+)

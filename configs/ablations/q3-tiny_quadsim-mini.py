@@ -1,6 +1,3 @@
-# Q3 = Q2 + BGV: the cylindrical grid, folded into the Cartesian volume at level 1.
-_base_ = './q2-tiny_quadsim-mini.py'
-
-model = dict(view_transformer=dict(
-    grids=('cartesian', 'cylindrical'), injection='volume',
-    cylinder=dict(shape=(24, 64, 4), radius_range=(0.0, 18.24), z_range=(-1.2, 2.0))))
+# Q3: Q4 without AMoE-3D and its injections; the cylindrical grid is folded into the Cartesian volume at level 1.
+_base_ = '../tiny/oneocc-tiny-band_quadsim-mini.py'
+model = dict(view_transformer=dict(injection='volume'), neck=dict(_delete_=True, type='UNet3D'))

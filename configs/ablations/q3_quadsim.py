@@ -1,4 +1,3 @@
-# Q3 = Q2 + BGV: the cylindrical grid, folded into the Cartesian volume at level 1.
-_base_ = './q2_quadsim.py'
-
-model = dict(view_transformer=dict(grids=('cartesian', 'cylindrical'), injection='volume'))
+# Q3: Q4 without AMoE-3D and its injections; the cylindrical grid is folded into the Cartesian volume at level 1.
+_base_ = '../oneocc/oneocc_quadsim.py'
+model = dict(view_transformer=dict(injection='volume'), neck=dict(_delete_=True, type='UNet3D'))

@@ -1,4 +1,3 @@
 # Q4 without the gates and experts: the plain depthwise UNet.
-_base_ = './q4_quadsim.py'
-
+_base_ = '../oneocc/oneocc_quadsim.py'
 model = dict(neck=dict(amoe=False))

@@ -1,5 +1,3 @@
 # Q4 without the cylindrical grid.
-_base_ = './q4_quadsim.py'
-
-model = dict(
-    view_transformer=dict(grids=('cartesian', )), neck=dict(polar_channels=None))
+_base_ = '../oneocc/oneocc_quadsim.py'
+model = dict(view_transformer=dict(grids=('cartesian',)))

@@ -1,4 +1,3 @@
 # Q4 without gait compensation.
-_base_ = './q4-tiny_quadsim-mini.py'
-
+_base_ = '../tiny/oneocc-tiny-band_quadsim-mini.py'
 model = dict(view_transformer=dict(gait=None))

@@ -1,4 +1,3 @@
 # Q4 without gait compensation.
-_base_ = './q4_quadsim.py'
-
+_base_ = '../oneocc/oneocc_quadsim.py'
 model = dict(view_transformer=dict(gait=None))

@@ -1,2 +1,4 @@
-_base_ = './lmscnet_quadsim.py'
-model = dict(decode_head=dict(strides=(1, ), stride_weights=(1.0, )))
+# LMSCNet-SS on LiDAR: one scale.
+_base_ = ['../_base_/models/lmscnet.py', '../_base_/datasets/quadsim-lidar.py', '../_base_/runs/lidar-decay.py']
+model = dict(grid={{_base_.grid}}, decode_head=dict(strides=(1,), stride_weights=(1.0,)))
+train_dataloader = dict(batch_size=4)

@@ -1,8 +1,3 @@
 # MonoScene on HumanSim, cross-map split, 128x128x16 voxels of 0.2 m.
-_base_ = [
-    '../_base_/models/monoscene.py', '../_base_/datasets/humansim-cross-128.py',
-    '../_base_/schedules/monoscene-30e.py', '../_base_/default_runtime.py']
-
-model = dict(
-    view_transformer=dict(grid={{_base_.label_grid}}),
-    decode_head=dict(num_classes=10))
+_base_ = ['../_base_/models/monoscene.py', '../_base_/datasets/humansim-cross-128.py', '../_base_/runs/full.py']
+model = dict(grid={{_base_.grid}}, decode_head=dict(num_classes=10))

@@ -1,4 +1,3 @@
 # MonoScene on the real QuadOcc (Table 2; row Q0 of Table 4).
-_base_ = [
-    '../_base_/models/monoscene.py', '../_base_/datasets/quadocc.py',
-    '../_base_/schedules/monoscene-30e.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/models/monoscene.py', '../_base_/datasets/quadocc.py', '../_base_/runs/full.py']
+model = dict(grid={{_base_.grid}})

@@ -1,5 +1,3 @@
 # The light variant: a tenth of the multiply-adds, a twentieth of the parameters.
-_base_ = [
-    '../_base_/models/oneocc-light.py', '../_base_/datasets/quadocc.py',
-    '../_base_/schedules/monoscene-30e.py', '../_base_/default_runtime.py',
-]
+_base_ = ['../_base_/models/oneocc-light.py', '../_base_/datasets/quadocc.py', '../_base_/runs/full.py']
+model = dict(grid={{_base_.grid}})

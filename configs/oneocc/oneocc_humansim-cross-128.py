@@ -1,8 +1,3 @@
 # The same on the fine grid; the cylinder grows with it.
-_base_ = [
-    '../_base_/models/oneocc-equi.py', '../_base_/datasets/humansim-cross-128.py',
-    '../_base_/schedules/monoscene-30e.py', '../_base_/default_runtime.py',
-]
-
-model = dict(view_transformer=dict(
-    grid=dict(shape=(128, 128, 16), voxel_size=0.2, origin=(-12.8, -12.8, -2.0))))
+_base_ = ['../_base_/models/oneocc.py', '../_base_/datasets/humansim-cross-128.py', '../_base_/runs/full.py']
+model = dict(grid={{_base_.grid}}, backbone=dict(raw=None), decode_head=dict(num_classes=10))

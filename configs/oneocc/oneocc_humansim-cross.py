@@ -1,5 +1,3 @@
 # OneOcc on HumanSim, Human360Occ's synthetic twin, cross-map split.
-_base_ = [
-    '../_base_/models/oneocc-equi.py', '../_base_/datasets/humansim-cross.py',
-    '../_base_/schedules/monoscene-30e.py', '../_base_/default_runtime.py',
-]
+_base_ = ['../_base_/models/oneocc.py', '../_base_/datasets/humansim-cross.py', '../_base_/runs/full.py']
+model = dict(grid={{_base_.grid}}, backbone=dict(raw=None), decode_head=dict(num_classes=10))

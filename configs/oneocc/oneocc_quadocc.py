@@ -1,5 +1,3 @@
 # OneOcc on QuadOcc: Table 2, last row; Table 4, Q4; Table 5.
-_base_ = [
-    '../_base_/models/oneocc.py', '../_base_/datasets/quadocc.py',
-    '../_base_/schedules/monoscene-30e.py', '../_base_/default_runtime.py',
-]
+_base_ = ['../_base_/models/oneocc.py', '../_base_/datasets/quadocc.py', '../_base_/runs/full.py']
+model = dict(grid={{_base_.grid}})

@@ -1,2 +1,3 @@
-_base_ = ['../_base_/models/lmscnet.py', '../_base_/datasets/quadsim-mini-lidar.py', '../_base_/schedules/tiny.py',
-          '../_base_/tiny_runtime.py']
+# LMSCNet on LiDAR.
+_base_ = ['../_base_/models/lmscnet.py', '../_base_/datasets/quadsim-mini-lidar.py', '../_base_/runs/tiny.py']
+model = dict(grid={{_base_.grid}})

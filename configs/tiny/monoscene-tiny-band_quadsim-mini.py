@@ -1,23 +1,5 @@
 # Tiny MonoScene with a panorama of the lens's band only: 48 of 96 rows, 90 degrees around -51..27.
 _base_ = './monoscene-tiny_quadsim-mini.py'
-
-train_pipeline = [
-    dict(type='LoadPanorama', views=('raw',)),
-    dict(type='LoadOccupancy', grid={{_base_.label_grid}}),
-    dict(type='UnwrapPanorama', height=48, width=192, elevation_min_deg=-57, elevation_max_deg=33,
-         keep_raw=False),
-    dict(type='RandomMirror', prob=0.5),
-    dict(type='RandomAzimuthRoll', labels=True),
-    dict(type='PhotometricJitter'),
-    dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
-]
-test_pipeline = [
-    dict(type='LoadPanorama', views=('raw',)),
-    dict(type='LoadOccupancy', grid={{_base_.label_grid}}),
-    dict(type='UnwrapPanorama', height=48, width=192, elevation_min_deg=-57, elevation_max_deg=33,
-         keep_raw=False),
-    dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
+views = dict(raw=dict(keep=False), equi=dict(height=48, elevation_min_deg=-57, elevation_max_deg=33))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(views=views))
+del views

@@ -1,27 +1,5 @@
 # The tiny OneOcc on the lens's band: 48 of 96 rows, 90 degrees around -51..27.
-_base_ = './oneocc-tiny_quadsim-mini.py'
-
-train_pipeline = [
-    dict(type='LoadPanorama', views=('raw', )),
-    dict(type='LoadOccupancy', grid={{_base_.label_grid}}),
-    dict(
-        type='UnwrapPanorama', height=48, width=192,
-        elevation_min_deg=-57, elevation_max_deg=33),
-    dict(type='ResizeView', view='raw', height=96, width=128),
-    dict(type='RandomMirror', prob=0.5),
-    dict(type='RandomAzimuthRoll', labels=True),
-    dict(type='PhotometricJitter'),
-    dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
-]
-test_pipeline = [
-    dict(type='LoadPanorama', views=('raw', )),
-    dict(type='LoadOccupancy', grid={{_base_.label_grid}}),
-    dict(
-        type='UnwrapPanorama', height=48, width=192,
-        elevation_min_deg=-57, elevation_max_deg=33),
-    dict(type='ResizeView', view='raw', height=96, width=128),
-    dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
+_base_ = ['../_base_/models/oneocc-tiny.py', '../_base_/datasets/quadsim-mini.py', '../_base_/runs/tiny.py']
+model = dict(grid={{_base_.grid}})
+test_dataloader = dict(dataset=dict(views=dict(equi=dict(height=48, elevation_min_deg=-57, elevation_max_deg=33))))
+train_dataloader = val_dataloader = test_dataloader

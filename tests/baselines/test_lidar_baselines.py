@@ -8,7 +8,7 @@ from mmdet3d.registry import MODELS
 
 from projects.OneOcc.oneocc.baselines import LMSCNet, PointOccupancyEncoder, SSCNet, SSCNetHead
 from projects.OneOcc.oneocc.baselines.lidar.sscnet import balance_mask, balanced_cross_entropy
-from projects.OneOcc.oneocc.structures import OccDataSample
+from projects.OneOcc.oneocc.structures import OccDataSample, Volumes
 
 GRID = dict(shape=(16, 16, 8), voxel_size=0.4, origin=(-3.2, -3.2, -1.2))
 
@@ -76,13 +76,13 @@ def test_lmscnet_refuses_heights_that_are_no_multiple_of_8(height):
 
 def test_wrong_grids_are_refused_with_their_size():
     with pytest.raises(ValueError, match='60'):
-        LMSCNet(8)({'cartesian': torch.zeros(1, 1, 60, 64, 8)})
+        LMSCNet(8)(Volumes(torch.zeros(1, 1, 60, 64, 8)))
     with pytest.raises(ValueError, match='multiples of 4'):
-        SSCNet()({'cartesian': torch.zeros(1, 1, 16, 16, 6)})
+        SSCNet()(Volumes(torch.zeros(1, 1, 16, 16, 6)))
 
 
 def test_sixteen_levels_work():
-    maps = LMSCNet(16)({'cartesian': torch.zeros(1, 1, 16, 16, 16)})
+    maps = LMSCNet(16)(Volumes(torch.zeros(1, 1, 16, 16, 16)))
     assert {s: tuple(m.shape[2:]) for s, m in maps.items()} == {
         1: (16, 16, 16),
         2: (8, 8, 8),
@@ -128,5 +128,17 @@ def test_sane_norm_is_the_mean_over_the_mask():
 
 
 def test_wrong_class_counts_are_refused():
-    with pytest.raises(ValueError, match='7 entries, but got 2'):
+    with pytest.raises(ValueError, match='7 numbers .* got 2'):
         SSCNetHead(6).set_class_counts([1, 2])
+
+
+def test_a_channel_that_is_not_used_costs_no_point():
+    cloud = torch.rand(50, 4) - 0.5
+    expected = PointOccupancyEncoder(GRID)([cloud])
+    for value in (float('nan'), float('inf')):
+        broken = cloud.clone()
+        broken[:, 3] = value
+        found = PointOccupancyEncoder(GRID)([broken])
+        assert torch.equal(found['cartesian'], expected['cartesian'])
+        assert torch.equal(found['points'][0][:, :3], expected['points'][0][:, :3])
+        assert not found['points'][0][:, 3].any()

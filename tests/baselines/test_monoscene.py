@@ -57,7 +57,8 @@ def test_complete_model_trains(fill):
     ],
 )
 def test_parameter_counts_of_the_shipped_configs(name, expected):
-    model = build(Config.fromfile(CONFIGS / f'{name}.py').model)
+    grid = dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2))
+    model = build(Config.fromfile(CONFIGS / f'{name}.py').model, grid=grid)
     assert sum(p.numel() for p in model.parameters()) == expected
 
 

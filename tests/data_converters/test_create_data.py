@@ -1,8 +1,10 @@
 """The door: same seed same bytes, killed runs end alike, and mistakes are told in one sentence."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,9 @@ import pytest
 
 from data_converters import create_data
 from data_converters.synthetic.capture.protocols import HUMANSIM, HUMANSIM_MINI, QUADSIM, QUADSIM_MINI
+from data_converters.synthetic.capture.rigs import pal_camera
 from data_converters.voxelize import read_occupancy
+from projects.OneOcc.core.formats import atomic_files
 from projects.OneOcc.core.formats.infos import read_infos
 from projects.OneOcc.core.formats.recording import Recording
 from projects.OneOcc.core.geometry import camera_from_dict
@@ -207,3 +211,47 @@ def test_foreign_and_other_folders_are_refused(sets, tmp_path, capsys):
     assert make('humansim', sets / 'quadsim') == 2
     assert 'dataset is "quadsim" there' in capsys.readouterr().err
     assert digests(sets / 'quadsim') == before
+
+
+@pytest.mark.parametrize('name, options', [('quadsim', ['--sequences', '0']), ('humansim', ['--sequences', '0'])])
+def test_a_number_of_nothing_is_refused_and_not_taken_for_the_default(name, options, tmp_path, capsys):
+    assert create_data.main([name, '--mini', *options, '--out', str(tmp_path / 'set')]) == 2
+    assert '--sequences: expected at least 1, got 0' in capsys.readouterr().err
+    assert not (tmp_path / 'set').exists()
+
+
+@pytest.mark.parametrize('content', ['{"sequence": "seq01", "cla', '[]', '{"sequence": "seq00"}', ''])
+def test_a_damaged_summary_is_named_before_anything_is_made(content, sets, tmp_path, capsys):
+    shutil.copytree(sets / 'quadsim', tmp_path / 'set')
+    (tmp_path / 'set/sequences/seq01.json').write_text(content)
+    (tmp_path / 'set/sequences/seq02.json').unlink()
+    before = digests(tmp_path / 'set')
+    assert make('quadsim', tmp_path / 'set') == 2
+    message = capsys.readouterr().err
+    assert 'sequences/seq01.json' in message and 'remove it' in message and message.count('\n') == 1
+    assert digests(tmp_path / 'set') == before
+
+
+def test_what_a_killed_write_left_is_removed(sets, tmp_path):
+    shutil.copytree(sets / 'quadsim', tmp_path / 'set')
+    for name in ('.infos_val.json.7.tmp', 'sequences/.seq01.json.7.tmp'):
+        (tmp_path / 'set' / name).write_text('{')
+    (tmp_path / 'set/infos_val.json').unlink()
+    assert make('quadsim', tmp_path / 'set') == 0
+    assert digests(tmp_path / 'set') == digests(sets / 'quadsim')
+
+
+def test_a_full_disk_says_full(tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(atomic_files.os, 'fsync', full)
+    assert make('quadsim', tmp_path / 'set') == 2
+    message = capsys.readouterr().err
+    assert 'create_data.json: the disk is full' in message and message.count('\n') == 1
+
+
+def test_the_lens_of_a_set_is_the_lens_that_made_it(sets):
+    infos = read_infos(sets / 'quadsim/infos_train.json')
+    mine, theirs = pal_camera(64, 48), camera_from_dict(infos['data_list'][0]['cameras']['raw'])
+    assert theirs.direct == mine.direct and theirs.coefficients == mine.coefficients

@@ -1,10 +1,18 @@
 """Tiny sets on disk for the tests of this room."""
 
+import gc
 from pathlib import Path
 
 import pytest
 
 from tests.tiny_dataset import write_tiny_dataset
+
+
+@pytest.fixture(scope='session', autouse=True)
+def frozen_libraries() -> None:
+    """mmengine collects garbage whenever it loads a set; a second each while it walks all of torch."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

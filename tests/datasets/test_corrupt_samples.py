@@ -2,13 +2,16 @@
 
 import logging
 import multiprocessing
+import struct
+import zipfile
+import zlib
 
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
 from projects.OneOcc.oneocc.datasets import CorruptSampleError, QuadOccDataset, TooManyCorruptSamplesError
-from tests.tiny_dataset import write_tiny_dataset
+from tests.tiny_dataset import GRID, write_tiny_dataset
 
 PIPELINE = [
     dict(type='LoadPanorama'),
@@ -51,7 +54,64 @@ def put(index, value):
     return change
 
 
+def folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def write_png_header(width, height):
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+    def write(path):
+        header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+        pixels = chunk(b'IDAT', zlib.compress(b''))
+        path.write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + pixels + chunk(b'IEND', b''))
+
+    return write
+
+
+def declare(name, shape):
+    """An array whose header asks for more memory than any machine has."""
+
+    def write(path):
+        content = dict(np.load(path))
+        with zipfile.ZipFile(path, 'w') as archive:
+            for key, value in content.items():
+                with archive.open(f'{key}.npy', 'w') as member:
+                    header = dict(
+                        np.lib.format.header_data_from_array_1_0(value), **({'shape': shape} if key == name else {})
+                    )
+                    np.lib.format.write_array_header_1_0(member, header)
+                    member.write(np.ascontiguousarray(value).tobytes())
+
+    return write
+
+
+def encrypt(path):
+    """Marks every member of the archive as encrypted, which zipfile answers with a RuntimeError."""
+    content = bytearray(path.read_bytes())
+    for signature, flags in ((b'PK\x03\x04', 6), (b'PK\x01\x02', 8)):
+        at = content.find(signature)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(signature, at + 1)
+    path.write_bytes(content)
+
+
 DAMAGES = {
+    'folder for an image': (RAW, folder, 'folder'),
+    'huge image': (RAW, write_png_header(20992, 10496), 'pixels'),
+    'image larger than its calibration': (RAW, write_png_header(9000, 9000), r'9000x9000.*64x32'),
+    'folder for labels': (LABELS, folder, 'occupancy'),
+    'folder for a sweep': (LIDAR, folder, 'LiDAR'),
+    'encrypted labels': (LABELS, encrypt, 'encrypted'),
+    'labels of no memory': (LABELS, declare('labels', (1 << 20, 1 << 20, 1 << 10)), 'expected'),
+    'sweep of no memory': (LIDAR, declare('points', (1 << 46, 3)), 'expected'),
+    'voxel size of two': (LABELS, rewrite(voxel_size_m=np.zeros(2)), 'expected'),
+    'one class': (LABELS, rewrite(classes=np.array('vehicle')), 'expected'),
+    'one intensity': (LIDAR, rewrite(intensity=np.float32(1)), 'expected'),
+    'text for points': (LIDAR, rewrite(points=np.full((200, 3), 'far')), 'expected'),
     'missing image': (RAW, lambda path: path.unlink(), 'missing'),
     'truncated image': (RAW, truncate, 'cannot be decoded'),
     'text for an image': (RAW, lambda path: path.write_text('no'), 'cannot be decoded'),
@@ -72,7 +132,7 @@ DAMAGES = {
     'truncated sweep': (LIDAR, truncate, 'complete LiDAR'),
     'a point that is not finite': (LIDAR, rewrite(points=put((3, 1), np.nan)), '1 of 200'),
     'points of another shape': (LIDAR, rewrite(points=np.zeros((200, 4))), r'\(N, 3\)'),
-    'too few intensities': (LIDAR, rewrite(intensity=np.zeros(3)), '200 values.*3'),
+    'too few intensities': (LIDAR, rewrite(intensity=np.zeros(3)), r'\(200,\).*\(3,\)'),
 }
 
 
@@ -96,6 +156,36 @@ def test_training_stops_when_more_than_the_share_is_corrupt(quad_root, name):
     with pytest.raises(TooManyCorruptSamplesError, match=r'1 of 3 .*more than .*1 %') as raised:
         dataset[1]
     assert '000001' in str(raised.value)
+
+
+@pytest.mark.parametrize('name', DAMAGES)
+def test_one_bad_file_of_many_is_replaced_named_and_counted(quad_root, name):
+    template, damage, _ = DAMAGES[name]
+    damage(quad_root / template.format('000001'))
+    dataset = QuadOccDataset('infos_train.json', str(quad_root), pipeline=PIPELINE, max_corrupt_share=0.4)
+    assert dataset[1]['data_samples'].sample_id == 'seq00/000002'
+    assert len(dataset.corrupt) == 1
+
+
+@pytest.mark.parametrize('error', [OSError(5, 'Input/output error', 'x.bin'), PermissionError(13, 'no'), MemoryError()])
+def test_what_the_system_says_of_the_files_of_foreign_transforms_counts_too(quad_root, error):
+    def load(results):
+        if results['sample_id'].endswith('1'):
+            raise error
+        return results
+
+    dataset = QuadOccDataset('infos_train.json', str(quad_root), pipeline=[load], max_corrupt_share=0.4)
+    assert dataset[1]['sample_id'] == 'seq00/000002' and len(dataset.corrupt) == 1
+    dataset = QuadOccDataset('infos_train.json', str(quad_root), pipeline=[load], test_mode=True)
+    with pytest.raises(CorruptSampleError, match=f'infos_train.json.*seq00/000001.*{type(error).__name__}'):
+        dataset[1]
+
+
+def test_a_mistake_of_the_config_ends_the_training_with_its_sentence(quad_root):
+    pipeline = [dict(type='LoadPanorama'), dict(type='LoadOccupancy', grid=dict(GRID, voxel_size=0.4))]
+    dataset = QuadOccDataset('infos_train.json', str(quad_root), pipeline=pipeline)
+    with pytest.raises(TooManyCorruptSamplesError, match=r'1 of 3 .*more than .*1 %.*0\.4 m.*0\.8 m'):
+        dataset[0]
 
 
 def ids(dataset, order):

@@ -65,7 +65,7 @@ def test_config_reads_its_set(name, sets, tmp_path, monkeypatch):
         assert loader.dataset.data_root == str(tmp_path / folder)
         assert loader.dataset.ann_file == f'infos_{split}.json'
         assert loader.dataset.get('test_mode', False) == (part != 'train')
-        loader.update(num_workers=0, persistent_workers=False)
+        loader.num_workers = 0
         with DefaultScope.overwrite_default_scope('mmdet3d'):
             batch = next(iter(Runner.build_dataloader(loader, seed=0)))
         if name.endswith('lidar'):

@@ -41,8 +41,8 @@ def test_carries_metainfo_that_fits_into_a_checkpoint(quad_root):
 def test_one_frame_has_cameras_poses_paths_and_grid(quad_root):
     info = QuadOccDataset('infos_train.json', str(quad_root)).get_data_info(1)
     assert info['sample_id'] == 'seq00/000001' and info['lighting'] == 'dusk'
-    assert isinstance(info['cameras']['raw']['camera'], TaylorCamera)
-    assert info['cameras']['raw']['cam_from_ego'].dtype == np.float64
+    assert isinstance(info['cameras']['raw'].camera, TaylorCamera)
+    assert info['cameras']['raw'].cam_from_ego.dtype == np.float64
     assert info['grid'] == CartesianGrid((16, 16, 4), 0.8, (-6.4, -6.4, -1.2))
     assert info['num_classes'] == 6 and info['world_from_ego'].shape == (4, 4)
     assert info['img_paths']['raw'].startswith(str(quad_root))
@@ -50,7 +50,7 @@ def test_one_frame_has_cameras_poses_paths_and_grid(quad_root):
 
 def test_equirectangular_recordings_need_no_raw_view(human_root):
     dataset = Human360OccDataset('infos_cross_train.json', str(human_root), pipeline=PIPELINE)
-    assert isinstance(dataset.get_data_info(0)['cameras']['equi']['camera'], EquirectCamera)
+    assert isinstance(dataset.get_data_info(0)['cameras']['equi'].camera, EquirectCamera)
     assert dataset[0]['inputs']['imgs']['equi'].shape == (3, 32, 64)
 
 
@@ -112,7 +112,7 @@ def test_workers_load_what_the_main_process_loads(quad_root):
     (batch,) = loader
     for index, sample in enumerate(batch['data_samples']):
         assert sample.gt_occ.equal(dataset[index]['data_samples'].gt_occ)
-        assert sample.cameras['raw']['camera'] == dataset[index]['data_samples'].cameras['raw']['camera']
+        assert sample.cameras['raw'] == dataset[index]['data_samples'].cameras['raw']
 
 
 @pytest.mark.parametrize(

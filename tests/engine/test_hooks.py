@@ -24,6 +24,14 @@ def test_missing_class_counts_are_told(tmp_path):
         runner.call_hook('before_train')
 
 
+def test_class_counts_want_a_head_that_can_take_them(tmp_path):
+    runner = runs.make_runner(toy_config(tmp_path))
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.model.decode_head = torch.nn.Linear(2, 2)
+    with pytest.raises(TypeError, match='derives from OccHead, got Linear'):
+        runner.call_hook('before_train')
+
+
 def test_non_finite_loss_ends_the_run_and_names_the_samples(tmp_path):
     cfg = toy_config(tmp_path, **{'train_dataloader.dataset.nan_at': 7, 'default_hooks.checkpoint.by_epoch': False})
     with pytest.raises(NonFiniteLossError, match=r"loss_ce': nan.*toy/000007"):

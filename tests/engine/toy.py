@@ -14,6 +14,8 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.nn import functional as F
 
+from projects.OneOcc.oneocc.models import OccHead
+
 FEATURES, CLASSES = 6, 3
 
 
@@ -40,14 +42,22 @@ class ToyDataset:
         return {'inputs': point, 'data_samples': sample}
 
 
-class ToyHead(nn.Module):
+class ToyHead(OccHead):
     def __init__(self, width: int) -> None:
-        super().__init__()
+        super().__init__(CLASSES)
         self.linear = nn.Linear(width, CLASSES)
         self.class_counts = None
 
     def set_class_counts(self, counts) -> None:
+        super().set_class_counts(counts)
         self.class_counts = list(counts)
+
+    def forward(self, feats):
+        return {1: self.linear(feats)}
+
+    def loss(self, feats, data_samples, visible=None):
+        labels = torch.tensor([sample.label for sample in data_samples])
+        return {'loss_ce': F.cross_entropy(self(feats)[1].float(), labels)}
 
 
 @MODELS.register_module()
@@ -61,10 +71,10 @@ class ToyModel(BaseModel):
         self.register_buffer('ballast', torch.zeros(int(ballast * 250_000)))
 
     def forward(self, inputs: list, data_samples: list, mode: str = 'tensor'):
-        logits = self.decode_head.linear(self.trunk(torch.stack(list(inputs)).float()))
+        feats = self.trunk(torch.stack(list(inputs)).float())
         if mode == 'loss':
-            labels = torch.tensor([sample.label for sample in data_samples])
-            return {'loss_ce': F.cross_entropy(logits.float(), labels)}
+            return self.decode_head.loss(feats, data_samples)
+        logits = self.decode_head(feats)[1]
         return [
             {'sample_id': s.sample_id, 'label': s.label, 'pred': int(row.argmax())}
             for s, row in zip(data_samples, logits)

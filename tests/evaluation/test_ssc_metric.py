@@ -15,7 +15,7 @@ from mmdet3d.registry import METRICS
 from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement
 
-from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, View
 from projects.OneOcc.oneocc.evaluation import SSCMetric
 from projects.OneOcc.oneocc.structures import OccDataSample
 
@@ -160,8 +160,8 @@ def rig():
     raised[2, 3] = -0.1
     below = EquirectCamera(16, 8, elevation_min=-np.pi / 2, elevation_max=0.0)
     return {
-        'equi': dict(camera=EquirectCamera(16, 8), cam_from_ego=np.eye(4)),
-        'low': dict(camera=below, cam_from_ego=raised),
+        'equi': View(EquirectCamera(16, 8), np.eye(4)),
+        'low': View(below, raised),
     }
 
 

@@ -11,6 +11,7 @@ from projects.OneOcc.oneocc.baselines.lidar.sscnet import SSCNet, SSCNetHead, ba
 from projects.OneOcc.oneocc.baselines.official_weights.lmscnet import convert_lmscnet, convert_sscnet
 from projects.OneOcc.oneocc.models.layers.aspp3d import ASPPHead3D
 from projects.OneOcc.oneocc.models.losses import voxel_cross_entropy
+from projects.OneOcc.oneocc.structures import Volumes
 from tests.goldens.frame import Golden, family, load
 
 NORM_FLOOR = 1e-3  # of the largest norm: below it the summation order decides
@@ -76,7 +77,7 @@ def check_lmscnet(golden: Golden) -> None:
     def run(train: bool) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
         for module in (neck, *heads.values()):
             module.train(train)
-        maps = neck({'cartesian': occupancy})
+        maps = neck(Volumes(occupancy))
         logits = {stride: head(maps[stride]) for stride, head in heads.items()}
         return logits, {s: voxel_cross_entropy(out, labels[s], weights) for s, out in logits.items()}
 
@@ -123,7 +124,7 @@ def check_sscnet(golden: Golden) -> None:
     head.load_state_dict(parts['head'])
     golden.close('n_params', count([neck, head]), record['n_params'], 0)
 
-    logits = head(neck({'cartesian': occupancy}))[1]
+    logits = head(neck(Volumes(occupancy)))[1]
     if full:
         golden.relative('eval_out/1_1', logits, as_ours(record['eval_out']['1_1']), 1e-5, 'logits')
     else:

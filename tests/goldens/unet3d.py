@@ -9,6 +9,7 @@ from projects.OneOcc.oneocc.baselines.monoscene.context_relation import ContextR
 from projects.OneOcc.oneocc.baselines.official_weights.monoscene import convert_state_dict
 from projects.OneOcc.oneocc.models.layers.aspp3d import ASPP3D, ASPPHead3D
 from projects.OneOcc.oneocc.models.necks.unet3d import DDRBottleneck, Downsample3D, Process3D, UNet3D, Upsample3D
+from projects.OneOcc.oneocc.structures import Levels, Volumes
 from tests.goldens.frame import Golden, family
 
 BLOCKS = {
@@ -36,8 +37,8 @@ class WholeUNet3D(nn.Module):
         self.neck = UNet3D(width, scale, context_prior=prior)
         self.head = ASPPHead3D(width // 2, width // 2, data['n_classes'])
 
-    def forward(self, volume: torch.Tensor) -> tuple[torch.Tensor, dict]:
-        levels = self.neck(dict(cartesian=volume))
+    def forward(self, volume: torch.Tensor) -> tuple[torch.Tensor, Levels]:
+        levels = self.neck(Volumes(volume))
         return self.head(levels[1]), levels
 
 
@@ -75,7 +76,7 @@ def check_unet3d(golden: Golden) -> None:
     golden.relative('act_process_l1', down_1, data['act_process_l1_fp16'], 1e-3)
     golden.relative('act_process_l2', down_2, data['act_process_l2'], 1e-5)
     if data['context_prior']:
-        golden.relative('P_logits', levels['relation_logits'], data['P_logits'], 1e-5)
+        golden.relative('P_logits', levels.relation_logits, data['P_logits'], 1e-5)
         coarse = levels[4 * data['project_scale']]
         golden.relative('act_CP_mega_voxels', coarse, data['act_CP_mega_voxels'], 1e-5)
     check_training_step(golden, net, data)

@@ -7,6 +7,9 @@ from mmdet3d.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from projects.OneOcc.oneocc.datasets.views import whole_pipeline
+from projects.OneOcc.oneocc.models.slot_widths import fill_slots
+
 ROOT = Path(__file__).parents[2] / 'configs'
 OURS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -15,8 +18,18 @@ OURS = sorted(
 )
 
 
+SLOTS = ('backbone', 'view_transformer', 'voxel_encoder', 'neck', 'decode_head')
+
+
 def model_of(name: str) -> dict:
     return Config.fromfile(ROOT / name).model
+
+
+def filled(name: str) -> dict:
+    """Its slots with what they take from each other."""
+    init_default_scope('mmdet3d')
+    model = model_of(name)
+    return fill_slots({slot: model.get(slot) for slot in SLOTS}, model.grid)
 
 
 def build(model: dict):
@@ -44,22 +57,21 @@ def test_every_config_names_a_dataset_and_a_schedule(name):
     config = Config.fromfile(ROOT / name)
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg', 'val_evaluator'):
         assert key in config, key
-    views = set(config.model.view_transformer.get('views', ('equi',)))
+    lifting = filled(name)['view_transformer']
+    views = set(lifting.get('views', (lifting.get('view'),)))
     encoded = {view for view in ('equi', 'raw') if config.model.backbone.get(view)}
     assert encoded == views
 
 
 @pytest.mark.parametrize('size', ['_quadsim', '-tiny_quadsim-mini'])
 def test_table_4_is_a_chain_of_switches(size):
-    q = [model_of(f'ablations/q{i}{size}.py') for i in range(5)]
+    q = [filled(f'ablations/q{i}{size}.py') for i in range(5)]
     assert list(switches(q[1], q[0])) == ['view_transformer']
     assert list(switches(q[2], q[1])) == ['backbone.raw', 'view_transformer.views']
-    second_grid = ['view_transformer.cylinder'] if 'tiny' in size else []  # full: derived
-    second_grid += ['view_transformer.grids', 'view_transformer.injection']
-    assert list(switches(q[3], q[2])) == second_grid
+    assert list(switches(q[3], q[2])) == ['view_transformer.grids', 'view_transformer.injection']
     assert list(switches(q[4], q[3])) == ['neck', 'view_transformer.injection']
     whole = 'oneocc/oneocc_quadsim.py' if size == '_quadsim' else 'tiny/oneocc-tiny_quadsim-mini.py'
-    assert list(switches(q[4], model_of(whole))) == []
+    assert list(switches(q[4], filled(whole))) == []
 
 
 @pytest.mark.parametrize('size', ['_quadsim', '-tiny_quadsim-mini'])
@@ -75,8 +87,8 @@ def test_table_4_is_a_chain_of_switches(size):
     ],
 )
 def test_further_rows_change_one_thing(name, changed, size):
-    full = model_of(f'ablations/q4{size}.py')
-    assert list(switches(model_of(f'ablations/{name}{size}.py'), full)) == changed
+    full = filled(f'ablations/q4{size}.py')
+    assert list(switches(filled(f'ablations/{name}{size}.py'), full)) == changed
 
 
 def test_full_size_keeps_the_parameter_budget():
@@ -93,10 +105,10 @@ def test_light_keeps_its_budget():
 def test_banded_panorama_keeps_the_angular_resolution():
     for name, rows in (('oneocc/oneocc_quadsim.py', 608), ('oneocc/oneocc-band_quadsim.py', 288)):
         config = Config.fromfile(ROOT / name)
-        unwrap = next(step for step in config.test_pipeline if step.type == 'UnwrapPanorama')
-        low, high = unwrap.get('elevation_min_deg', -90), unwrap.get('elevation_max_deg', 90)
-        assert unwrap.height == rows
-        assert unwrap.height / (high - low) == pytest.approx(608 / 180, rel=1e-4)
+        equi = config.test_dataloader.dataset.views.equi
+        low, high = equi.get('elevation_min_deg', -90), equi.get('elevation_max_deg', 90)
+        assert equi.height == rows
+        assert equi.height / (high - low) == pytest.approx(608 / 180, rel=1e-4)
         assert low <= -51 and high >= 27  # what the lens sees
 
 
@@ -105,10 +117,9 @@ def test_image_sizes_suit_the_encoders(name):
     """Nothing pads a panorama, so each view's size must be a multiple of the coarsest stride."""
     config = Config.fromfile(ROOT / name)
     divisor = config.model.data_preprocessor.size_divisor
-    for pipeline in (config.train_pipeline, config.test_pipeline):
-        for step in pipeline:
-            if 'height' in step:
-                assert step.height % divisor == step.width % divisor == 0, step
+    for loader in (config.train_dataloader, config.test_dataloader):
+        sized = [step for step in whole_pipeline(loader.dataset) if 'height' in step]
+        assert sized and all(step[side] % divisor == 0 for step in sized for side in ('height', 'width')), sized
 
 
 def test_light_at_half_size_runs_on_its_own_pipeline(device):

@@ -30,8 +30,8 @@ def test_a_picture_for_each_frame_and_a_sentence_for_an_unknown_one(config, tmp_
     save_prediction(
         prediction_path(tmp_path / 'guess', sample.sample_id),
         np.zeros_like(sample.gt_occ.numpy()),
-        (0, 0, 0),
-        0.4,
+        sample.grid.origin,
+        sample.grid.voxel_size,
         dataset.metainfo['classes'],
     )
     arguments = [str(config), '--predictions', f'nothing={tmp_path / "guess"}', '--out', str(tmp_path / 'out')]
@@ -45,3 +45,16 @@ def test_predictions_need_a_name(capsys):
     with pytest.raises(SystemExit):
         compare.parse_args(['config.py', '--predictions', 'folder'])
     assert 'NAME=FOLDER' in capsys.readouterr().err
+
+
+def test_predictions_of_another_grid_are_refused(config, tmp_path):
+    from mmdet3d.registry import DATASETS
+
+    import projects.OneOcc.oneocc  # noqa: F401  (registers the datasets)
+
+    dataset = DATASETS.build(Config.fromfile(config).test_dataloader.dataset)
+    sample = dataset[0]['data_samples']
+    path = prediction_path(tmp_path / 'guess', sample.sample_id)
+    save_prediction(path, np.zeros(sample.grid.shape, np.uint8), sample.grid.origin, 0.123, dataset.metainfo['classes'])
+    with pytest.raises(ValueError, match=r'expected voxels of .* m, got 0\.123 m'):
+        compare.main([str(config), '--predictions', f'x={tmp_path / "guess"}', '--samples', sample.sample_id])

@@ -103,3 +103,9 @@ def test_launch_scripts_pass_their_arguments_on(tmp_path, script, arguments, exp
     )
     said = ' '.join(done.stdout.split()).replace(f'{ROOT}/tools', 'tools')
     assert done.returncode == 0 and said.endswith(expected), said + done.stderr
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
+def test_launch_scripts_say_what_they_miss(script):
+    done = subprocess.run([str(ROOT / 'tools' / script), 'c.py'], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and f'{script}: error: expected ' in done.stderr and 'got: c.py' in done.stderr

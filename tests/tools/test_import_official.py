@@ -11,7 +11,7 @@ from mmengine.config import Config
 from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.baselines.official_weights import BOOK_KEEPING, UNUSED_SHORTCUT, import_official
 from projects.OneOcc.oneocc.baselines.official_weights.monoscene_image import ABSORBED_BIAS, UNUSED_NORM, UNUSED_SCALE
-from projects.OneOcc.oneocc.engine import read_checkpoint
+from projects.OneOcc.oneocc.engine import read_checkpoint, read_config
 from tests import official_monoscene as official
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.models.skeleton import build
@@ -27,8 +27,8 @@ GOLDENS = {
 }
 GRID = dict(shape=(32, 32, 8), voxel_size=0.4, origin=(-6.4, -6.4, -1.2))
 LIDAR_OPTIONS = {
-    'model.voxel_encoder.grid.shape': GRID['shape'],
-    'model.voxel_encoder.grid.origin': GRID['origin'],
+    'grid.shape': GRID['shape'],
+    'grid.origin': GRID['origin'],
     'model.decode_head.num_classes': 10,
 }
 
@@ -44,9 +44,7 @@ def tool(method: str, checkpoint: Path, out: Path, options: dict | None = None, 
 
 def segmentor(config: Path, options: dict, checkpoint: Path):
     """The model of a config with the weights of one of our checkpoints, as tools/test.py loads it."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options)
-    model = build(cfg.model)
+    model = build(read_config(config, options).model)
     model.load_state_dict(read_checkpoint(checkpoint)['state_dict'], strict=True)
     return model.eval()
 
@@ -225,7 +223,7 @@ def test_monoscene_weights_give_the_official_values(name, tmp_path, capsys, ligh
         )(image)
     torch.testing.assert_close(logits, record['ssc_logit'], rtol=0, atol=1e-5 * float(record['ssc_logit'].abs().max()))
     if record['context_prior']:
-        torch.testing.assert_close(levels['relation_logits'], record['P_logits'], rtol=0, atol=1e-4)
+        torch.testing.assert_close(levels.relation_logits, record['P_logits'], rtol=0, atol=1e-4)
     for scale in (1, 2, 4, 8):
         scale_of = float(expected[scale].abs().max())
         torch.testing.assert_close(features[scale], expected[scale], rtol=0, atol=1e-5 * scale_of)
@@ -284,8 +282,8 @@ def test_every_shape_of_the_full_monoscene_fits():
         ),
     ],
 )
-def test_options_of_the_readme_make_models_for_semantickitti(method, options, expected):
-    assert options in (BASELINES.parent / 'README.md').read_text()
+def test_options_of_the_page_make_models_for_semantickitti(method, options, expected):
+    assert options in (BASELINES.parents[1] / 'docs/official_weights.md').read_text()
     arguments = load_script('tools/model_converters/import_official.py').parse_args(
         ['sscnet', 'in', 'out', '--cfg-options', *options.split()]
     )

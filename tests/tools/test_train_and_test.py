@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -130,6 +131,36 @@ class TestBadInput:
         (tmp_path / 'c.py').write_text('model = dict(')
         assert 'not a readable config' in self.told(capfd, 2, 'train', tmp_path / 'c.py')
 
+    def test_a_type_that_nobody_registered(self, capfd, workshop, tmp_path):
+        option = 'model.neck.type=UNet3'
+        said = self.told(capfd, 2, 'train', workshop / 'config.py', '--work-dir', tmp_path, '--cfg-options', option)
+        assert "config.py: model.neck.type: expected a registered model of mmdet3d, got 'UNet3'" in said
+        assert "did you mean 'UNet3D'?" in said
+
+    def test_a_launcher_that_has_not_started_this(self, capfd, workshop, monkeypatch):
+        for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'):
+            monkeypatch.delenv(name, raising=False)
+        said = self.told(capfd, 2, 'train', workshop / 'config.py', '--launcher', 'pytorch')
+        assert '--launcher pytorch: expected to be started by torchrun' in said and 'got no RANK' in said
+
+    def test_an_option_that_changes_nothing(self, capfd, workshop, tmp_path):
+        said = self.told(capfd, 2, 'test', workshop / 'config.py', 'x.pth', '--cfg-options', 'data_root=/x')
+        assert '--cfg-options data_root: ' in said and 'ONEOCC_DATA' in said
+
+    def test_a_config_without_training(self, capfd, workshop, tmp_path):
+        option = 'train_dataloader=None'
+        said = self.told(capfd, 2, 'train', workshop / 'config.py', '--work-dir', tmp_path, '--cfg-options', option)
+        assert 'to train, expected model, train_dataloader, train_cfg in the config, got no train_dataloader' in said
+
+    def test_weights_that_are_no_numbers(self, capfd, workshop, tmp_path):
+        content = read_checkpoint(workshop / 'run/epoch_2.pth')
+        name = next(key for key in content['state_dict'] if key.startswith('decode_head') and key.endswith('weight'))
+        content['state_dict'][name].fill_(float('nan'))
+        torch.save(content, tmp_path / 'nan.pth')
+        said = self.told(capfd, 1, 'test', workshop / 'config.py', tmp_path / 'nan.pth', '--work-dir', tmp_path)
+        assert f'{name}: expected finite weights' in said
+        assert not (tmp_path / 'metrics.json').exists()
+
     def test_missing_checkpoint(self, capfd, workshop):
         said = self.told(
             capfd, 1, 'test', workshop / 'config.py', workshop / 'absent.pth', '--work-dir', workshop / 'w'
@@ -186,12 +217,42 @@ class TestBadInput:
 
 
 class TestOptions:
-    def test_bugs_keep_their_traceback(self):
+    @pytest.mark.parametrize('traceback', [False, True])
+    def test_bugs_are_told_with_their_place_and_a_traceback_on_demand(self, capfd, traceback):
         def bug():
-            raise ValueError('raised outside of the package')
+            raise ValueError('raised outside\nof the package')
 
-        with pytest.raises(ValueError, match='outside'):
-            launch.explain_errors('train.py', bug)
+        assert launch.explain_errors('train.py', bug, traceback) == 1
+        said = capfd.readouterr().err
+        assert ('Traceback' in said) == traceback
+        assert 'train.py: error: raised outside of the package (an unexpected ValueError at ' in said
+        assert f'{__file__}:' in said and '--traceback shows the way there' in said
+
+    @pytest.mark.parametrize(
+        ('error', 'said'),
+        [
+            (
+                RuntimeError('DataLoader worker (pid 12) is killed by signal: Killed. Details are lost'),
+                'data worker 12 was killed (signal Killed), probably for want of memory: .*num_workers.*shm',
+            ),
+            (RuntimeError('DataLoader worker (pid(s) 12, 13) exited unexpectedly'), 'data worker 12, 13 was killed'),
+            (OSError(28, 'No space left on device', 'w/x.pth'), 'w/x.pth: the disk is full'),
+            (PermissionError(13, 'Permission denied', 'w'), 'w: Permission denied'),
+            (MemoryError(), 'out of memory: .*train_dataloader.batch_size'),
+            (RuntimeError('CUDA out of memory. Tried to allocate'), 'out of memory: CUDA out of memory'),
+            (RuntimeError('Found no NVIDIA driver on your system'), 'CUDA is not there: Found no NVIDIA driver'),
+            (KeyError('SSCMetrik is not in the mmdet3d::metric registry. Please'), "did you mean 'SSCMetric'"),
+        ],
+    )
+    def test_what_happens_outside_of_the_package_is_a_sentence(self, capfd, error, said):
+        def fails():
+            raise error
+
+        assert launch.explain_errors('train.py', fails) == 1
+        line = capfd.readouterr().err.splitlines()
+        assert len(line) == 1 and re.match(
+            f'train.py: error: .*{re.escape(said).replace(re.escape(".*"), ".*")}', line[0]
+        )
 
     def test_interruption_needs_no_traceback(self, capfd):
         def interrupted():

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 import torch
 from mmdet3d.registry import HOOKS
+from mmengine.logging import MMLogger
 
-from projects.OneOcc.core.geometry import EquirectCamera
+from projects.OneOcc.core.geometry import EquirectCamera, View
 from projects.OneOcc.oneocc.structures import OccDataSample
 from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 
 
 def run(hook, folder, phase: str, batches: int = 3, batch_size: int = 2, images: bool = True):
     dataset = SimpleNamespace(metainfo={'classes': CLASSES, 'palette': PALETTE})
-    runner = SimpleNamespace(work_dir=str(folder), epoch=4, **{f'{phase}_dataloader': SimpleNamespace(dataset=dataset)})
+    runner = SimpleNamespace(
+        work_dir=str(folder), epoch=4, timestamp='20260101', **{f'{phase}_dataloader': SimpleNamespace(dataset=dataset)}
+    )
     getattr(hook, f'before_{phase}_epoch')(runner)
     for batch in range(batches):
         samples = []
@@ -23,7 +26,7 @@ def run(hook, folder, phase: str, batches: int = 3, batch_size: int = 2, images:
                     'lighting': 'day',
                     'grid': GRID,
                     'weather': 'clear',
-                    'cameras': {'equi': {'camera': EquirectCamera(32, 16), 'cam_from_ego': np.eye(4)}},
+                    'cameras': {'equi': View(EquirectCamera(32, 16), np.eye(4))},
                 }
             )
             sample.gt_occ = torch.from_numpy(town())
@@ -56,3 +59,26 @@ def test_default_folder_is_in_the_work_dir(tmp_path):
 def test_refusal():
     with pytest.raises(ValueError, match='num_samples'):
         HOOKS.build(dict(type='OccVisualizationHook', num_samples=0))
+    with pytest.raises(ValueError, match='out_dir or test_out_dir'):
+        HOOKS.build(dict(type='OccVisualizationHook', out_dir='a', test_out_dir='b'))
+
+
+def test_it_waits_for_the_keywords_of_mmdet3ds_test_script(tmp_path):
+    config = dict(type='OccVisualizationHook', draw=False, val=True, num_samples=1, html=False)
+    for phase in ('test', 'val'):
+        run(HOOKS.build(config), tmp_path, phase)
+    assert not list(tmp_path.iterdir())
+    switched_on = dict(config, draw=True, test_out_dir='shown', vis_task='mono_det', score_thr=0.1)
+    run(HOOKS.build(switched_on), tmp_path, 'test')
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.png')] == ['20260101/shown/seq00_000000.png']
+
+
+def test_show_says_where_the_pictures_are(tmp_path, caplog):
+    hook = HOOKS.build(
+        dict(type='OccVisualizationHook', draw=True, show=True, wait_time=2.0, num_samples=1, html=False)
+    )
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    run(hook, tmp_path, 'test')
+    logger.removeHandler(caplog.handler)
+    assert f'no window is opened for show=True; pictures of the first samples go to {tmp_path}/pictures' in caplog.text

@@ -8,7 +8,7 @@ import pytest
 
 from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, TaylorCamera
 from projects.OneOcc.oneocc.visualization import (
-    View,
+    Viewpoint,
     overlay_labels,
     render_error_topdown,
     render_perspective,
@@ -64,18 +64,18 @@ def test_error_from_above_by_hand():
 
 
 def test_perspective_looks_forward_from_behind():
-    view = View(azimuth_deg=180, elevation_deg=35)
+    view = Viewpoint(azimuth_deg=180, elevation_deg=35)
     picture = render_perspective(town(), GRID, PALETTE, view, 320, 240)
     assert picture.shape == (240, 320, 3)
     house, car = (share_of(picture, c) for c in (RED, BLUE))
     assert middle(house)[1] < 0.45 < 0.55 < middle(car)[1]
     assert middle(house)[0] < middle(car)[0]
-    from_front = render_perspective(town(), GRID, PALETTE, View(0, 35), 320, 240)
+    from_front = render_perspective(town(), GRID, PALETTE, Viewpoint(0, 35), 320, 240)
     assert middle(share_of(from_front, RED))[1] > 0.55
 
 
 def test_perspective_from_straight_above_is_the_topdown_picture():
-    picture = render_perspective(town(), GRID, PALETTE, View(180, 89.99), 200, 200)
+    picture = render_perspective(town(), GRID, PALETTE, Viewpoint(180, 89.99), 200, 200)
     for channel in (RED, BLUE):
         above = middle(share_of(render_topdown(town(), PALETTE, 200), channel))
         assert middle(share_of(picture, channel)) == pytest.approx(above, abs=0.08)
@@ -85,9 +85,9 @@ def test_perspective_hides_what_is_behind():
     labels = np.zeros(GRID.shape, np.uint8)
     labels[8, :, :] = 3  # a wall across
     labels[12, 6:10, 0] = 1  # a car behind it
-    low = View(azimuth_deg=180, elevation_deg=3)
+    low = Viewpoint(azimuth_deg=180, elevation_deg=3)
     assert not share_of(render_perspective(labels, GRID, PALETTE, low), BLUE).any()
-    assert share_of(render_perspective(labels, GRID, PALETTE, View(0, 3)), BLUE).any()
+    assert share_of(render_perspective(labels, GRID, PALETTE, Viewpoint(0, 3)), BLUE).any()
 
 
 def test_unknown_is_matter_only_if_shown():

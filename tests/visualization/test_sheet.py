@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from projects.OneOcc.core.geometry import EquirectCamera
+from projects.OneOcc.core.geometry import EquirectCamera, View
 from projects.OneOcc.oneocc.visualization import comparison_sheet, legend, write_picture
 from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 
@@ -11,7 +11,7 @@ from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 def parts(width: int = 64, height: int = 32):
     image = np.full((height, width, 3), 90, np.uint8)
     camera = EquirectCamera(width, height, *((-0.4, 0.3) if width > 2 * height else ()))
-    return {'equi': image}, {'equi': {'camera': camera, 'cam_from_ego': np.eye(4)}}
+    return {'equi': image}, {'equi': View(camera, np.eye(4))}
 
 
 @pytest.mark.parametrize('size', [(64, 32), (128, 32)])

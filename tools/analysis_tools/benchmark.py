@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -82,6 +83,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--update', type=Path, metavar='FILE', help='markdown file whose block <!-- table:NAME --> takes the table'
     )
     parser.add_argument('--table', metavar='NAME', help='name of that block')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     if (args.update is None) != (args.table is None):
         parser.error('--update and --table belong together')
@@ -119,7 +121,7 @@ class PeakMemory:
         while not self._done.wait(0.002):
             self._peak = max(self._peak, resident_bytes())
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.device.type == 'cuda':
             self.megabytes = (torch.cuda.max_memory_allocated(self.device) - self.others) / 2**20
         else:
@@ -166,10 +168,11 @@ class Candidate:
         self, path: Path, args: argparse.Namespace, recorded: dict, precision: str = 'float32', mode: str = 'eager'
     ) -> None:
         from mmdet3d.registry import MODELS
-        from mmengine.config import Config
         from mmengine.registry import init_default_scope
 
-        config = Config.fromfile(path)
+        from projects.OneOcc.oneocc.engine import read_config
+
+        config = read_config(path)
         init_default_scope(config.get('default_scope', 'mmdet3d'))
         self.name, self.device = str(path), torch.device(args.device)
         self.precision, self.mode = precision, mode
@@ -190,13 +193,15 @@ class Candidate:
     def _allocated(self) -> int:
         return torch.cuda.memory_allocated(self.device) if self.device.type == 'cuda' else 0
 
-    def _batch(self, config, recorded: dict) -> tuple[dict, list]:
+    def _batch(self, config: Config, recorded: dict) -> tuple[dict, list]:
         from data_converters.synthetic.capture.rigs import head_mount, pal_camera, pal_mount
         from projects.OneOcc.core.geometry import View
+        from projects.OneOcc.oneocc.datasets.views import whole_pipeline
         from projects.OneOcc.oneocc.structures import OccDataSample
 
         cameras, images = {}, {}
-        for view, camera in views_of(config.test_pipeline, recorded).items():
+        pipeline = whole_pipeline(config.test_dataloader.dataset)
+        for view, camera in views_of(pipeline, recorded).items():
             pose = head_mount()
             if isinstance(camera, tuple):
                 camera, pose = pal_camera(camera[1], camera[0]), pal_mount()
@@ -232,10 +237,10 @@ class Candidate:
             if module is None:
                 continue
 
-            def before(*_) -> None:
+            def before(*_: object) -> None:
                 self._started = self._now()
 
-            def after(*_, stage=stage) -> None:
+            def after(*_: object, stage: str = stage) -> None:
                 self.stages[stage].append((self._started, self._now()))
 
             module.register_forward_pre_hook(before)
@@ -362,7 +367,7 @@ def read_records(path: Path) -> list[dict]:
     from projects.OneOcc.oneocc.engine.launch import UsageError
 
     try:
-        records = json.loads(path.read_text())
+        records = json.loads(path.read_text(encoding='utf-8-sig'))
         table(records)
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(
@@ -406,10 +411,11 @@ def main(argv: list[str] | None = None) -> list[dict]:
         records = [record for path in args.records for record in read_records(path)]
     else:
         records = measure(args)
+    from projects.OneOcc.core.formats.atomic_files import write_text
+
     print(table(records))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(records, indent=2) + '\n')
+        write_text(args.json, json.dumps(records, indent=2) + '\n')
     if args.update:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
 
@@ -420,7 +426,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
             caption += ', batch norms folded'
         if args.configs and args.device == 'cpu':
             caption += f', {args.clock} time'
-        args.update.write_text(replace_block(args.update.read_text(), args.table, f'{caption}:\n\n{table(records)}'))
+        write_text(args.update, replace_block(args.update.read_text(), args.table, f'{caption}:\n\n{table(records)}'))
     return records
 
 

@@ -24,6 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--samples', nargs='+', metavar='ID')
     parser.add_argument('--num', type=int, default=4)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/compare'))
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     wrong = [item for item in args.predictions if '=' not in item]
     if wrong:
@@ -34,15 +35,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def compare(args: argparse.Namespace) -> None:
     import numpy as np
     from mmdet3d.registry import DATASETS
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    from projects.OneOcc.core.formats.occupancy import prediction_path
+    from projects.OneOcc.core.formats.occupancy import load_occupancy, prediction_path
+    from projects.OneOcc.core.formats.paths import flat_name, inside
+    from projects.OneOcc.oneocc.engine import read_config
     from projects.OneOcc.oneocc.engine.launch import UsageError
     from projects.OneOcc.oneocc.visualization import methods_sheet, write_picture
     from projects.OneOcc.oneocc.visualization.occ_hook import image_of
 
-    config = Config.fromfile(args.config)
+    config = read_config(args.config)
     init_default_scope(config.default_scope)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     ids = [dataset.get_data_info(index)['sample_id'] for index in range(len(dataset))]
@@ -57,8 +59,8 @@ def compare(args: argparse.Namespace) -> None:
         images = {view: image_of(image) for view, image in packed['inputs'].get('imgs', {}).items()}
         predictions = {}
         for name, folder in folders.items():
-            with np.load(prediction_path(Path(folder), sample_id)) as archive:
-                predictions[name] = archive['labels']
+            path = prediction_path(Path(folder), sample_id)
+            predictions[name] = load_occupancy(path, sample.grid, dataset.metainfo['classes']).labels
         sheet = methods_sheet(
             images,
             sample.gt_occ,
@@ -68,7 +70,7 @@ def compare(args: argparse.Namespace) -> None:
             dataset.metainfo['classes'],
             sample_id,
         )
-        print(write_picture(args.out / f'{sample_id.replace("/", "_")}.png', sheet))
+        print(write_picture(inside(args.out, f'{flat_name(sample_id)}.png', 'sample_id'), sheet))
 
 
 def main(argv: list[str] | None = None) -> int:

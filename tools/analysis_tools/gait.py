@@ -12,10 +12,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.dataset import BaseDataset
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,6 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config')
     parser.add_argument('checkpoint', nargs='?')
     parser.add_argument('--every', type=int, default=3, help='look at every so many frames')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
 
@@ -32,7 +38,9 @@ def body_angles(world_from_ego: np.ndarray, world_from_body: np.ndarray) -> np.n
     return np.degrees([np.arctan2(turn[2, 1], turn[2, 2]), -np.arcsin(turn[2, 0]), np.arctan2(turn[1, 0], turn[0, 0])])
 
 
-def displacements(config, dataset, checkpoint: str, frames: range) -> dict[tuple[str, int], np.ndarray]:
+def displacements(
+    config: Config, dataset: BaseDataset, checkpoint: str, frames: range
+) -> dict[tuple[str, int], np.ndarray]:
     """{(view, scale): (frames, 2)} of what the model's gait compensation says."""
     import torch
     from mmdet3d.registry import MODELS
@@ -63,10 +71,11 @@ def displacements(config, dataset, checkpoint: str, frames: range) -> dict[tuple
 
 def report(args: argparse.Namespace) -> None:
     from mmdet3d.registry import DATASETS
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    config = Config.fromfile(args.config)
+    from projects.OneOcc.oneocc.engine import read_config
+
+    config = read_config(args.config)
     init_default_scope(config.default_scope)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     frames = range(0, len(dataset), args.every)

@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -43,6 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--out', type=Path, help='JSON record; what it holds of other configs is kept')
     parser.add_argument('--update', type=Path, metavar='FILE', help='markdown file to write the table into')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     if args.update is not None and args.out is None:
         parser.error('--update needs --out, the record that the table is made from')
@@ -63,8 +64,9 @@ def load_frames(cfg: Config, first: int, number: int) -> tuple[dict, object]:
     return pseudo_collate([dataset[index] for index in range(first, first + number)]), dataset
 
 
-def score(model, data: dict, labels: np.ndarray, num_classes: int) -> dict:
-    """Scores of the model's own predictions; 'miou' and 'class_iou' over the classes that occur."""
+def score(model: torch.nn.Module, data: dict, labels: np.ndarray, num_classes: int) -> dict:
+    """Scores of the model's own predictions; 'miou' and 'class_iou' over the classes that occur. Labels (N, X, Y,
+    Z)."""
     from projects.OneOcc.oneocc.evaluation.ssc_counts import confusion_matrix, scores
 
     model.eval()
@@ -86,12 +88,13 @@ def overfit(config: str, args: argparse.Namespace) -> dict:
     from mmengine.registry import init_default_scope
 
     import projects.OneOcc.oneocc  # noqa: F401  registers the parts
+    from projects.OneOcc.oneocc.engine import read_config
     from projects.OneOcc.oneocc.evaluation.cell_ceiling import cell_ceiling
 
     init_default_scope('mmdet3d')
     if not MMLogger.check_instance_created('overfit'):
         MMLogger.get_instance('overfit', log_level='ERROR')  # init_weights would tell of every tensor
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     batch, dataset = load_frames(cfg, args.first, args.frames)
     classes = dataset.metainfo['classes']
     torch.manual_seed(0)
@@ -137,11 +140,13 @@ def describe(
     args: argparse.Namespace,
     data: dict,
     labels: np.ndarray,
-    classes,
+    classes: Sequence[str],
     best: dict,
     seconds: float,
     ceiling: dict,
 ) -> dict:
+    """The record of one config; labels (N, X, Y, Z)."""
+
     def percent(value: float) -> float:
         return round(100 * value, 2)
 
@@ -163,12 +168,11 @@ def describe(
 
 def write_record(path: Path, records: list[dict]) -> None:
     """Replace the records of these configs in the file."""
-    found = {record['config']: record for record in (json.loads(path.read_text()) if path.is_file() else [])}
+    from projects.OneOcc.core.formats.atomic_files import read_json, write_json
+
+    found = {record['config']: record for record in (read_json(path) if path.is_file() else [])}
     found.update({record['config']: record for record in records})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    temporary.write_text(json.dumps(list(found.values()), indent=1) + '\n')
-    os.replace(temporary, path)
+    write_json(path, list(found.values()), indent=1, sort_keys=False)
 
 
 def markdown_table(records: list[dict]) -> str:

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from projects.OneOcc.core.formats.atomic_files import write_text
 from projects.OneOcc.oneocc.evaluation.run_tables import (
     TableError,
     find_runs,
@@ -60,21 +60,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_page(plan: Path, page: Path | None) -> int:
     """Replace every table of a plan's page, or of the copy `page`; 0, or 1 after telling what is wrong."""
     try:
-        wanted = json.loads(plan.read_text())
+        wanted = json.loads(plan.read_text(encoding='utf-8-sig'))
         page = page or Path(wanted['page'])
         text = page.read_text()
         for table in wanted['tables']:

@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -28,19 +26,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='what to do with voxels that were never seen (default: hide)',
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
+        '--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', help='override settings of the config'
     )
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
 
 def browse(args: argparse.Namespace) -> None:
+    from projects.OneOcc.oneocc.engine import read_config
     from projects.OneOcc.oneocc.engine.launch import UsageError
 
-    if not Path(args.config).is_file():
-        raise UsageError(f'{args.config}: expected a config file, found nothing')
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:
         raise UsageError(f'{args.config}: expected {args.split}_dataloader in the config, got none')

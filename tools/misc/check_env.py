@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -36,7 +37,7 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def check_python(version=sys.version_info) -> Finding:
+def check_python(version: Sequence = sys.version_info) -> Finding:
     good = (3, 10) <= tuple(version[:2]) <= (3, 12)
     return Finding(
         OK if good else BREAKS,
@@ -55,7 +56,7 @@ def check_compiler() -> Finding:
     )
 
 
-def check_stack(version=version_of) -> list[Finding]:
+def check_stack(version: Callable[[str], str | None] = version_of) -> list[Finding]:
     """Every package of the stack against the constraints file."""
     pins = {}
     for line in (ROOT / 'constraints.txt').read_text().splitlines():
@@ -74,7 +75,7 @@ def check_stack(version=version_of) -> list[Finding]:
     return findings
 
 
-def check_known_traps(version=version_of) -> list[Finding]:
+def check_known_traps(version: Callable[[str], str | None] = version_of) -> list[Finding]:
     """Combinations that are known to fail, each with its reason."""
     findings = []
 

@@ -11,6 +11,7 @@ Environment variables:
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import platform
@@ -21,6 +22,7 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 INPUTS = (
@@ -63,7 +65,7 @@ def check_compiler(environ: dict[str, str] | None = None) -> str:
     )
 
 
-def run(command: list[str], **kwargs) -> str:
+def run(command: list[str], **kwargs: Any) -> str:
     """Run a command; on failure show the end of its output and stop with one sentence."""
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
     if done.returncode:
@@ -241,7 +243,9 @@ def say(text: str) -> None:
     print(f'set-up: {text}', flush=True)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
+    # Before anything is made: asking for help, or mistyping, must not install.
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
     try:
         check_python()
         install(ROOT, environment_python(ROOT))

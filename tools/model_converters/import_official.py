@@ -17,8 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from mmengine.config import Config, DictAction  # noqa: E402
-
 METHODS = ('monoscene', 'lmscnet', 'lmscnet-ss', 'sscnet', 'sscnet-full')
 
 
@@ -29,8 +27,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('out', type=Path, help='checkpoint to write')
     parser.add_argument('--config', help='config whose model must take the weights')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
+        '--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', help='override settings of the config'
     )
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser.parse_args(argv)
 
 
@@ -40,14 +39,14 @@ def default_config(method: str, state_dict: dict) -> Path:
     return ROOT / f'configs/baselines/{method}{"-crp" if has_prior else ""}_quadsim.py'
 
 
-def build_model(config: str | Path, options: dict | None):
+def build_model(config: str | Path, options: list[str] | dict | None):
     from mmdet3d.registry import MODELS
     from mmengine.registry import init_default_scope
 
     import projects.OneOcc.oneocc  # noqa: F401  registers the parts
+    from projects.OneOcc.oneocc.engine import read_config
 
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options or {})
+    cfg = read_config(config, options)
     init_default_scope('mmdet3d')
     return MODELS.build(cfg.model)
 

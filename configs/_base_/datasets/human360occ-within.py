@@ -2,6 +2,4 @@
 _base_ = './humansim-within.py'
 
 data_root = '{{$ONEOCC_DATA:data}}/human360occ'
-train_dataloader = dict(dataset=dict(data_root=data_root))
-val_dataloader = dict(dataset=dict(data_root=data_root))
-test_dataloader = val_dataloader
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(data_root=data_root))

@@ -1,6 +1,6 @@
 # HumanSim, cross-map split, on the fine grid: 128x128x16 voxels of 0.2 m in the same space.
-_base_ = './humansim-within-128.py'
+_base_ = './humansim-within.py'
 
-train_dataloader = dict(dataset=dict(ann_file='infos_cross_train.json'))
-val_dataloader = dict(dataset=dict(ann_file='infos_cross_val.json'))
-test_dataloader = val_dataloader
+grid = dict(shape=(128, 128, 16), voxel_size=0.2)
+train_dataloader = dict(dataset=dict(grid=grid, ann_file='infos_cross_train.json'))
+val_dataloader = test_dataloader = dict(dataset=dict(grid=grid, ann_file='infos_cross_val.json'))

@@ -2,5 +2,4 @@
 _base_ = './humansim-within.py'
 
 train_dataloader = dict(dataset=dict(ann_file='infos_cross_train.json'))
-val_dataloader = dict(dataset=dict(ann_file='infos_cross_val.json'))
-test_dataloader = val_dataloader
+val_dataloader = test_dataloader = dict(dataset=dict(ann_file='infos_cross_val.json'))

@@ -1,6 +1,11 @@
-# HumanSim small enough for two CPU cores, cross-map split.
-_base_ = './humansim-mini-within.py'
+# HumanSim small enough for two CPU cores: equirectangular 128x256 shrunk to 96x192, cross-map split.
+# Made by: python data_converters/create_data.py humansim --mini
+_base_ = ['../loaders.py', '../grids/human.py']
 
-train_dataloader = dict(dataset=dict(ann_file='infos_cross_train.json'))
-val_dataloader = dict(dataset=dict(ann_file='infos_cross_val.json'))
+data_root = '{{$ONEOCC_DATA:data}}/humansim-mini'
+views = dict(equi=dict(height=96, width=192))
+frames = dict(type='Human360OccDataset', data_root=data_root, grid={{_base_.grid}}, views=views)
+train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(frames, ann_file='infos_cross_train.json'))
+val_dataloader = dict(num_workers=1, dataset=dict(frames, ann_file='infos_cross_val.json'))
 test_dataloader = val_dataloader
+del views, frames

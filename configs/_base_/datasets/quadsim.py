@@ -1,47 +1,13 @@
 # QuadSim at full size: raw annulus 1280x960 unwrapped to 608x1216, 64x64x8 voxels of 0.4 m.
 # Made by: python data_converters/create_data.py quadsim
-dataset_type = 'QuadOccDataset'
+_base_ = ['../loaders.py', '../grids/quad.py']
+
 data_root = '{{$ONEOCC_DATA:data}}/quadsim'
-label_grid = dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2))
-
-# The raw view is shrunk after unwrapping: 576 rows keep as many pixels on the horizon as the
-# panorama has, and both views stay divisible by 32.
-train_pipeline = [
-    dict(type='LoadPanorama', views=('raw',)),
-    dict(type='LoadOccupancy', grid=label_grid),
-    dict(type='UnwrapPanorama', height=608, width=1216),
-    dict(type='ResizeView', view='raw', height=576, width=768),
-    dict(type='RandomMirror', prob=0.5),
-    dict(type='RandomAzimuthRoll', labels=True),
-    dict(type='PhotometricJitter'),
-    dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
-]
-test_pipeline = [
-    dict(type='LoadPanorama', views=('raw',)),
-    dict(type='LoadOccupancy', grid=label_grid),
-    dict(type='UnwrapPanorama', height=608, width=1216),
-    dict(type='ResizeView', view='raw', height=576, width=768),
-    dict(type='PackOccInputs', keys=('imgs', 'gt_occ')),
-]
-
-train_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type, data_root=data_root, ann_file='infos_train.json',
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type, data_root=data_root, ann_file='infos_val.json',
-        pipeline=test_pipeline, test_mode=True))
+# The raw view is shrunk after unwrapping: 576 rows keep as many pixels on the horizon as the panorama has, and both
+# views stay divisible by 32.
+views = dict(raw=dict(height=576, width=768), equi=dict(height=608, width=1216, unwrap_from='raw'))
+frames = dict(type='QuadOccDataset', data_root=data_root, grid={{_base_.grid}}, views=views)
+train_dataloader = dict(dataset=dict(frames, ann_file='infos_train.json'))
+val_dataloader = dict(dataset=dict(frames, ann_file='infos_val.json'))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type='SSCMetric')
-test_evaluator = val_evaluator
+del views, frames  # copied into the loaders: what stays here could be overridden in vain

@@ -6,30 +6,25 @@ model = dict(
     data_preprocessor=dict(type='OccDataPreprocessor', size_divisor=32),
     backbone=dict(
         type='PanoramaEncoder',
-        view='equi',
-        # outputs at strides 2, 4, 8, 16, 32 with 32, 48, 80, 224, 640 channels. ImageNet weights:
-        # backbone.init_cfg=dict(type='Pretrained', checkpoint='path/to/efficientnet_b7.pth')
-        backbone=dict(
-            type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5),
-            act_cfg=dict(type='SiLU')),  # the same function as Swish in one kernel
+        # outputs at strides 2, 4, 8, 16, 32 with 32, 48, 80, 224, 640 channels; SiLU is the same function as Swish in
+        # one kernel; for ImageNet weights see oneocc_quadocc-pretrained.py
+        backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5), act_cfg=dict(type='SiLU')),
         # MonoScene reads the last convolution of EfficientNet (640 -> 2560) before its norm and
         # activation, so that convolution stands here, in front of the decoder's own
         bottleneck_channels=(2560, 2560),
         decoder_channels=(1280, 640, 320, 160, 80),
         out_channels=64,
         scales=(1, 2, 4, 8),
-        ring=True),
-    view_transformer=dict(
-        type='FLoSP',
-        view='equi',
-        scales=(1, 2, 4, 8),
-        grid=dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2))),
-    neck=dict(type='UNet3D', channels=64),
+        ring=True,
+    ),
+    view_transformer=dict(type='FLoSP'),
+    neck=dict(type='UNet3D'),
     decode_head=dict(
         type='SSCHead',
         num_classes=6,
-        in_channels=64,
         strides=(1,),
         head='aspp',
         supervise='known',
-        frustum=dict(view='equi', sectors=8, bands=8, edges='uniform')))
+        frustum=dict(view='equi', sectors=8, bands=8, edges='uniform'),
+    ),
+)

@@ -1,5 +1,5 @@
-# OneOcc at full size (section 4.5): two views, two grids, gait compensation, AMoE-3D.
-# Classes, grid and views are QuadOcc's; a child changes them for other data.
+# OneOcc at full size (section 4.5): two views, two grids, gait compensation, AMoE-3D. What a slot can learn from its
+# neighbour is left out: widths, scales, views, grids. Classes are QuadOcc's.
 model = dict(
     type='OccupancySegmentor',
     data_preprocessor=dict(type='OccDataPreprocessor', size_divisor=32),
@@ -9,36 +9,28 @@ model = dict(
         scales=(1, 4, 8, 16),
         equi=dict(
             type='PanoramaEncoder',
-            backbone=dict(
-                type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5),
-                act_cfg=dict(type='SiLU')),  # the same function as Swish in one kernel
-            decoder_channels=(256, 128, 64, 32, 16)),
+            # SiLU is the same function as Swish in one kernel
+            backbone=dict(type='mmdet.EfficientNet', arch='b7', out_indices=(1, 2, 3, 4, 5), act_cfg=dict(type='SiLU')),
+            decoder_channels=(256, 128, 64, 32, 16),
+        ),
         raw=dict(
             type='PanoramaEncoder',
-            backbone=dict(
-                type='mmdet.EfficientNet', arch='b3', out_indices=(1, 2, 3, 4, 5),
-                act_cfg=dict(type='SiLU')),
-            decoder_channels=(192, 96, 64, 32, 16))),
+            backbone=dict(type='mmdet.EfficientNet', arch='b3', out_indices=(1, 2, 3, 4, 5), act_cfg=dict(type='SiLU')),
+            decoder_channels=(192, 96, 64, 32, 16),
+        ),
+    ),
     view_transformer=dict(
         type='BiGridViewTransformer',
-        grid=dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2)),
-        channels=64,
-        views=('equi', 'raw'),
-        scales=(1, 4, 8, 16),
         grids=('cartesian', 'cylindrical'),
         injection='neck',
-        gait=dict(type='GaitDisplacementCompensation', mode='shift')),
-    neck=dict(
-        type='AMoE3DNeck',
-        in_channels=64,
-        polar_channels=64,
-        channels=(64, 128, 256),
-        depths=(2, 3, 3),
-        num_experts=4),
+        gait=dict(type='GaitDisplacementCompensation', mode='shift'),
+    ),
+    neck=dict(type='AMoE3DNeck', channels=(64, 128, 256), depths=(2, 3, 3), num_experts=4),
     decode_head=dict(
         type='SSCHead',
         num_classes=6,
-        in_channels=(64, 128, 256),
         strides=(1, 2, 4),
         supervise='visible',
-        frustum=dict(view='equi', sectors=8, bands=8)))
+        frustum=dict(view='equi', sectors=8, bands=8),
+    ),
+)

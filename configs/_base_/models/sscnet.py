@@ -1,8 +1,8 @@
 # SSCNet on LiDAR occupancy, 923,815 parameters (7 logits).
-grid = dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2))
 model = dict(
     type='OccupancySegmentor',
     data_preprocessor=dict(type='OccDataPreprocessor'),
-    voxel_encoder=dict(type='PointOccupancyEncoder', grid=grid),
+    voxel_encoder=dict(type='PointOccupancyEncoder'),
     neck=dict(type='SSCNet'),
-    decode_head=dict(type='SSCNetHead', num_classes=6))
+    decode_head=dict(type='SSCNetHead', num_classes=6),
+)

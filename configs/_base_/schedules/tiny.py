@@ -3,10 +3,10 @@
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=8e-3, weight_decay=1e-2, fused=True),
-    clip_grad=dict(max_norm=10, norm_type=2))
+    clip_grad=dict(max_norm=10, norm_type=2),
+)
 param_scheduler = [
-    dict(type='OneCycleLR', eta_max=8e-3, total_steps=8, by_epoch=True, pct_start=0.2,
-         convert_to_iter_based=True),
+    dict(type='OneCycleLR', eta_max=8e-3, total_steps=8, by_epoch=True, pct_start=0.2, convert_to_iter_based=True),
 ]
 train_cfg = dict(type='ResumableEpochLoop', max_epochs=8, val_interval=8)
 val_cfg = dict(type='ValLoop')

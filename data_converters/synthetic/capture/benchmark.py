@@ -1,10 +1,14 @@
 """Rays per second of the ray caster and seconds per panorama, measured on one process.
 
-python -m data_converters.synthetic.benchmark [--width 1216 --height 608]
+python -m data_converters.synthetic.capture.benchmark [--width 1216 --height 608]
 """
+
+from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -24,25 +28,24 @@ def benchmark_rays(kind: str = 'human', width: int = 1216, height: int = 608, se
     scene = world.at(0.0, observer=spot)
     camera = EquirectCamera(width, height)
     rays = camera.unproject(camera.pixel_centers())[0].numpy().reshape(-1, 3)
-    ranges, hits = np.empty(len(rays)), np.empty(len(rays), np.int32)
+    hits = rc.Hits.empty(len(rays))
     pose = np.eye(4)
     pose[:3, 3] = spot
 
     def trace() -> None:
-        rc.trace_all(scene.geometry, spot[None], rays, MAX_RANGE, ranges, hits)
+        rc.trace_all(scene.geometry, spot[None], rays, MAX_RANGE, hits)
 
     report = dict(kind=kind, rays=len(rays), solids=len(scene.geometry.shapes))
     report['million_rays_per_s'] = round(len(rays) / _cpu_seconds(trace) / 1e6, 2)
     for time_of_day in ('day', 'night'):
         light = Lighting.named(time_of_day)
         report[f'{time_of_day}_panorama_s'] = round(
-            _cpu_seconds(lambda light=light: render_panorama(scene, camera, pose, light, np.random.default_rng(0))),
-            3,
+            _cpu_seconds(partial(render_panorama, scene, camera, pose, light, np.random.default_rng(0))), 3
         )
     return report
 
 
-def _cpu_seconds(task, repeats: int = 3) -> float:
+def _cpu_seconds(task: Callable[[], object], repeats: int = 3) -> float:
     """Best CPU time of a few runs after one that compiles."""
     task()
     best = np.inf

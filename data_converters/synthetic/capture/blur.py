@@ -1,6 +1,8 @@
 """Motion blur by smearing a finished picture along the paths that its points take during the
 exposure."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 
@@ -44,7 +46,10 @@ def smear(
 
 
 @kernel
-def _average(image, valid, index, shift, periodic, out):
+def _average(
+    image: np.ndarray, valid: np.ndarray, index: np.ndarray, shift: np.ndarray, periodic: bool, out: np.ndarray
+) -> None:
+    """Means of image (H, W, 3) along `shift` (N, 2) px of the pixels `index` (N,), into out; `valid` (H, W)."""
     height, width = valid.shape
     for n in range(len(index)):
         row, column = index[n] // width, index[n] % width

@@ -89,7 +89,8 @@ class GaitStyle:
         return motion
 
     def _strike(self, phase: np.ndarray) -> np.ndarray:
-        """Damped ringing after each of the two strikes of a stride, zero mean, peak about -1."""
+        """Damped ringing after each of the two strikes of a stride, zero mean, peak about -1. Same shape (N,) as
+        `phase`."""
         period = 0.5 / self.stride_hz
         since = np.mod(phase, 0.5) / self.stride_hz
         decay, omega = 1 / _STRIKE_DAMPING_S, 2 * np.pi * self.strike_hz
@@ -219,6 +220,7 @@ class GaitTrajectory:
         return self.ego_poses(times) @ ego_from_body
 
     def _arc_at(self, times: np.ndarray) -> np.ndarray:
+        """Distance along the path (N,) m at the times (N,) s."""
         times = np.asarray(times, dtype=np.float64)
         if times.size and (times.min() < 0 or times.max() > self.duration + 1e-9):
             raise ValueError(

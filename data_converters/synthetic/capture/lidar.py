@@ -1,5 +1,7 @@
 """A spinning LiDAR: rings and azimuth steps, echo strength, lost echoes, range noise."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +45,7 @@ class SpinningLidar:
     base_loss: float = 0.01
 
     def elevations(self) -> np.ndarray:
-        """Elevation of every ring (rad), upwards."""
+        """Elevation of every ring (rad), upwards. Shape (rings,)."""
         return np.radians(np.linspace(self.elevation_low_deg, self.elevation_high_deg, self.rings))
 
     def directions(self) -> np.ndarray:

@@ -41,7 +41,8 @@ class Shot:
     def panorama(
         self, camera: OmniCamera, frame: Frame, cam_from_body: np.ndarray, rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
-        """Render through `camera`; the gait blurs what is exposed long enough to notice."""
+        """Render through `camera`; the gait blurs what is exposed long enough to notice. `cam_from_body` (4, 4).
+        Pictures (H, W) or (H, W, 3) as in `render_panorama`."""
         body_from_cam = np.linalg.inv(cam_from_body)
         end = self.body_after @ body_from_cam if self.lighting.shutter_s > BLUR_FROM_S else None
         return render_panorama(
@@ -86,6 +87,7 @@ def record_sequence(
 
 
 def _empty_recording(protocol: Protocol, plan: SequencePlan, world: World, root: Path) -> Recording:
+    camera: OmniCamera
     if protocol.is_quad:
         name, camera, mount = 'raw', pal_camera(*protocol.image_size), pal_mount()
         lidars = dict(lidar=lidar_mount())
@@ -116,6 +118,7 @@ def _sense_quad(recording: Recording, frame: Frame, shot: Shot, protocol: Protoc
     """A sweep in every frame, an annulus in every key frame."""
     camera_rng, lidar_rng = shot.rng.spawn(2)
     world_from_lidar = frame.world_from_body @ np.linalg.inv(recording.lidars['lidar'])
+    assert protocol.lidar is not None  # a protocol of the quadruped has one
     rings, columns = protocol.lidar
     sweep = scan_lidar(
         shot.scene, world_from_lidar, SpinningLidar(rings=rings, columns=columns), shot.lighting, lidar_rng

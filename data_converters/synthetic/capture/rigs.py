@@ -34,12 +34,12 @@ def pal_camera(width: int, height: int) -> TaylorCamera:
 
 
 def pal_mount() -> np.ndarray:
-    """`cam_from_body` of the downward lens, 4 cm in front of and 6 cm above the mount's origin."""
+    """`cam_from_body` of the downward lens, 4 cm in front of and 6 cm above the mount's origin. (4, 4), metres."""
     return DOWNWARD @ _shift(-0.04, 0.0, -0.06)
 
 
 def lidar_mount() -> np.ndarray:
-    """`lidar_from_body`: level, 6 cm behind and 6 cm below the mount's origin."""
+    """`lidar_from_body`: level, 6 cm behind and 6 cm below the mount's origin. (4, 4), metres."""
     return _shift(0.06, 0.0, 0.06)
 
 
@@ -49,11 +49,12 @@ def equirect_camera(width: int, height: int) -> EquirectCamera:
 
 
 def head_mount() -> np.ndarray:
-    """`cam_from_body` of the head camera: at the mount's origin, ego-like axes."""
+    """`cam_from_body` of the head camera: at the mount's origin, ego-like axes. (4, 4), metres."""
     return np.eye(4)
 
 
 def _shift(x: float, y: float, z: float) -> np.ndarray:
+    """Translation (4, 4), metres."""
     transform = np.eye(4)
     transform[:3, 3] = x, y, z
     return transform

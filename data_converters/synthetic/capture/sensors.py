@@ -1,6 +1,8 @@
 """What a robot's panoramic camera sees: native rendering through any `OmniCamera`, with a sensor's
 imperfections."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 
 import numpy as np
@@ -10,8 +12,9 @@ from data_converters.synthetic.capture.blur import smear
 from data_converters.synthetic.capture.lidar import SpinningLidar, scan_lidar
 from data_converters.synthetic.places.world import Scene
 from data_converters.synthetic.shading.lighting import Lighting
-from data_converters.synthetic.shading.shading import shade_all
+from data_converters.synthetic.shading.shading import Setting, shade_all
 from data_converters.synthetic.tracing import raycast as rc
+from data_converters.synthetic.tracing.vectors import row_of
 from projects.OneOcc.core.geometry import OmniCamera, check_rigid
 
 __all__ = ['Lighting', 'SpinningLidar', 'render_panorama', 'scan_lidar']
@@ -42,6 +45,7 @@ def _camera_rays(camera: OmniCamera) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _difference(rays: np.ndarray, axis: int) -> np.ndarray:
+    """Differences of rays (H, W, 3) along an axis, (H - 1, W - 1, 3)."""
     return np.diff(rays, axis=axis)[: rays.shape[0] - 1, : rays.shape[1] - 1]
 
 
@@ -82,13 +86,13 @@ def render_panorama(
     index, rays, angle = _camera_rays(camera)
     directions = _rotate(pose[:3, :3], rays[0])
     view = _View(scene, lighting, pose[:3, 3].copy(), angle)
-    ranges, hits = view.trace(directions)
-    colour = view.shade(directions, ranges, hits)
-    labels, instances = view.describe(directions, ranges, hits)
+    hits = view.trace(directions)
+    colour = view.shade(directions, hits)
+    surfaces = view.describe(directions, hits)
     if antialias:
         full = np.full(height * width, rc.SKY, np.int64)
         # what changes on an edge: the object class, or the solid it belongs to
-        full[index] = hits * 16 + labels
+        full[index] = hits.solids * 16 + surfaces.labels
         edge = _edges(full.reshape(height, width), camera.periodic).ravel()[index]
         _refine(view, colour, pose, rays, np.flatnonzero(edge))
     image = np.zeros((height * width, 3), np.float32)
@@ -96,69 +100,51 @@ def render_panorama(
     image = image.reshape(height, width, 3)
     out = {}
     for name, values, fill in (
-        ('range', ranges.astype(np.float32), np.inf),
-        ('label', labels, 0),
-        ('dynamic', instances > 0, False),
+        ('range', hits.ranges.astype(np.float32), np.inf),
+        ('label', surfaces.labels, 0),
+        ('dynamic', surfaces.instances > 0, False),
     ):
         out[name] = np.full(height * width, fill, values.dtype)
         out[name][index] = values
         out[name] = out[name].reshape(height, width)
     if world_from_cam_end is not None and lighting.shutter_s >= LONG_SHUTTER_S:
         end = check_rigid('world_from_cam_end', world_from_cam_end)
-        image = smear(image, camera, index, rays[0], ranges, pose, end)
+        image = smear(image, camera, index, rays[0], hits.ranges, pose, end)
     out['rgb'] = _expose(image, lighting, rng, index, _vignette(camera))
     return out
 
 
 class _View:
-    """Rays from one point of a scene under one light."""
+    """Rays from one point (3,) of a scene under one light; `angle`: radians per pixel."""
 
     def __init__(self, scene: Scene, lighting: Lighting, origin: np.ndarray, angle: float) -> None:
-        self.scene, self.light, self.origin, self.angle = scene, lighting.light, origin, angle
-        lamps = scene.world.lamps
+        self.geometry, self.origin, self.angle = scene.geometry, origin, angle
+        lamps, light = scene.world.lamps, lighting.light
         near = np.hypot(*(lamps[:, :2] - origin[:2]).T) < LAMP_VIEW
-        self.lamps = np.ascontiguousarray(lamps[near] if self.light.lamps > 0 else lamps[:0])
+        lamps = np.ascontiguousarray(lamps[near] if light.lamps > 0 else lamps[:0])
+        self.setting = Setting(scene.geometry, scene.looks, scene.world.ground_look, light, lamps)
 
-    def trace(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        ranges, hits = np.empty(len(directions)), np.empty(len(directions), np.int32)
-        rc.trace_all(self.scene.geometry, self.origin[None], directions, MAX_RANGE, ranges, hits)
-        return ranges, hits
+    def trace(self, directions: np.ndarray) -> rc.Hits:
+        """What unit rays (N, 3) meet."""
+        hits = rc.Hits.empty(len(directions))
+        rc.trace_all(self.geometry, self.origin[None], directions, MAX_RANGE, hits)
+        return hits
 
-    def shade(self, directions: np.ndarray, ranges: np.ndarray, hits: np.ndarray) -> np.ndarray:
+    def shade(self, directions: np.ndarray, hits: rc.Hits) -> np.ndarray:
+        """Radiance (N, 3) float32 of rays (N, 3)."""
         out = np.empty((len(directions), 3), np.float32)
-        shade_all(
-            self.scene.geometry,
-            self.scene.looks,
-            self.scene.world.ground_look,
-            self.light,
-            self.lamps,
-            self.origin,
-            directions,
-            ranges,
-            hits,
-            self.angle,
-            out,
-        )
+        shade_all(self.setting, row_of(self.origin[None], 0), directions, hits, self.angle, out)
         return out
 
-    def describe(self, directions: np.ndarray, ranges: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        n = len(directions)
-        labels, instances, normals = np.empty(n, np.uint8), np.empty(n, np.int32), np.empty((n, 3))
-        rc.describe(
-            self.scene.geometry,
-            self.origin[None],
-            directions,
-            ranges,
-            hits,
-            labels,
-            instances,
-            normals,
-        )
-        return labels, instances
+    def describe(self, directions: np.ndarray, hits: rc.Hits) -> rc.Surfaces:
+        """Labels, instances (N,) and normals (N, 3) of what rays (N, 3) met."""
+        surfaces = rc.Surfaces.empty(len(directions))
+        rc.describe(self.geometry, self.origin[None], directions, hits, surfaces)
+        return surfaces
 
 
 def _edges(identity: np.ndarray, periodic: bool) -> np.ndarray:
-    """Pixels whose right or lower neighbour shows something else, and those neighbours."""
+    """Pixels whose right or lower neighbour shows something else, and those neighbours. (H, W) -> (H, W) bool."""
     edge = np.zeros(identity.shape, bool)
     right = identity[:, 1:] != identity[:, :-1]
     down = identity[1:] != identity[:-1]
@@ -174,22 +160,21 @@ def _edges(identity: np.ndarray, periodic: bool) -> np.ndarray:
 
 
 def _refine(view: _View, colour: np.ndarray, pose: np.ndarray, rays: np.ndarray, pixels: np.ndarray) -> None:
-    """Average more rays into the given pixels, in place; bright rays are held back so that glints
-    do not sparkle."""
+    """Average more rays into the given pixels, in place; bright rays are held back so that glints do not sparkle.
+    colour (N, 3), rays (1 + subpixels, N, 3), pixels (M,) indices, pose (4, 4) world_from_cam."""
     if len(pixels) == 0:
         return
     total = np.minimum(colour[pixels], 4.0)
     for k in range(1, len(rays)):
         directions = _rotate(pose[:3, :3], rays[k][pixels])
-        ranges, hits = view.trace(directions)
-        total += np.minimum(view.shade(directions, ranges, hits), 4.0)
+        total += np.minimum(view.shade(directions, view.trace(directions)), 4.0)
     colour[pixels] = total / len(rays)
 
 
 @lru_cache(maxsize=8)
 def _vignette(camera: OmniCamera) -> np.ndarray | None:
-    """Relative brightness over the image of a lens that darkens towards its rims, or None for a
-    virtual view."""
+    """Relative brightness over the image of a lens that darkens towards its rims, or None for a virtual view. (H,
+    W, 1) float32."""
     if camera.periodic:
         return None
     index, rays, _ = _camera_rays(camera)
@@ -202,8 +187,8 @@ def _vignette(camera: OmniCamera) -> np.ndarray | None:
 
 
 def _metering(image: np.ndarray, index: np.ndarray, lighting: Lighting) -> float:
-    """How a camera by day opens up in the shade and closes in the sun; at night it is at its limit
-    anyway."""
+    """How a camera by day opens up in the shade and closes in the sun; at night it is at its limit anyway. image
+    (H, W, 3), index (N,) of the pixels that see the world."""
     if lighting.time == 'night':
         return 1.0
     target = 0.38 if lighting.time == 'day' else 0.25
@@ -218,8 +203,8 @@ def _expose(
     index: np.ndarray,
     vignette: np.ndarray | None,
 ) -> np.ndarray:
-    """Radiance to 8 bits: exposure, lens shading, shot and read noise in electrons, tone curve,
-    sRGB-like gamma."""
+    """Radiance to 8 bits: exposure, lens shading, shot and read noise in electrons, tone curve, sRGB-like gamma.
+    image (H, W, 3) float32, index (N,), vignette (H, W, 1); returns (H, W, 3) uint8."""
     signal = image * np.float32(lighting.exposure * _metering(image, index, lighting))
     if vignette is not None:
         signal = signal * vignette

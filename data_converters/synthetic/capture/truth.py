@@ -6,6 +6,7 @@ and take the class of most of its solid samples, or empty if there is none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class Truth:
 
 
 def exact_occupancy(scene: Scene, world_from_ego: np.ndarray, grid: CartesianGrid, samples: int = 5) -> Truth:
-    """Sample every voxel of the grid at samples**3 even points, from border to border.
+    """Sample every voxel of the grid at samples**3 even points, from border to border. `world_from_ego` (4, 4).
 
     Samples at the borders find the thin slices: a voxel into which the ground reaches by 1 cm holds
     ground, and returns from there are not mistakes.
@@ -63,7 +64,7 @@ def exact_occupancy(scene: Scene, world_from_ego: np.ndarray, grid: CartesianGri
     )
 
 
-def compare(labels: np.ndarray, truth: Truth) -> dict[str, float]:
+def compare(labels: np.ndarray, truth: Truth) -> dict[str, int]:
     """Agreement of labels (X, Y, Z) with the truth on the seen voxels, and what the rest is.
 
     Returns:
@@ -93,7 +94,7 @@ def compare(labels: np.ndarray, truth: Truth) -> dict[str, float]:
     return result
 
 
-def report(total: dict[str, float]) -> str:
+def report(total: Mapping[str, float]) -> str:
     """One line for people: agreement on seen voxels and the shares of what disagrees."""
     seen = max(total['seen'], 1)
     rest = ', '.join(f'{kind} {100 * total[kind] / seen:.2f} %' for kind in KINDS)

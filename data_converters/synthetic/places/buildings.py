@@ -1,8 +1,10 @@
 """Houses, blocks, walls, lamps and signs as tables of solids."""
 
+from __future__ import annotations
+
 import numpy as np
 
-from data_converters.synthetic.tracing.solids import FACADE, LAMP, MASONRY, METAL, PLAIN, ROOF, Solids
+from data_converters.synthetic.tracing.solids import FACADE, LAMP, MASONRY, METAL, PLAIN, ROOF, SolidLook, Solids
 
 PLASTERS = (
     (0.72, 0.68, 0.58),
@@ -26,13 +28,13 @@ PLASTER, BRICK, BANDS, GLASS = range(4)
 SUNK = 0.8
 
 
-def facade_look(rng: np.random.Generator, modern: float) -> dict:
+def facade_look(rng: np.random.Generator, modern: float) -> SolidLook:
     """Style, colours and window rhythm. `aux` = (storey height + 10 * style, window period); see
     textures."""
     style = int(rng.choice(4, p=((1 - modern) * 0.6, (1 - modern) * 0.4, modern * 0.6, modern * 0.4)))
     palette = BRICKS if style == BRICK else PLASTERS
     colour = np.array(palette[rng.integers(len(palette))]) * rng.uniform(0.85, 1.12)
-    return dict(
+    return SolidLook(
         material=FACADE,
         colour=tuple(np.clip(colour, 0.05, 0.82)),
         seed=float(rng.random()),
@@ -48,14 +50,14 @@ def building(
     modern: float,
     pitched: bool,
 ) -> np.ndarray:
-    """A building about the middle of its footprint; the front looks along -y. Sunk into uneven
-    ground."""
+    """A building about the middle of its footprint; the front looks along -y. Sunk into uneven ground. Rows (P,
+    WIDTH)."""
     s = Solids()
     look = facade_look(rng, 0.0 if pitched else modern)
     height = storeys * (look['aux'][0] % 10) + rng.uniform(0.3, 0.8)
     # textures count storeys from the bottom of the solid; the sunk part is taken off there
     s.box((0, 0, (height - SUNK) / 2), (length / 2, depth / 2, (height + SUNK) / 2), **look)
-    tiles = dict(material=ROOF, colour=TILES[rng.integers(len(TILES))], seed=float(rng.random()))
+    tiles = SolidLook(material=ROOF, colour=TILES[rng.integers(len(TILES))], seed=float(rng.random()))
     if pitched:
         rise = depth * rng.uniform(0.26, 0.42)
         hip = rng.uniform(0.5, 0.9) * depth / length if rng.random() < 0.3 else 0.0
@@ -73,7 +75,7 @@ def building(
             seed=0.3,
         )
     else:
-        edge = dict(colour=tuple(np.array(look['colour']) * 0.75), material=PLAIN)
+        edge = SolidLook(colour=tuple(np.array(look['colour']) * 0.75), material=PLAIN)
         s.box((0, 0, height + 0.15), (length / 2 + 0.12, depth / 2 + 0.12, 0.15), **edge)
         s.box(
             (rng.uniform(-0.25, 0.25) * length, 0, height + 1.2),
@@ -84,7 +86,7 @@ def building(
     return s.rows()
 
 
-def _front(s: Solids, rng: np.random.Generator, length: float, depth: float, storeys: int, look: dict) -> None:
+def _front(s: Solids, rng: np.random.Generator, length: float, depth: float, storeys: int, look: SolidLook) -> None:
     """Steps, canopy, balconies and a bay: small things in front of the facade."""
     door = rng.uniform(-0.3, 0.3) * length
     s.box(
@@ -110,8 +112,8 @@ def _front(s: Solids, rng: np.random.Generator, length: float, depth: float, sto
         )
 
 
-def wall(length: float, height: float, colour: tuple, seed: float) -> np.ndarray:
-    """A garden wall along x."""
+def wall(length: float, height: float, colour: tuple[float, float, float], seed: float) -> np.ndarray:
+    """A garden wall along x. Rows (P, WIDTH)."""
     s = Solids()
     s.box(
         (0, 0, height / 2 - 0.3),
@@ -124,8 +126,8 @@ def wall(length: float, height: float, colour: tuple, seed: float) -> np.ndarray
     return s.rows()
 
 
-def street_lamp(height: float, arm: float, colour: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """A lamp post whose arm reaches along +x; also the place of its light (3,)."""
+def street_lamp(height: float, arm: float, colour: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """A lamp post whose arm reaches along +x; also the place of its light (3,). Rows (P, WIDTH)."""
     s = Solids()
     s.cone((0, 0, -0.2), 0.10, 1.1, 0.25, material=METAL, colour=colour)
     s.cone((0, 0, 0.8), 0.07, height - 0.8, 0.3, material=METAL, colour=colour)
@@ -135,7 +137,7 @@ def street_lamp(height: float, arm: float, colour: tuple) -> tuple[np.ndarray, n
 
 
 def sign_post(rng: np.random.Generator) -> np.ndarray:
-    """A traffic sign, facing along -x."""
+    """A traffic sign, facing along -x. Rows (P, WIDTH)."""
     s = Solids()
     s.cone((0, 0, -0.2), 0.035, 2.7, material=METAL, colour=(0.45, 0.45, 0.46))
     colour = ((0.62, 0.05, 0.05), (0.03, 0.13, 0.50), (0.70, 0.70, 0.70), (0.75, 0.55, 0.03))[rng.integers(4)]
@@ -144,7 +146,7 @@ def sign_post(rng: np.random.Generator) -> np.ndarray:
 
 
 def traffic_light(height: float) -> np.ndarray:
-    """A signal on a post, facing along -x."""
+    """A signal on a post, facing along -x. Rows (P, WIDTH)."""
     s = Solids()
     s.cone((0, 0, -0.2), 0.07, height + 0.2, material=METAL, colour=(0.12, 0.13, 0.12))
     s.box((-0.12, 0, height - 0.45), (0.12, 0.17, 0.48), colour=(0.03, 0.035, 0.03))
@@ -159,7 +161,7 @@ def traffic_light(height: float) -> np.ndarray:
 
 
 def bollard() -> np.ndarray:
-    """A waist-high post."""
+    """A waist-high post. Rows (P, WIDTH)."""
     s = Solids()
     s.cone((0, 0, -0.2), 0.09, 1.1, 0.1, material=METAL, colour=(0.16, 0.16, 0.17))
     return s.rows()

@@ -1,13 +1,17 @@
 """Draw the agents of a world: how many people, two-wheelers and vehicles move where, and how they
 look."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from data_converters.synthetic.places import vehicles
 from data_converters.synthetic.places.people import Person, standing_person
-from data_converters.synthetic.places.streets import Plan
+from data_converters.synthetic.places.streets import Plan, Street
 from data_converters.synthetic.places.traffic import Agent
 
 # people per metre of street side and vehicles per metre of lane
@@ -31,7 +35,7 @@ def draw_agents(plan: Plan, kind: str, labels: dict[str, int], rng: np.random.Ge
     length = 2 * plan.extent
     names = dict(person='person', rider='two_wheeler') if human else dict(person='pedestrian', rider='vehicle')
 
-    def add(**values) -> None:
+    def add(**values: Any) -> None:  # fields of Agent
         agents.append(Agent(instance=len(agents) + 1, **values))
 
     for street in plan.streets:
@@ -76,7 +80,16 @@ def draw_agents(plan: Plan, kind: str, labels: dict[str, int], rng: np.random.Ge
     return agents
 
 
-def _talkers(add, rng, plan, street, side, label, band, expected) -> None:
+def _talkers(
+    add: Callable[..., None],
+    rng: np.random.Generator,
+    plan: Plan,
+    street: Street,
+    side: int,
+    label: int,
+    band: tuple[float, float],
+    expected: float,
+) -> None:
     """Groups of two or three who stand face to face."""
     for _ in range(rng.poisson(expected)):
         s, offset = rng.uniform(-plan.extent, plan.extent), rng.uniform(*band)
@@ -97,7 +110,15 @@ def _talkers(add, rng, plan, street, side, label, band, expected) -> None:
             )
 
 
-def _drive(add, rng, street, labels, human, length, density) -> None:
+def _drive(
+    add: Callable[..., None],
+    rng: np.random.Generator,
+    street: Street,
+    labels: dict[str, int],
+    human: bool,
+    length: float,
+    density: float,
+) -> None:
     """Vehicles of one street share one speed per lane, so that none runs into another."""
     for side in (1, -1):
         speed = float(rng.uniform(5, 9) if human else rng.uniform(1.5, 3))

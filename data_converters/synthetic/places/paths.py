@@ -1,5 +1,7 @@
 """Smooth walks through a street net: on the pavements of a town, along the roads of a campus."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from data_converters.synthetic.places.crowd import corridor
@@ -101,7 +103,7 @@ def _leg(plan: Plan, street: Street, offset: float, start: float, end: float) ->
 
 
 def _resample(points: np.ndarray, spacing: float) -> np.ndarray:
-    """Equally spaced points along a polyline."""
+    """Equally spaced points along a polyline. (N, 2) -> (M, 2), metres."""
     step = np.hypot(*np.diff(points, axis=0).T)
     keep = np.concatenate([[True], step > 1e-9])
     points = points[keep]
@@ -111,7 +113,7 @@ def _resample(points: np.ndarray, spacing: float) -> np.ndarray:
 
 
 def _smooth(points: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian smoothing along the line; its ends repeat."""
+    """Gaussian smoothing along the line; its ends repeat. (N, 2) -> (N, 2), metres."""
     reach = int(np.ceil(3 * sigma))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     weights /= weights.sum()

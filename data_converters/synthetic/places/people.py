@@ -1,11 +1,13 @@
 """Walking and standing people, and riders, put together from rounded limbs."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from data_converters.synthetic.tracing.solids import CLOTH, PLAIN, Solids
+from data_converters.synthetic.tracing.solids import CLOTH, PLAIN, SolidLook, Solids
 
 SKIN = ((0.80, 0.60, 0.48), (0.62, 0.43, 0.32), (0.36, 0.24, 0.17), (0.86, 0.68, 0.57))
 HAIR = ((0.06, 0.05, 0.04), (0.20, 0.12, 0.06), (0.45, 0.33, 0.17), (0.45, 0.45, 0.45))
@@ -27,7 +29,7 @@ class Person:
     seed: float
 
     @staticmethod
-    def draw(rng: np.random.Generator) -> 'Person':
+    def draw(rng: np.random.Generator) -> Person:
         """Draw a look."""
         top = _garment(rng, 0.85)
         return Person(
@@ -54,8 +56,8 @@ def _garment(rng: np.random.Generator, brightest: float) -> tuple:
 
 
 def standing_person(look: Person, phase: float, stride: float) -> np.ndarray:
-    """Rows of a person about the feet. `phase` (rad) of the gait, `stride` 0 (standing) to 1 (brisk
-    walk)."""
+    """Rows of a person about the feet. `phase` (rad) of the gait, `stride` 0 (standing) to 1 (brisk walk). Rows (P,
+    WIDTH)."""
     h, g = look.height, look.girth
     s = Solids()
     swing = 0.42 * stride
@@ -69,9 +71,9 @@ def standing_person(look: Person, phase: float, stride: float) -> np.ndarray:
         knee = (knee_drop * math.sin(angle), y, hip - knee_drop * math.cos(angle))
         shin = angle - bend
         foot = (knee[0] + 0.225 * h * math.sin(shin), y, knee[2] - 0.225 * h * math.cos(shin))
-        trousers = dict(material=CLOTH, colour=look.trousers, seed=look.seed)
+        trousers = SolidLook(material=CLOTH, colour=look.trousers, seed=look.seed)
         s.capsule((0, y * 0.9, hip), knee, 0.043 * h * g, **trousers)
-        s.capsule(knee, foot, 0.034 * h, **(trousers if not look.skirt else dict(colour=look.skin)))
+        s.capsule(knee, foot, 0.034 * h, **(trousers if not look.skirt else SolidLook(colour=look.skin)))
         s.box(
             (foot[0] + 0.035 * h, y, max(foot[2] - 0.005 * h, 0.0) + 0.012 * h),
             (0.075 * h, 0.028 * h, 0.022 * h),
@@ -94,7 +96,7 @@ def standing_person(look: Person, phase: float, stride: float) -> np.ndarray:
 
 def _arm(s: Solids, look: Person, side: int, angle: float, bend: float, lift: float) -> None:
     h = look.height
-    cloth = dict(material=CLOTH, colour=look.top, seed=look.seed)
+    cloth = SolidLook(material=CLOTH, colour=look.top, seed=look.seed)
     shoulder = np.array((0.0, side * (0.10 * h * look.girth + 0.018 * h), 0.795 * h + lift))
     elbow = shoulder + 0.165 * h * np.array((math.sin(angle), side * 0.12, -math.cos(angle)))
     hand = elbow + 0.16 * h * np.array((math.sin(angle + bend), -side * 0.05, -math.cos(angle + bend)))
@@ -103,13 +105,13 @@ def _arm(s: Solids, look: Person, side: int, angle: float, bend: float, lift: fl
     s.ellipsoid(hand, (0.028 * h, 0.016 * h, 0.03 * h), colour=look.skin)
 
 
-def _trunk(s: Solids, look: Person, lift: float, lean) -> None:
+def _trunk(s: Solids, look: Person, lift: float, lean: tuple[float, float]) -> None:
     """Torso, neck, head, hair, bag; `lean` moves the shoulders forward by lean[0] m and down by
     lean[1] m."""
     h, g = look.height, look.girth
     forward, down = lean
-    cloth = dict(material=CLOTH, colour=look.top, seed=look.seed)
-    legs = dict(cloth, colour=look.trousers)
+    cloth = SolidLook(material=CLOTH, colour=look.top, seed=look.seed)
+    legs: SolidLook = {**cloth, 'colour': look.trousers}
     s.ellipsoid((0, 0, 0.50 * h + lift), (0.062 * h * g, 0.088 * h * g, 0.075 * h), **legs)
     s.ellipsoid((0.25 * forward, 0, 0.585 * h + lift), (0.060 * h * g, 0.083 * h * g, 0.13 * h), **cloth)
     s.ellipsoid(
@@ -148,8 +150,8 @@ def _trunk(s: Solids, look: Person, lift: float, lean) -> None:
 
 
 def seated_rider(look: Person, seat: float, phase: float) -> np.ndarray:
-    """Rows of a rider whose hips are `seat` metres high, feet pedalling at `phase`; x forward from
-    the hips."""
+    """Rows of a rider whose hips are `seat` metres high, feet pedalling at `phase`; x forward from the hips. Rows
+    (P, WIDTH)."""
     h = look.height
     s = Solids()
     for side in (-1, 1):

@@ -1,11 +1,13 @@
 """Trees, shrubs and hedges. Crowns are solid lumps of several ellipsoids: what a LiDAR sees of
 them."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
 
-from data_converters.synthetic.tracing.solids import BARK, HEDGE, LEAVES, Solids
+from data_converters.synthetic.tracing.solids import BARK, HEDGE, LEAVES, SolidLook, Solids
 
 
 def leaf_colour(rng: np.random.Generator, season: float) -> tuple:
@@ -16,18 +18,18 @@ def leaf_colour(rng: np.random.Generator, season: float) -> tuple:
     return tuple(green * (1 - share) + autumn * share)
 
 
-def broadleaf(rng: np.random.Generator, height: float, colour: tuple, trunk: float) -> np.ndarray:
-    """A deciduous tree: trunk of `trunk` metres below the crown, a core and a shell of lumps."""
+def broadleaf(rng: np.random.Generator, height: float, colour: tuple[float, float, float], trunk: float) -> np.ndarray:
+    """A deciduous tree: trunk of `trunk` metres below the crown, a core and a shell of lumps. Rows (P, WIDTH)."""
     s = Solids()
     girth = 0.022 * height * rng.uniform(0.8, 1.3) + 0.05
     bark = tuple(np.array((0.16, 0.12, 0.09)) * rng.uniform(0.7, 1.6))
-    look = dict(material=BARK, colour=bark, seed=float(rng.random()))
+    look = SolidLook(material=BARK, colour=bark, seed=float(rng.random()))
     s.cone((0, 0, -0.3), girth * 1.15, trunk + 0.30 * (height - trunk) + 0.3, 0.5, **look)
     s.cone((0, 0, -0.2), girth * 1.9, 0.45, 0.55, **look)
     half = (height - trunk) / 2
     spread = half * rng.uniform(0.62, 0.95)
     middle = trunk + half
-    leaves = dict(material=LEAVES, aux=(trunk, height))
+    leaves = SolidLook(material=LEAVES, aux=(trunk, height))
     s.ellipsoid(
         (0, 0, middle),
         (spread * 0.74, spread * 0.74, half * 0.80),
@@ -57,8 +59,8 @@ def broadleaf(rng: np.random.Generator, height: float, colour: tuple, trunk: flo
     return s.rows()
 
 
-def conifer(rng: np.random.Generator, height: float, colour: tuple) -> np.ndarray:
-    """A spruce: stacked cones."""
+def conifer(rng: np.random.Generator, height: float, colour: tuple[float, float, float]) -> np.ndarray:
+    """A spruce: stacked cones. Rows (P, WIDTH)."""
     s = Solids()
     colour = tuple(np.array(colour) * np.array((0.6, 0.75, 0.9)))
     s.cone((0, 0, -0.3), 0.03 * height, height * 0.5, 0.4, material=BARK, colour=(0.14, 0.10, 0.08))
@@ -80,8 +82,8 @@ def conifer(rng: np.random.Generator, height: float, colour: tuple) -> np.ndarra
     return s.rows()
 
 
-def shrub(rng: np.random.Generator, size: float, colour: tuple) -> np.ndarray:
-    """A bush of a few lumps, `size` metres across."""
+def shrub(rng: np.random.Generator, size: float, colour: tuple[float, float, float]) -> np.ndarray:
+    """A bush of a few lumps, `size` metres across. Rows (P, WIDTH)."""
     s = Solids()
     for _ in range(int(rng.integers(2, 5))):
         r = size * rng.uniform(0.28, 0.45)
@@ -98,8 +100,10 @@ def shrub(rng: np.random.Generator, size: float, colour: tuple) -> np.ndarray:
     return s.rows()
 
 
-def hedge(rng: np.random.Generator, length: float, width: float, height: float, colour: tuple) -> np.ndarray:
-    """A clipped hedge along x, in uneven pieces."""
+def hedge(
+    rng: np.random.Generator, length: float, width: float, height: float, colour: tuple[float, float, float]
+) -> np.ndarray:
+    """A clipped hedge along x, in uneven pieces. Rows (P, WIDTH)."""
     s = Solids()
     pieces = max(1, round(length / 1.3))
     for k in range(pieces):

@@ -5,6 +5,8 @@ world. A street is v = middle + wave(u) (family 0) or u = middle + wave(v) (fami
 coordinates: `s` (m) along it and `offset` (m) to the LEFT of it.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
 
@@ -26,12 +28,12 @@ class Street:
     phase: float
     half_width: float
 
-    def wave(self, s):
-        """Sideways position of the middle and its slope at s."""
+    def wave(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sideways position of the middle and its slope at s. s (...)."""
         k = 2 * math.pi / self.wavelength
         return self.middle + self.swing * np.sin(k * s + self.phase), self.swing * k * np.cos(k * s + self.phase)
 
-    def frame(self, s, offset):
+    def frame(self, s: np.ndarray | np.floating, offset: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Points at (s, offset) in (u, v), shape (..., 2), and the heading of the street there."""
         side, slope = self.wave(np.asarray(s, float))
         norm = np.sqrt(1 + slope**2)
@@ -39,7 +41,7 @@ class Street:
             return np.stack([s - offset * slope / norm, side + offset / norm], -1), np.arctan2(1.0 * slope, 1.0)
         return np.stack([side - offset / norm, s + offset * slope / norm], -1), np.arctan2(1.0, 1.0 * slope)
 
-    def locate(self, uv):
+    def locate(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(along, left offset) of points (..., 2); first-order distance, exact for straight
         streets."""
         along, across = (uv[..., 0], uv[..., 1]) if self.family == 0 else (uv[..., 1], uv[..., 0])
@@ -64,19 +66,26 @@ class Plan:
     patches: list[tuple] = field(default_factory=list)
 
     def to_world(self, uv: np.ndarray) -> np.ndarray:
-        """(u, v) -> world (x, y)."""
+        """(u, v) -> world (x, y). (..., 2) -> (..., 2)."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
         return np.stack([c * uv[..., 0] - s * uv[..., 1], s * uv[..., 0] + c * uv[..., 1]], -1)
 
     def to_plan(self, xy: np.ndarray) -> np.ndarray:
-        """World (x, y) -> (u, v)."""
+        """World (x, y) -> (u, v). (..., 2) -> (..., 2)."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
         return np.stack([c * xy[..., 0] + s * xy[..., 1], c * xy[..., 1] - s * xy[..., 0]], -1)
 
-    def frame(self, street: Street, s, offset):
+    def frame(
+        self, street: Street, s: np.ndarray | np.floating, offset: np.ndarray | float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """World points (..., 2) at street coordinates, and the street's heading in the world."""
         uv, heading = street.frame(s, offset)
         return self.to_world(uv), heading + self.yaw
+
+    def spot(self, street: Street, s: float | np.floating, offset: float) -> tuple[np.ndarray, float]:
+        """One world point (2,) at street coordinates (m), and the street's heading (rad) there."""
+        xy, heading = self.frame(street, np.float64(s), offset)
+        return xy, float(heading)
 
     def edges(self, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """For points (..., 2): signed distance to the road's edge, to the crossing street's edge,
@@ -92,7 +101,8 @@ class Plan:
         return rounded, second, lateral, along
 
     def relief(self, xy: np.ndarray, off_road: np.ndarray) -> np.ndarray:
-        """Height (m): long waves everywhere, short bumps that fade towards roads and paving."""
+        """Height (m): long waves everywhere, short bumps that fade towards roads and paving. xy (..., 2), off_road
+        (...) m."""
         z = np.zeros(xy.shape[:-1])
         for table, gain in ((self.waves, 1.0), (self.bumps, _smooth_step(off_road, 0.3, 3.5))):
             for amplitude, kx, ky, phase in table:
@@ -100,8 +110,7 @@ class Plan:
         return z
 
     def ground(self, labels: np.ndarray) -> Ground:
-        """Sample all fields. `labels`: uint8 class of road, paving, green. The sky share starts at
-        1."""
+        """Sample all fields. `labels`: uint8 class of road, paving, green. The sky share starts at 1. labels (3,)."""
         axis = np.arange(-self.extent, self.extent + STEP / 2, STEP)
         xy = np.stack(np.meshgrid(axis, axis, indexing='ij'), -1)
         edge, cross, lateral, along = self.edges(xy)
@@ -137,14 +146,15 @@ def ground_heights(ground: Ground, xy: np.ndarray) -> np.ndarray:
     return out.reshape(xy.shape[:-1])
 
 
-def _smooth_step(x, low, high):
+def _smooth_step(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 at low, 1 at high, smooth between; any shape (...)."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def _smooth_minimum(edges: np.ndarray, radius: float) -> np.ndarray:
-    """Minimum along axis 0 of the two smallest values, with corners rounded over `radius`
-    metres."""
+    """Minimum along axis 0 of the two smallest values, with corners rounded over `radius` metres. (S, ...) ->
+    (...)."""
     two = np.sort(edges, axis=0)[:2]
     if radius <= 0:
         return two[0]
@@ -153,8 +163,8 @@ def _smooth_minimum(edges: np.ndarray, radius: float) -> np.ndarray:
     return two[0] - h * h * radius / 4 * inside
 
 
-def _rectangle(xy, x, y, yaw, hx, hy):
-    """Signed distance to a turned rectangle."""
+def _rectangle(xy: np.ndarray, x: float, y: float, yaw: float, hx: float, hy: float) -> np.ndarray:
+    """Signed distance to a turned rectangle. xy (..., 2) -> (...), metres."""
     c, s = math.cos(yaw), math.sin(yaw)
     dx, dy = xy[..., 0] - x, xy[..., 1] - y
     qx, qy = np.abs(c * dx + s * dy) - hx, np.abs(c * dy - s * dx) - hy
@@ -204,7 +214,7 @@ def draw_plan(rng: np.random.Generator, kind: str) -> Plan:
     )
 
 
-def _waves(rng, number, amplitude, shortest, longest):
+def _waves(rng: np.random.Generator, number: int, amplitude: float, shortest: float, longest: float) -> np.ndarray:
     """(number, 4) plane waves: amplitude, kx, ky, phase."""
     k = 2 * math.pi / rng.uniform(shortest, longest, number)
     angle = rng.uniform(0, 2 * math.pi, number)

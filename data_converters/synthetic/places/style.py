@@ -1,8 +1,21 @@
 """What makes one map look unlike another: built form, gardens, trees, season."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
+
+
+class _Common(TypedDict):
+    """What every kind of quarter draws alike."""
+
+    season: float
+    conifers: float
+    lamp_spacing: float
+    tree_height: tuple[float, float]
+    tree_spacing: float
 
 
 @dataclass(frozen=True)
@@ -26,10 +39,10 @@ class Style:
     lamp_spacing: float
 
     @staticmethod
-    def draw(rng: np.random.Generator, kind: str) -> 'Style':
+    def draw(rng: np.random.Generator, kind: str) -> Style:
         """Old town, suburb or new quarter for 'human'; a campus for 'quad'."""
         season = float(rng.choice((0.0, 0.15, 0.8), p=(0.6, 0.25, 0.15)))
-        common = dict(
+        common = _Common(
             season=season,
             conifers=float(rng.uniform(0, 0.3)),
             lamp_spacing=float(rng.uniform(22, 30)),

@@ -1,6 +1,8 @@
 """Furnish a street net: buildings along it, gardens, hedges, trees in rows, lamps, signs, parked
 vehicles."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -36,7 +38,7 @@ class Furnisher:
         self._scatter()
 
     def _off_junction(self, street: Street, s: float, offset: float, least: float) -> bool:
-        xy, _ = self.plan.frame(street, s, offset)
+        xy, _ = self.plan.spot(street, s, offset)
         return float(self.plan.edges(xy[None])[1][0]) > least
 
     def _buildings(self, street: Street, side: int) -> None:
@@ -46,7 +48,7 @@ class Furnisher:
             length, depth = rng.uniform(*style.frontage), rng.uniform(*style.depth)
             setback = style.setback * rng.uniform(0.8, 1.25)
             offset = street.half_width + self.border + setback + depth / 2
-            (x, y), heading = self.plan.frame(street, s + length / 2, side * offset)
+            (x, y), heading = self.plan.spot(street, s + length / 2, side * offset)
             yaw = heading + (0 if side > 0 else math.pi)
             if self.site.claim(x, y, yaw, length / 2 + 0.1, depth / 2 + 0.3, self.border + 0.2):
                 storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
@@ -76,7 +78,7 @@ class Furnisher:
                 line + rng.uniform(0.7, max(0.8, setback - 0.9)),
             )
             size = rng.uniform(0.7, 1.6)
-            (x, y), _ = self.plan.frame(street, along, side * across)
+            (x, y), _ = self.plan.spot(street, along, side * across)
             if self.site.claim(x, y, 0.0, size * 0.4, size * 0.4, self.border + 0.25):
                 self.site.put(
                     plants.shrub(rng, size, plants.leaf_colour(rng, style.season)),
@@ -126,9 +128,20 @@ class Furnisher:
                     'vegetation',
                 )
 
-    def _strip(self, street, side, s0, s1, line, tall, leaf, walled) -> None:
+    def _strip(
+        self,
+        street: Street,
+        side: int,
+        s0: float,
+        s1: float,
+        line: float,
+        tall: float,
+        leaf: tuple[float, float, float],
+        walled: bool,
+    ) -> None:
+        """A hedge or wall from s0 to s1 along the street, its front `line` m from the middle, `tall` m high."""
         width = 0.35 if walled else self.rng.uniform(0.55, 1.0)
-        (x, y), heading = self.plan.frame(street, (s0 + s1) / 2, side * (line + width / 2))
+        (x, y), heading = self.plan.spot(street, (s0 + s1) / 2, side * (line + width / 2))
         if not self.site.claim(x, y, heading, (s1 - s0) / 2 - 0.2, width / 2, self.border + 0.1):
             return
         if walled:
@@ -164,7 +177,7 @@ class Furnisher:
         while s < self.reach:
             offset = street.half_width + inset
             if rng.random() < 0.85 and self._off_junction(street, s, side * offset, 7.0):
-                (x, y), _ = plan.frame(street, s, side * offset)
+                (x, y), _ = plan.spot(street, s, side * offset)
                 self._tree(x, y, min(0.45, inset * 0.5), 2.4 if self.human else 1.5)
             s += self.style.tree_spacing * rng.uniform(0.8, 1.3)
 
@@ -176,7 +189,7 @@ class Furnisher:
         s = -self.reach + (0 if side > 0 else self.style.lamp_spacing / 2)
         while s < self.reach:
             offset = side * (street.half_width + 0.42)
-            (x, y), heading = self.plan.frame(street, s, offset)
+            (x, y), heading = self.plan.spot(street, s, offset)
             if self._off_junction(street, s, offset, 2.5) and self.site.claim(x, y, 0.0, 0.15, 0.15, 0.2):
                 rows, light = buildings.street_lamp(height, 0.9, colour)
                 self.site.put_lamp(rows, light, x, y, heading - side * math.pi / 2, name)
@@ -199,7 +212,7 @@ class Furnisher:
             s += half - 2.5
             if not self._off_junction(street, s, offset, self.border + 2.5 + half):
                 continue
-            (x, y), heading = self.plan.frame(street, s, offset + rng.normal(0, 0.06))
+            (x, y), heading = self.plan.spot(street, s, offset + rng.normal(0, 0.06))
             yaw = heading + (math.pi if side > 0 else 0) + rng.normal(0, 0.02)
             if self.site.claim(x, y, yaw, half, 1.1):
                 maker = (vehicles.car, vehicles.truck, vehicles.bus)[kind]
@@ -215,7 +228,7 @@ class Furnisher:
     def _bicycle(self, street: Street, side: int, s: float) -> None:
         rng = self.rng
         offset = side * (street.half_width + (0.55 if self.human else self.border + 0.6))
-        (x, y), heading = self.plan.frame(street, s, offset)
+        (x, y), heading = self.plan.spot(street, s, offset)
         for k in range(1 if self.human else int(rng.integers(2, 5))):
             px, py = x + 0.75 * k * math.cos(heading), y + 0.75 * k * math.sin(heading)
             yaw = heading + (rng.choice((0, math.pi)) if self.human else math.pi / 2) + rng.normal(0, 0.1)
@@ -239,7 +252,7 @@ class Furnisher:
                 signals = self.rng.random() < 0.5
                 for forward in (1, -1):
                     s = other.middle - forward * (other.half_width + self.border + 1.6)
-                    (x, y), heading = self.plan.frame(street, s, -forward * (street.half_width + 0.4))
+                    (x, y), heading = self.plan.spot(street, s, -forward * (street.half_width + 0.4))
                     if self.site.claim(x, y, 0.0, 0.15, 0.15, 0.15):
                         rows = buildings.traffic_light(3.2) if signals else buildings.sign_post(self.rng)
                         self.site.put(rows, x, y, heading + (0 if forward > 0 else math.pi), 'pole')

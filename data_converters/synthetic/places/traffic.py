@@ -5,6 +5,8 @@ Agents are functions of time only, so a scene at any instant can be made without
 They wrap round at the border of the world, far from where robots walk.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
 
@@ -35,7 +37,7 @@ class Agent:
     person: Person | None = None
     turn: float = 0.0
     sway: float = 0.0
-    _poses: dict = field(default_factory=dict, repr=False)
+    _poses: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     def pose(self, plan: Plan, time: float) -> tuple[np.ndarray, float, float]:
         """World position (2,), heading and distance travelled at `time` (s)."""
@@ -43,13 +45,14 @@ class Agent:
         span = 2 * plan.extent - 8
         s = (self.s0 + self.forward * travelled + span / 2) % span - span / 2
         offset = self.offset + self.sway * math.sin(0.25 * travelled + self.s0)
-        xy, heading = plan.frame(self.street, np.float64(s), offset)
-        heading = float(heading) + (math.pi if self.forward < 0 else 0.0) + self.turn
+        xy, heading = plan.spot(self.street, s, offset)
+        heading = heading + (math.pi if self.forward < 0 else 0.0) + self.turn
         return xy, heading, travelled
 
     def local_rows(self, travelled: float) -> np.ndarray:
-        """Solids about the agent's own foot point; walkers by the phase of their step."""
+        """Solids (P, WIDTH) about the agent's own foot point; walkers by the phase of their step."""
         if self.person is None:
+            assert self.rows is not None  # who is no person has a body of its own
             return self.rows
         stride = min(1.0, self.speed / 1.3)
         step = 0.82 * self.person.height

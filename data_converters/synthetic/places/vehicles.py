@@ -1,10 +1,14 @@
 """Cars, vans, trucks, buses, bicycles and scooters as tables of solids (x forward, z up from the
 ground)."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 from data_converters.synthetic.places.people import Person, seated_rider
-from data_converters.synthetic.tracing.solids import BODY, CABIN, CARGO, COACH, METAL, TYRE, Solids
+from data_converters.synthetic.tracing.solids import BODY, CABIN, CARGO, COACH, METAL, TYRE, SolidLook, Solids
 
 PAINTS = (
     (0.75, 0.75, 0.74),
@@ -26,7 +30,7 @@ def _paint(rng: np.random.Generator) -> tuple:
     return tuple(np.clip(np.array(PAINTS[rng.integers(len(PAINTS))]) * rng.uniform(0.8, 1.2), 0.02, 0.85))
 
 
-def _wheels(s: Solids, stations, track: float, radius: float, width: float = 0.11) -> None:
+def _wheels(s: Solids, stations: Sequence[float], track: float, radius: float, width: float = 0.11) -> None:
     for x in stations:
         for side in (-1, 1):
             s.wheel(
@@ -39,8 +43,8 @@ def _wheels(s: Solids, stations, track: float, radius: float, width: float = 0.1
 
 
 def car(rng: np.random.Generator, lights: bool) -> np.ndarray:
-    """A passenger car: saloon, hatchback, estate, off-roader or small van. `lights`: head lamps
-    switched on."""
+    """A passenger car: saloon, hatchback, estate, off-roader or small van. `lights`: head lamps switched on. Rows
+    (P, WIDTH)."""
     kind = rng.choice(5, p=(0.28, 0.32, 0.15, 0.18, 0.07))
     length = (4.6, 4.0, 4.6, 4.5, 4.7)[kind] * rng.uniform(0.95, 1.05)
     height = (1.43, 1.50, 1.48, 1.70, 1.95)[kind] * rng.uniform(0.97, 1.03)
@@ -51,7 +55,7 @@ def car(rng: np.random.Generator, lights: bool) -> np.ndarray:
     radius = 0.36 if kind == 3 else 0.31
     clearance, belt = 0.20 + 0.08 * (kind == 3), 0.56 * height + 0.03
     beam = 1.0 if lights else 0.0
-    look = dict(colour=_paint(rng), seed=float(rng.random()))
+    look = SolidLook(colour=_paint(rng), seed=float(rng.random()))
     s = Solids()
     middle = (clearance + belt) / 2
     # a lower and an upper half let the body narrow both ways, like a real flank
@@ -59,14 +63,16 @@ def car(rng: np.random.Generator, lights: bool) -> np.ndarray:
         (0, 0, (clearance + middle) / 2),
         (length / 2, half_width, (middle - clearance) / 2),
         material=BODY,
-        **dict(look, aux=(beam, (clearance + middle) / 2)),
+        aux=(beam, (clearance + middle) / 2),
+        **look,
     )
     s.box(
         (0, 0, (belt + middle) / 2),
         (length / 2, half_width, (belt - middle) / 2),
         material=BODY,
         taper=(0.05, 0.08),
-        **dict(look, aux=(beam, (belt + middle) / 2)),
+        aux=(beam, (belt + middle) / 2),
+        **look,
     )
     s.box(
         (shift, 0, (belt + height) / 2),
@@ -86,9 +92,9 @@ def car(rng: np.random.Generator, lights: bool) -> np.ndarray:
 
 
 def truck(rng: np.random.Generator, lights: bool) -> np.ndarray:
-    """A box truck or a delivery van."""
+    """A box truck or a delivery van. Rows (P, WIDTH)."""
     s = Solids()
-    look = dict(colour=_paint(rng), seed=float(rng.random()), aux=(1.0 if lights else 0.0, 0.63))
+    look = SolidLook(colour=_paint(rng), seed=float(rng.random()), aux=(1.0 if lights else 0.0, 0.63))
     if rng.random() < 0.45:
         length, height, half_width = rng.uniform(5.0, 5.9), rng.uniform(2.2, 2.7), 1.0
         s.box((0, 0, 0.28 + 0.35), (length / 2, half_width, 0.42), material=BODY, **look)
@@ -109,7 +115,8 @@ def truck(rng: np.random.Generator, lights: bool) -> np.ndarray:
         _wheels(s, (-0.3 * length, 0.32 * length), half_width + 0.02, 0.35)
         return s.rows()
     length, height, half_width = rng.uniform(6.5, 8.5), rng.uniform(3.0, 3.6), 1.2
-    cargo = dict(look, colour=_paint(rng) if rng.random() < 0.6 else (0.75, 0.75, 0.73))
+    paint = _paint(rng) if rng.random() < 0.6 else (0.75, 0.75, 0.73)
+    cargo: SolidLook = {**look, 'colour': paint}
     cab = 1.9
     s.box(
         (-cab / 2, 0, (0.95 + height) / 2),
@@ -131,9 +138,9 @@ def truck(rng: np.random.Generator, lights: bool) -> np.ndarray:
 
 
 def bus(rng: np.random.Generator, lights: bool) -> np.ndarray:
-    """A city bus."""
+    """A city bus. Rows (P, WIDTH)."""
     length, height, half_width = rng.uniform(9.0, 11.5), rng.uniform(2.9, 3.2), 1.25
-    look = dict(colour=_paint(rng), seed=float(rng.random()), aux=(1.0 if lights else 0.0, height))
+    look = SolidLook(colour=_paint(rng), seed=float(rng.random()), aux=(1.0 if lights else 0.0, height))
     s = Solids()
     s.box(
         (0, 0, (0.30 + height) / 2),
@@ -151,10 +158,10 @@ def bus(rng: np.random.Generator, lights: bool) -> np.ndarray:
 
 
 def two_wheeler(rng: np.random.Generator, rider: Person | None = None, phase: float = 0.0) -> np.ndarray:
-    """A bicycle or a motor scooter, with a rider if one is given."""
+    """A bicycle or a motor scooter, with a rider if one is given. Rows (P, WIDTH)."""
     s = Solids()
     colour, motor = _paint(rng), rng.random() < 0.35
-    frame = dict(material=METAL, colour=colour)
+    frame = SolidLook(material=METAL, colour=colour)
     if motor:
         for x in (-0.60, 0.65):
             s.wheel((x, 0, 0.24), 0.24, 0.06, material=TYRE, colour=(0.03, 0.03, 0.03))

@@ -10,7 +10,10 @@ What counts as what -------------------
   belongs to the two_wheeler.
 """
 
+from __future__ import annotations
+
 import numpy as np
+import numpy.typing as npt
 
 from data_converters.synthetic.places.crowd import draw_agents
 from data_converters.synthetic.places.paths import walk_path
@@ -20,26 +23,14 @@ from data_converters.synthetic.places.style import Style
 from data_converters.synthetic.places.town import Furnisher
 from data_converters.synthetic.places.traffic import agent_rows
 from data_converters.synthetic.shading.pavement import draw_ground_look
+from data_converters.synthetic.shading.surface import LOOK_COLOUR, LOOK_MATERIAL
 from data_converters.synthetic.tracing import raycast as rc
 from data_converters.synthetic.tracing import solids as sd
 from data_converters.synthetic.tracing.ambient import sky_shares
-from data_converters.synthetic.tracing.ground import bound_cells
+from data_converters.synthetic.tracing.ground import SKY_SHARE, Ground, Raster, bound_cells
+from projects.OneOcc.core.formats.labels import H3O_CLASSES, QUADOCC_CLASSES
 
-CLASSES = {
-    'quad': ('vehicle', 'pedestrian', 'road', 'building', 'vegetation', 'terrain'),
-    'human': (
-        'road',
-        'sidewalk',
-        'building',
-        'vegetation',
-        'car',
-        'truck',
-        'bus',
-        'two_wheeler',
-        'person',
-        'pole',
-    ),
-}
+CLASSES = {'quad': QUADOCC_CLASSES, 'human': H3O_CLASSES}
 GROUND_NAMES = {'quad': ('road', 'road', 'terrain'), 'human': ('road', 'sidewalk', 'vegetation')}
 CELL = 1.5
 
@@ -69,32 +60,20 @@ class World:
 
     def _prepare(self) -> None:
         """Bounds and column lists of what stands still."""
-        self.cells = int(np.ceil(2 * self.extent_m / CELL))
-        low, high = (np.zeros((self.cells, self.cells)) for _ in range(2))
-        kerbs = np.zeros((self.cells, self.cells), bool)
-        bound_cells(self.ground, -self.extent_m, CELL, self.cells, low, high, kerbs)
-        self._ground_high, self._kerbs = high, kerbs
-        self._ceiling = high.copy()
-        table = _split(self.rows)
+        self.raster = Raster(-self.extent_m, CELL, int(np.ceil(2 * self.extent_m / CELL)))
+        shape = (self.raster.cells, self.raster.cells)
+        self._ground_high, self._kerbs = np.zeros(shape), np.zeros(shape, bool)
+        bound_cells(self.ground, self.raster, self._ground_high, self._kerbs)
+        self._ceiling = self._ground_high.copy()
+        shapes, solids, _, high = _split(self.rows)
         self._still = rc.Columns(
-            *rc.list_columns(
-                table[0],
-                table[1],
-                0,
-                len(self.rows),
-                table[3],
-                -self.extent_m,
-                CELL,
-                self.cells,
-                self._ceiling,
-            )
+            *rc.list_columns(shapes, solids, high, (0, len(self.rows)), self.raster, self._ceiling)
         )
-        scene = self._scene([])
-        self.ground = scene.lit_ground()
+        self.ground = self._scene([]).lit_ground()
 
-    def ground_height(self, xy) -> np.ndarray:
+    def ground_height(self, xy: npt.ArrayLike) -> np.ndarray:
         """Height (m) of the ground below points (..., 2)."""
-        return ground_heights(self.ground, xy)
+        return ground_heights(self.ground, np.asarray(xy))
 
     def path(self, seed: int, length_m: float, spacing_m: float = 0.25) -> np.ndarray:
         """A smooth walkable line (N, 3), on the ground, clear of everything that stands still."""
@@ -102,7 +81,9 @@ class World:
         xy = walk_path(self.plan, rng, length_m, spacing_m, self.kind == 'human')
         return np.concatenate([xy, self.ground_height(xy)[:, None]], -1)
 
-    def at(self, time: float, observer=None, clearance: float = 0.8, view: float = 70.0) -> 'Scene':
+    def at(
+        self, time: float, observer: npt.ArrayLike | None = None, clearance: float = 0.8, view: float = 70.0
+    ) -> Scene:
         """The scene at `time` (s).
 
         Given the `observer`'s place (x, y), people step aside for it (`clearance` metres), vehicles
@@ -111,42 +92,29 @@ class World:
         at = None if observer is None else np.asarray(observer, float)[:2]
         return self._scene(agent_rows(self.agents, self.plan, self.ground, float(time), at, clearance, view))
 
-    def _scene(self, moving: list[np.ndarray]) -> 'Scene':
+    def _scene(self, moving: list[np.ndarray]) -> Scene:
+        """The scene of what stands still and the tables `moving`, each (P, WIDTH)."""
         rows = np.concatenate([self.rows, *moving])
-        shapes, table, low, high = _split(rows)
+        shapes, solids, low, high = _split(rows)
         ceiling = self._ceiling.copy()
-        columns = rc.Columns(
-            *rc.list_columns(
-                shapes,
-                table,
-                len(self.rows),
-                len(rows),
-                high,
-                -self.extent_m,
-                CELL,
-                self.cells,
-                ceiling,
-            )
-        )
-        summit = float(max(high.max(initial=0.0), self._ground_high.max()))
+        columns = rc.list_columns(shapes, solids, high, (len(self.rows), len(rows)), self.raster, ceiling)
         geometry = rc.Geometry(
-            shapes,
-            table,
-            low,
-            high,
-            rows[:, sd.LABEL].astype(np.uint8),
-            rows[:, sd.INSTANCE].astype(np.int32),
-            self._still,
-            columns,
-            ceiling,
-            self._ground_high,
-            self._kerbs,
-            self.ground,
-            -self.extent_m,
-            CELL,
-            summit,
+            shapes=shapes,
+            solids=solids,
+            low=low,
+            high=high,
+            labels=rows[:, sd.LABEL].astype(np.uint8),
+            instances=rows[:, sd.INSTANCE].astype(np.int32),
+            still=self._still,
+            moving=rc.Columns(*columns),
+            ceiling=ceiling,
+            ground_high=self._ground_high,
+            kerbs=self._kerbs,
+            ground=self.ground,
+            raster=self.raster,
+            summit=float(max(high.max(initial=0.0), self._ground_high.max())),
         )
-        return Scene(self, geometry, np.ascontiguousarray(rows[:, sd.MATERIAL :], dtype=np.float32))
+        return Scene(self, geometry, np.ascontiguousarray(rows[:, sd.LOOK], dtype=np.float32))
 
 
 class Scene:
@@ -156,7 +124,9 @@ class Scene:
     def __init__(self, world: World, geometry: rc.Geometry, looks: np.ndarray) -> None:
         self.world, self.geometry, self.looks = world, geometry, looks
 
-    def cast(self, origins, directions, max_range: float = 120.0) -> dict[str, np.ndarray]:
+    def cast(
+        self, origins: npt.ArrayLike, directions: npt.ArrayLike, max_range: float = 120.0
+    ) -> dict[str, np.ndarray]:
         """First surfaces along unit rays.
 
         Args:
@@ -176,24 +146,24 @@ class Scene:
                 f'expected directions (N, 3) and origins (N, 3) or (3,), got {directions.shape} and {origins.shape}'
             )
         n = len(directions)
-        ranges, hits = np.empty(n), np.empty(n, np.int32)
-        rc.trace_all(self.geometry, origins, directions, max_range, ranges, hits)
-        labels, instances, normals = np.empty(n, np.uint8), np.empty(n, np.int32), np.empty((n, 3))
-        rc.describe(self.geometry, origins, directions, ranges, hits, labels, instances, normals)
-        solid = np.maximum(hits, 0)
-        albedo = np.where(hits >= 0, self.looks[solid, 1:4].mean(-1), 0.25) * (hits != rc.SKY)
-        material = np.where(hits >= 0, self.looks[solid, 0], 255).astype(np.uint8)
+        hits, surfaces = rc.Hits.empty(n), rc.Surfaces.empty(n)
+        rc.trace_all(self.geometry, origins, directions, max_range, hits)
+        rc.describe(self.geometry, origins, directions, hits, surfaces)
+        met, solid = hits.solids >= 0, np.maximum(hits.solids, 0)
+        base = self.looks[solid, LOOK_COLOUR].mean(-1)
+        albedo = np.where(met, base, 0.25) * (hits.solids != rc.SKY)
+        material = np.where(met, self.looks[solid, LOOK_MATERIAL], 255).astype(np.uint8)
         return dict(
-            range=ranges.astype(np.float32),
-            label=labels,
-            instance=instances,
-            normal=normals.astype(np.float32),
+            range=hits.ranges.astype(np.float32),
+            label=surfaces.labels,
+            instance=surfaces.instances,
+            normal=surfaces.normals.astype(np.float32),
             albedo=albedo.astype(np.float32),
             material=material,
-            solid=hits,
+            solid=hits.solids,
         )
 
-    def classify(self, points) -> tuple[np.ndarray, np.ndarray]:
+    def classify(self, points: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Exact occupancy: label (N,) uint8 (0 = free) and instance (N,) int32 of what holds each
         point (N, 3)."""
         points = np.ascontiguousarray(points, dtype=np.float64)
@@ -203,22 +173,22 @@ class Scene:
         rc.classify_all(self.geometry, points, labels, instances)
         return labels, instances
 
-    def lit_ground(self):
+    def lit_ground(self) -> Ground:
         """The ground with its sky share filled in: how much open sky each spot sees past what
         stands still."""
         n = self.world.ground.paint_fields.shape[0]
         paint = self.world.ground.paint_fields.copy()
         share = np.empty((n, n), np.float32)
         sky_shares(self.geometry, share)
-        paint[..., 4] = share
+        paint[..., SKY_SHARE] = share
         return self.world.ground._replace(paint_fields=paint)
 
 
-def _split(rows: np.ndarray):
+def _split(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Shapes (P,) int8, geometry (P, COLUMNS), lowest and highest z (P,)."""
     shapes = rows[:, sd.SHAPE].astype(np.int8)
-    table = np.ascontiguousarray(rows[:, sd.GEOMETRY])
-    return shapes, table, *rc.solid_heights(shapes, table)
+    solids = np.ascontiguousarray(rows[:, sd.GEOMETRY])
+    return shapes, solids, *rc.solid_heights(shapes, solids)
 
 
 def build_world(kind: str, seed: int) -> World:

@@ -1,5 +1,7 @@
 """Light and weather of a scene, in linear radiance where a sunlit white wall is about 1."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -48,7 +50,7 @@ class Lighting:
     sunlight: bool
 
     @staticmethod
-    def named(time: str, weather: str = 'clear', rng: np.random.Generator | None = None) -> 'Lighting':
+    def named(time: str, weather: str = 'clear', rng: np.random.Generator | None = None) -> Lighting:
         """Draw sun, clouds and haze for 'day' | 'dusk' | 'night' and 'clear' | 'overcast' | 'rain'
         | 'fog'."""
         if time not in TIMES:

@@ -1,13 +1,15 @@
 """Hash and value noise for procedural textures; soft edges that widen with the pixel's
 footprint."""
 
+from __future__ import annotations
+
 import math
 
 from data_converters.synthetic.tracing.jit import kernel
 
 
 @kernel
-def lattice(i, j, k):
+def lattice(i: int, j: int, k: int) -> float:
     """A number in [0, 1) that belongs to a lattice point."""
     h = (i * 374761393 + j * 668265263 + k * 1274126177) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
@@ -16,7 +18,7 @@ def lattice(i, j, k):
 
 
 @kernel
-def noise2(x, y, k):
+def noise2(x: float, y: float, k: int) -> float:
     """Smooth noise in [0, 1] over the plane; `k` picks the layer."""
     fx, fy = math.floor(x), math.floor(y)
     i, j = int(fx), int(fy)
@@ -29,7 +31,7 @@ def noise2(x, y, k):
 
 
 @kernel
-def noise3(x, y, z, k):
+def noise3(x: float, y: float, z: float, k: int) -> float:
     """Smooth noise in [0, 1] in space."""
     fz = math.floor(z)
     w = z - fz
@@ -39,7 +41,7 @@ def noise3(x, y, z, k):
 
 
 @kernel
-def clouds2(x, y, k):
+def clouds2(x: float, y: float, k: int) -> float:
     """Four octaves of noise, in [0, 1]."""
     return (
         0.5 * noise2(x, y, k)
@@ -50,20 +52,20 @@ def clouds2(x, y, k):
 
 
 @kernel
-def detail(feature, footprint):
+def detail(feature: float, footprint: float) -> float:
     """How much of a feature of this size (m) survives in a pixel that covers `footprint` metres: 1
     to 0."""
     return min(1.0, max(0.0, 1.6 - 1.2 * footprint / feature))
 
 
 @kernel
-def ramp(x, low, high):
+def ramp(x: float, low: float, high: float) -> float:
     """0 at low, 1 at high, straight between; low may be the larger one."""
     return min(1.0, max(0.0, (x - low) / (high - low)))
 
 
 @kernel
-def pulse(x, low, high, soft):
+def pulse(x: float, low: float, high: float, soft: float) -> float:
     """1 where low < x < high, its edges `soft` wide."""
     soft = max(soft, 1e-4)
     return min(1.0, max(0.0, (x - low) / soft + 0.5)) * min(1.0, max(0.0, (high - x) / soft + 0.5))

@@ -1,11 +1,16 @@
 """Ambient light on the ground: the share of open sky that each spot sees past everything that
 stands still."""
 
+from __future__ import annotations
+
 import math
+
+import numpy as np
 
 from data_converters.synthetic.tracing import ground as gr
 from data_converters.synthetic.tracing.jit import kernel
-from data_converters.synthetic.tracing.raycast import _holder, trace
+from data_converters.synthetic.tracing.raycast import Geometry, holder, trace
+from data_converters.synthetic.tracing.vectors import Ray, Vector
 
 STRIDE = 2
 RAYS = 16
@@ -13,36 +18,27 @@ REACH = 22.0
 
 
 @kernel
-def _share_at(g, x, y):
+def _share_at(g: Geometry, x: float, y: float) -> float:
     """Cosine-weighted open share of the sky at knee height above (x, y)."""
-    z = gr.height_at(g.ground, x, y) + 0.3
-    count = g.ceiling.shape[0]
-    ix = min(count - 1, max(0, int((x - g.origin) / g.cell)))
-    iy = min(count - 1, max(0, int((y - g.origin) / g.cell)))
-    if z < g.ceiling[ix, iy] and _holder(g, g.still, ix * count + iy, x, y, z) >= 0:
+    spot = Vector(x, y, gr.height_at(g.ground, x, y) + 0.3)
+    origin, cell, count = g.raster
+    ix = min(count - 1, max(0, int((x - origin) / cell)))
+    iy = min(count - 1, max(0, int((y - origin) / cell)))
+    if spot.z < g.ceiling[ix, iy] and holder(g, g.still, ix * count + iy, spot) >= 0:
         return 0.0
     open_rays = 0
     for k in range(RAYS):
         # equal shares of the cosine-weighted hemisphere: sin^2 of the zenith angle is uniform
         radius = math.sqrt((k + 0.5) / RAYS)
         azimuth = 2.399963 * k
-        _, hit = trace(
-            g,
-            x,
-            y,
-            z,
-            radius * math.cos(azimuth),
-            radius * math.sin(azimuth),
-            math.sqrt(1 - radius * radius),
-            REACH,
-            True,
-        )
+        up = Vector(radius * math.cos(azimuth), radius * math.sin(azimuth), math.sqrt(1 - radius * radius))
+        _, hit = trace(g, Ray(spot, up), REACH, True)
         open_rays += hit < 0
     return open_rays / RAYS
 
 
 @kernel
-def sky_shares(g, out):
+def sky_shares(g: Geometry, out: np.ndarray) -> None:
     """Fill out (N, N), on the lattice of the ground fields; every STRIDE-th node is cast, the rest
     interpolated."""
     n = out.shape[0]

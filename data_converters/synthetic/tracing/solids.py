@@ -6,6 +6,10 @@ meaning the material defines. An object is built once about its own origin (x fo
 from the ground) and placed by `place`.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from data_converters.synthetic.tracing.shapes import (
@@ -46,10 +50,20 @@ SHAPE = 0
 GEOMETRY = slice(1, 1 + COLUMNS)
 LABEL, INSTANCE, MATERIAL, RED, GREEN, BLUE, SEED, AUX0, AUX1 = range(1 + COLUMNS, 10 + COLUMNS)
 WIDTH = 10 + COLUMNS
+LOOK = slice(MATERIAL, WIDTH)
+
+
+# x, y, z or r, g, b
+Triple = tuple[float, float, float] | np.ndarray
+
+
+# keyword arguments of `Solids.add` beside place and size
+SolidLook = dict[str, Any]
 
 
 class Solids:
-    """Grows a table of solids. Centres and half sizes in metres, yaw in radians about z."""
+    """Grows a table of solids. Centres and half sizes in metres, yaw in radians about z; `look` names what `add` takes
+    after them."""
 
     def __init__(self) -> None:
         self._rows: list[tuple] = []
@@ -57,14 +71,14 @@ class Solids:
     def add(
         self,
         shape: int,
-        centre,
-        half,
+        centre: Triple,
+        half: Triple,
         yaw: float = 0.0,
         material: int = PLAIN,
-        colour=(0.5, 0.5, 0.5),
+        colour: Triple = (0.5, 0.5, 0.5),
         seed: float = 0.0,
-        aux=(0.0, 0.0),
-        taper=(0.0, 0.0),
+        aux: tuple[float, float] = (0.0, 0.0),
+        taper: tuple[float, float] = (0.0, 0.0),
         radius: float = 0.0,
         label: int = 0,
     ) -> None:
@@ -87,26 +101,26 @@ class Solids:
             )
         )
 
-    def box(self, centre, half, yaw=0.0, **look) -> None:
+    def box(self, centre: Triple, half: Triple, yaw: float = 0.0, **look: Any) -> None:
         """A yaw-oriented box; with `taper=(tx, ty)` a frustum."""
         shape = FRUSTUM if any(look.get('taper', (0, 0))) else BOX
         self.add(shape, centre, half, yaw, **look)
 
-    def cone(self, foot, radius, height, narrowing=0.0, **look) -> None:
+    def cone(self, foot: Triple, radius: float, height: float, narrowing: float = 0.0, **look: Any) -> None:
         """A vertical cylinder or (truncated) cone standing on `foot`."""
         centre = (foot[0], foot[1], foot[2] + height / 2)
         self.add(CONE, centre, (radius, radius, height / 2), taper=(narrowing, 0.0), **look)
 
-    def ellipsoid(self, centre, half, yaw=0.0, **look) -> None:
+    def ellipsoid(self, centre: Triple, half: Triple, yaw: float = 0.0, **look: Any) -> None:
         """An ellipsoid with the given semi-axes."""
         self.add(ELLIPSOID, centre, half, yaw, **look)
 
-    def capsule(self, a, b, radius, **look) -> None:
+    def capsule(self, a: Triple, b: Triple, radius: float, **look: Any) -> None:
         """A rounded rod from a to b."""
         a, b = np.asarray(a, float), np.asarray(b, float)
         self.add(CAPSULE, (a + b) / 2, (b - a) / 2, radius=radius, **look)
 
-    def wheel(self, centre, radius, half_width, yaw=0.0, **look) -> None:
+    def wheel(self, centre: Triple, radius: float, half_width: float, yaw: float = 0.0, **look: Any) -> None:
         """A disc standing on its tread, axle along local y."""
         self.add(WHEEL, centre, (radius, half_width, radius), yaw, **look)
 
@@ -124,7 +138,8 @@ def place(
     label: int | None = None,
     instance: int = 0,
 ) -> np.ndarray:
-    """A copy of an object's rows turned by yaw and moved to (x, y, z); sets label and instance."""
+    """A copy of an object's rows turned by yaw and moved to (x, y, z); sets label and instance. rows (P, WIDTH);
+    metres, radians."""
     out = rows.copy()
     g = out[:, GEOMETRY]
     c, s = np.cos(yaw), np.sin(yaw)

@@ -4,6 +4,8 @@ import copy
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from projects.OneOcc.core.formats.infos import InfoError, build_infos, grid_key, read_infos, validate_infos
 
@@ -113,3 +115,60 @@ def test_missing_and_truncated_files_are_named(tmp_path):
     path.write_text(json.dumps(make_infos())[:200])
     with pytest.raises(InfoError, match='infos_val.json.*truncated'):
         read_infos(path)
+
+
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (_set(('data_list', 0, 'sample_id'), '../../x'), (': sample_id', '../../x')),
+        (_set(('data_list', 0, 'sequence'), 'a/b'), ('without slashes',)),
+        (_set(('data_list', 0, 'frame'), 'C:x'), (': frame', 'C:x')),
+        (_set(('data_list', 0, 'cameras', 'raw', 'image'), 'a\\..\\b'), ('below the data root',)),
+        (_set(('data_list', 0, 'lidars', 'lidar', 'path'), 'a/nul'), ('below the data root', 'a/nul')),
+        (_set(('data_list', 0, 'lidars', 'lidar', 'intensity_max'), -1), ("'intensity_max' above 0",)),
+        (_set(('data_list', 0, 'cameras'), {'../x': {}}), ('../x',)),
+        (_set(('metainfo', 'classes'), ['a', ' ']), ('distinct names',)),
+        (_set(('data_list', 0, 'world_from_ego', 0), ['1', 0, 0, 0]), ('4x4 matrix of numbers',)),
+        (_set(('metainfo', 'grid', 'shape'), [True, 64, 8]), ('three positive integers',)),
+    ],
+)
+def test_names_that_lead_out_and_numbers_that_are_none_are_named(change, words):
+    infos = make_infos()
+    change(infos)
+    with pytest.raises(InfoError) as error:
+        validate_infos(infos, 'infos_train.json')
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / 'infos_train.json'
+    path.write_bytes(b'\xef\xbb\xbf' + json.dumps(make_infos()).encode())
+    assert read_infos(path) == make_infos()
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_value_anywhere_passes_or_is_refused_in_a_sentence(data):
+    infos = make_infos()
+    place = infos
+    while True:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], (dict, list)) or not place[key] or data.draw(st.integers(0, 3)) == 0:
+            break
+        place = place[key]
+    place[key] = data.draw(
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(-3, 10**400),
+            st.floats(),
+            st.text(max_size=5),
+            st.lists(st.text(max_size=2), max_size=4),
+            st.dictionaries(st.text(max_size=2), st.none(), max_size=2),
+        )
+    )
+    try:
+        validate_infos(infos, 'infos_train.json')
+    except InfoError as error:
+        assert str(error).startswith('infos_train.json')

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +80,9 @@ def test_matlab_order_is_an_option_and_noticed_when_forgotten(tmp_path):
         ('960 1280', '-960 1280', 'positive image size'),
         ('-2.463506e+02', '2.463506e+02', 'negative constant term'),
         ('#image size', '#something', 'missing size'),
+        ('1.000045 0.000016', '1,000045 0,000016', 'line 15: expected numbers'),
+        ('960 1280', '960.5 1280', 'whole pixels, got 960.5'),
+        ('#center', '#polynomial DIRECT\n2 -246.0 0.1\n#center', 'one direct polynomial, got two'),
         ('#polynomial coefficients for the DIRECT', 'polynomial for the', 'comment line first'),
     ],
 )
@@ -97,15 +101,169 @@ def test_empty_and_missing_files(tmp_path):
         read_ocamcalib(tmp_path / 'nowhere.txt')
 
 
-def test_contradicting_polynomials_are_noticed_and_refitted(tmp_path):
+def test_contradicting_polynomials_are_told_and_the_direct_one_is_trusted(tmp_path, caplog):
     published, repaired = (ocam(f'PAL_lfvio_down_{n}') for n in ('README', 'p3_sign_fixed'))
     assert disagreement_px(repaired, (160, 470)) < 0.01
     assert disagreement_px(published, (160, 470)) > 50
     write_ocamcalib(tmp_path / 'calib.txt', published)
     with pytest.raises(ValueError, match=r'calib.txt: .*disagree by 9\d\.\d\d px.*refit=True'):
-        TaylorCamera.from_ocamcalib(tmp_path / 'calib.txt', radius_range=(160, 470))
-    camera = TaylorCamera.from_ocamcalib(tmp_path / 'calib.txt', radius_range=(160, 470), refit=True)
+        TaylorCamera.from_ocamcalib(tmp_path / 'calib.txt', radius_range=(160, 470), refit=False)
+    with caplog.at_level('WARNING'):
+        camera = TaylorCamera.from_ocamcalib(tmp_path / 'calib.txt', radius_range=(160, 470))
+    assert re.search(r'calib.txt: .*disagree by 9\d\.\d\d px.*160..470.*mistyped', caplog.text)
+    assert camera == TaylorCamera.from_ocamcalib(tmp_path / 'calib.txt', radius_range=(160, 470), refit=True)
     assert camera.elevation_range != pal().elevation_range
+
+
+@pytest.mark.parametrize('name', ['PAL_lfvio_1216', 'ocamcalib_demo_fisheye', 'matsuren_fisheye220'])
+@pytest.mark.parametrize('error_px', [0.65, 3.6])
+def test_a_loose_inverse_is_replaced_with_a_warning_that_says_by_how_much(name, error_px, caplog):
+    exact = ocam(name)
+    radii = (0.0, 0.95 * min(exact.center[0], exact.height - exact.center[0]))
+    loose = replace(exact, inverse=(exact.inverse[0] + error_px, *exact.inverse[1:]))
+    with caplog.at_level('WARNING'):
+        camera = TaylorCamera(**camera_parameters(loose, radii, source='theirs.txt'))
+    told = re.search(r'theirs.txt: .*disagree by (\d+\.\d+) px', caplog.text)
+    assert float(told[1]) == pytest.approx(error_px, abs=0.02) and 'mistyped' not in caplog.text
+    pixels = camera.pixel_centers()[::29, ::29]
+    direct = TaylorCamera(**camera_parameters(exact, radii), unproject_with='direct')
+    rays, valid = direct.unproject(pixels)
+    assert valid.any()
+    assert float((camera.project(rays)[0] - pixels)[valid].norm(dim=-1).max()) < 0.01
+
+
+def test_a_lens_that_folds_inside_its_band_is_refused(tmp_path):
+    calib = replace(ocam('PAL_lfvio_up'), direct=(-244.0, 0.0, 1.7e-3, 0.0, 0.0, 0.0, -1e-13), inverse=())
+    write_ocamcalib(tmp_path / 'folds.txt', calib)
+    with pytest.raises(ValueError, match=r'folds.txt: .*elevation rises .*turns at \d'):
+        TaylorCamera.from_ocamcalib(tmp_path / 'folds.txt')
+    turn = float(re.search(r'turns at ([\d.]+)', str(_error(tmp_path / 'folds.txt')))[1])
+    TaylorCamera.from_ocamcalib(tmp_path / 'folds.txt', radius_range=(0, turn - 10))
+
+
+def _error(path):
+    try:
+        TaylorCamera.from_ocamcalib(path)
+    except ValueError as error:
+        return error
+
+
+def test_an_inverse_that_folds_beside_a_sound_direct_one_is_fitted_anew(caplog):
+    calib = ocam('PAL_lfvio_1216')
+    folding = replace(calib, inverse=(376.9, 10.0, -300.0, -100.0))
+    disagreement = disagreement_px(folding, (0, 470))
+    with caplog.at_level('WARNING'):
+        TaylorCamera(**camera_parameters(folding, (0, 470), tolerance_px=disagreement + 1))
+    assert re.search('not monotone.*fitted anew', caplog.text)
+
+
+def test_a_blind_centre_that_nobody_stated_is_told(caplog):
+    with caplog.at_level('WARNING'):
+        camera = TaylorCamera.from_ocamcalib(PAL)
+    words = r'pal_1216.txt: .*no annulus radii.*within 473\.5 px of \(645\.6, 486\.5\).*radius_range.*mask'
+    assert re.search(words, caplog.text) and camera.radius_range[0] == 0
+    caplog.clear()
+    with caplog.at_level('WARNING'):
+        pal()
+        TaylorCamera.from_ocamcalib(DATA / 'calib_results_annular_roi.txt')
+        camera.mirrored().resized(640, 480)
+    assert not caplog.records
+    with caplog.at_level('WARNING'):
+        TaylorCamera((60.0, -40.0), (50, 40), ((1, 0), (0, 1)), 100, 80)
+    assert re.search(r'Taylor camera: .*within 40\.0 px of \(50\.0, 40\.0\)', caplog.text)
+
+
+def layouts() -> dict[str, bytes]:
+    """The same calibration as other hands lay it out."""
+    text = PAL.read_text()
+    blocks = [b for b in re.split(r'(?m)^(?=#)', text) if b.strip()]
+    numbers = {
+        k: b.split('\n', 1)[1].split() for k, b in zip(('direct', 'inverse', 'center', 'affine', 'size'), blocks)
+    }
+    width_first = text.replace('"height" and "width"', '"width" and "height"').replace('960 1280', '1280 960')
+    column_first = text.replace('"row" and "column"', '"column" and "row"').replace(
+        '485.978236 645.104835', '645.104835 485.978236'
+    )
+    from_one = text.replace('starting from 0 (C convention)', 'starting from 1').replace(
+        '485.978236 645.104835', '486.978236 646.104835'
+    )
+    return {
+        'windows': text.replace('\n', '\r\n').encode(),
+        'old mac': text.replace('\n', '\r').encode(),
+        'byte order mark': b'\xef\xbb\xbf' + text.encode(),
+        'utf-16': text.encode('utf-16'),
+        'no blank lines': re.sub(r'\n+', '\n', text).encode(),
+        'many blank lines': text.replace('\n', '\n \t\n').encode(),
+        'other order': ''.join(reversed(blocks)).encode(),
+        'comments': (
+            '# my camera, image size as below\n' + text.replace('\n', '\n# see the centre of that page\n', 1)
+        ).encode(),
+        'comments behind numbers': text.replace('\n960 1280', '\n960 1280   # pixels').encode(),
+        'matlab comments': text.replace('#', '%').encode(),
+        'tabs': text.replace(' ', '\t').encode(),
+        'one number a line': '\n'.join(f'# {k}\n' + '\n'.join(v) for k, v in numbers.items()).encode(),
+        'commas': '\n'.join(f'# {k}\n' + ', '.join(v) for k, v in numbers.items()).encode(),
+        'no counts': '\n'.join(
+            f'# {k}\n' + ' '.join(v[k in ('direct', 'inverse') :]) for k, v in numbers.items()
+        ).encode(),
+        'capitals': text.upper().replace('E+', 'e+').encode(),
+        'exponents': re.sub(r'(?<![\d.eE+-])(\d{2,}\.\d+)', lambda m: repr(float(m[1]) / 1e3) + 'E+3', text).encode(),
+        'width first': width_first.encode(),
+        'column first': column_first.encode(),
+        'counted from one': from_one.encode(),
+        'affine the other way round': text.replace('"c", "d", "e"', '"e", "d", "c"')
+        .replace('1.000045 0.000016 -0.000022', '-0.000022 0.000016 1.000045')
+        .encode(),
+        'whole affine matrix': text.replace('1.000045 0.000016 -0.000022', '1.000045 0.000016 -0.000022 1').encode(),
+        'size with decimals': text.replace('960 1280', '960.0 1280.0').encode(),
+    }
+
+
+LAYOUTS = layouts()
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_any_layout_gives_the_same_numbers(name, tmp_path):
+    (tmp_path / 'calib.txt').write_bytes(LAYOUTS[name])
+    found, expected = read_ocamcalib(tmp_path / 'calib.txt'), read_ocamcalib(PAL)
+    for field in ('direct', 'inverse', 'center', 'affine'):
+        np.testing.assert_allclose(getattr(found, field), getattr(expected, field), rtol=1e-14, err_msg=field)
+    assert (found.height, found.width, found.extras) == (960, 1280, {})
+
+
+def test_a_file_without_an_inverse_polynomial_gets_one(tmp_path, caplog):
+    write_ocamcalib(tmp_path / 'calib.txt', replace(read_ocamcalib(PAL), inverse=()))
+    assert 'invpol' not in (tmp_path / 'calib.txt').read_text()
+    assert disagreement_px(read_ocamcalib(tmp_path / 'calib.txt'), (160, 470)) == np.inf
+    with caplog.at_level('WARNING'):
+        camera = TaylorCamera.from_ocamcalib(tmp_path / 'calib.txt', radius_range=(160, 470))
+    assert re.search('no inverse polynomial.*fitted anew', caplog.text)
+    rays, valid = pal().unproject(pal().pixel_centers()[::31, ::31])
+    assert float((camera.project(rays)[0] - pal().project(rays)[0])[valid].norm(dim=-1).max()) < 0.02
+
+
+@pytest.mark.parametrize('flip_inverse', [False, True])
+@pytest.mark.parametrize('with_inverse', [False, True])
+def test_z_out_of_the_lens_is_recognised(tmp_path, caplog, flip_inverse, with_inverse):
+    calib = read_ocamcalib(PAL)
+    inverse = tuple(a * (-1) ** i for i, a in enumerate(calib.inverse)) if flip_inverse else calib.inverse
+    text = PAL.read_text().replace(
+        re.search(r'(?m)^5 .*$', PAL.read_text())[0], ' '.join(map(repr, [5, *(-a for a in calib.direct)]))
+    )
+    row = re.search(r'(?m)^14 .*$', text)[0]
+    (tmp_path / 'calib.txt').write_text(text.replace(row, '14 ' + ' '.join(map(repr, inverse)) if with_inverse else ''))
+    with caplog.at_level('WARNING'):
+        found = read_ocamcalib(tmp_path / 'calib.txt')
+    assert found == replace(calib, inverse=calib.inverse if with_inverse else ())
+    assert 'z out of the lens' in caplog.text
+
+
+def test_an_inverse_in_matlabs_order_is_recognised(tmp_path, caplog):
+    calib = read_ocamcalib(PAL)
+    write_ocamcalib(tmp_path / 'calib.txt', replace(calib, inverse=calib.inverse[::-1]))
+    with caplog.at_level('WARNING'):
+        assert read_ocamcalib(tmp_path / 'calib.txt') == calib
+    assert "MATLAB's order" in caplog.text
 
 
 def test_refit_reports_its_error_and_beats_the_file(caplog):

@@ -4,6 +4,12 @@ import numpy as np
 
 from data_converters.synthetic.tracing import shapes as sh
 from data_converters.synthetic.tracing.jit import kernel
+from data_converters.synthetic.tracing.vectors import Ray, Vector
+
+
+def ray(origin, direction) -> Ray:
+    """A ray for kernels from any three and three numbers."""
+    return Ray(Vector(*map(float, origin)), Vector(*map(float, direction)))
 
 
 def inside(shape: int, row: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -34,12 +40,12 @@ def first_inside(shape: int, row: np.ndarray, origin, direction, reach: float, s
 
 
 @kernel
-def nearest_of_all(shapes, solids, ox, oy, oz, dx, dy, dz):
+def nearest_of_all(shapes, solids, ray):
     """Nearest entry over ALL solids, no grid."""
     best = sh.MISS
     index = -2
     for i in range(len(shapes)):
-        t = sh.hit_solid(shapes[i], solids, i, ox, oy, oz, dx, dy, dz)
+        t = sh.hit_solid(shapes[i], solids, i, ray)
         if t < best:
             best = t
             index = i

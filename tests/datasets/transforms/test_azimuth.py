@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from projects.OneOcc.core.geometry import (
     CartesianGrid,
     EquirectCamera,
+    View,
     bilinear_sample,
     camera_from_dict,
     transform_points,
@@ -56,7 +57,7 @@ def frame(angles=(0.3, -0.2, 0.1), width=40, seed=0):
             view: rng.integers(1, 256, (camera.height, camera.width, 3)).astype(np.uint8)
             for view, (camera, _) in cameras.items()
         },
-        'cameras': {view: {'camera': camera, 'cam_from_ego': pose} for view, (camera, pose) in cameras.items()},
+        'cameras': {view: View(camera, pose) for view, (camera, pose) in cameras.items()},
         'gt_occ': rng.integers(0, 7, GRID.shape).astype(np.uint8),
         'points': rng.uniform(-3, 3, (50, 4)).astype(np.float32),
         'world_from_ego': tilted.copy(),
@@ -66,8 +67,8 @@ def frame(angles=(0.3, -0.2, 0.1), width=40, seed=0):
 def shown(results, view, points_ego):
     """Colours (N, 3) that a view shows at points (N, 3) of the ego frame, NaN where unseen."""
     entry = results['cameras'][view]
-    camera = entry['camera']
-    pixels, valid = camera.project(transform_points(entry['cam_from_ego'], torch.as_tensor(points_ego)))
+    camera = entry.camera
+    pixels, valid = camera.project(transform_points(entry.cam_from_ego, torch.as_tensor(points_ego)))
     image = results['imgs'][view].astype(np.float64)
     colours = bilinear_sample(image, pixels.numpy(), wrap=camera.periodic)
     colours[~valid.numpy()] = np.nan
@@ -117,7 +118,7 @@ def test_mirroring_keeps_voxels_on_their_pixels(angles):
     after = mirror_world(copy_of(before))
     check_correspondence(before, after, MIRROR)
     for entry in after['cameras'].values():
-        assert np.linalg.det(entry['cam_from_ego'][:3, :3]) == pytest.approx(1)
+        assert np.linalg.det(entry.cam_from_ego[:3, :3]) == pytest.approx(1)
 
 
 @settings(max_examples=15, deadline=None)
@@ -153,10 +154,10 @@ def test_four_quarter_turns_and_two_mirrors_are_the_identity():
     after = mirror_world(mirror_world(after))
     for view in before['imgs']:
         np.testing.assert_array_equal(after['imgs'][view], before['imgs'][view])
-        np.testing.assert_array_equal(after['cameras'][view]['cam_from_ego'], before['cameras'][view]['cam_from_ego'])
+        np.testing.assert_array_equal(after['cameras'][view].cam_from_ego, before['cameras'][view].cam_from_ego)
     # W - (W - u0) may round by one unit in the last place.
-    assert after['cameras']['raw']['camera'].principal_point == pytest.approx(
-        before['cameras']['raw']['camera'].principal_point, rel=1e-12
+    assert after['cameras']['raw'].camera.principal_point == pytest.approx(
+        before['cameras']['raw'].camera.principal_point, rel=1e-12
     )
     np.testing.assert_array_equal(after['gt_occ'], before['gt_occ'])
     np.testing.assert_array_equal(after['points'], before['points'])
@@ -164,7 +165,7 @@ def test_four_quarter_turns_and_two_mirrors_are_the_identity():
 
 def test_an_aligned_panorama_stays_aligned():
     after = mirror_world(turn_world(frame(), 3))
-    np.testing.assert_array_equal(after['cameras']['band']['cam_from_ego'], np.eye(4))
+    np.testing.assert_array_equal(after['cameras']['band'].cam_from_ego, np.eye(4))
     # Rz(270 deg) brings what was to the left to the front.
     before = frame()
     np.testing.assert_array_equal(turn_world(copy_of(before), 3)['imgs']['band'][:, 20], before['imgs']['band'][:, 10])
@@ -182,9 +183,7 @@ def test_augmenting_before_or_after_unwrapping_is_the_same(change):
 
     first = UnwrapPanorama(32, 64)(change(only_raw()))
     last = change(UnwrapPanorama(32, 64)(only_raw()))
-    np.testing.assert_allclose(
-        first['cameras']['equi']['cam_from_ego'], last['cameras']['equi']['cam_from_ego'], atol=1e-12
-    )
+    np.testing.assert_allclose(first['cameras']['equi'].cam_from_ego, last['cameras']['equi'].cam_from_ego, atol=1e-12)
     difference = np.abs(first['imgs']['equi'].astype(int) - last['imgs']['equi'].astype(int))
     assert (difference > 1).mean() < 0.005
 
@@ -196,7 +195,7 @@ def test_points_and_labels_change_without_any_image(change):
     full, bare = change(full), change(bare)
     for key in ('gt_occ', 'points', 'world_from_ego'):
         np.testing.assert_array_equal(bare[key], full[key])
-    np.testing.assert_array_equal(bare['cameras']['raw']['cam_from_ego'], full['cameras']['raw']['cam_from_ego'])
+    np.testing.assert_array_equal(bare['cameras']['raw'].cam_from_ego, full['cameras']['raw'].cam_from_ego)
 
 
 def test_inputs_are_left_as_they_were():
@@ -205,11 +204,27 @@ def test_inputs_are_left_as_they_were():
         change(copy_of(before))
         for view in before['imgs']:
             np.testing.assert_array_equal(before['imgs'][view], reference['imgs'][view])
-            np.testing.assert_array_equal(
-                before['cameras'][view]['cam_from_ego'], reference['cameras'][view]['cam_from_ego']
-            )
+            np.testing.assert_array_equal(before['cameras'][view].cam_from_ego, reference['cameras'][view].cam_from_ego)
         np.testing.assert_array_equal(before['gt_occ'], reference['gt_occ'])
         np.testing.assert_array_equal(before['points'], reference['points'])
+
+
+def test_every_picture_of_a_view_and_all_points_move_together():
+    given = frame()
+    given['depth'] = {view: image[..., 0].astype(np.float32) for view, image in given['imgs'].items()}
+    given['past_points'] = given['points'][::2].copy()
+    for change in (mirror_world, lambda r: turn_world(r, 1), lambda r: roll_views(r, 1.0)):
+        after = change(dict(copy_of(given), depth=dict(given['depth'])))
+        for view in given['imgs']:
+            np.testing.assert_array_equal(after['depth'][view], after['imgs'][view][..., 0])
+        np.testing.assert_array_equal(after['past_points'], after['points'][::2])
+
+
+@pytest.mark.parametrize('change', [mirror_world, lambda r: turn_world(r, 1), lambda r: roll_views(r, 1.0)])
+def test_pictures_of_unknown_layout_are_refused(change):
+    for past in ([frame()['imgs']['equi']], frame()['imgs']['equi'][None]):
+        with pytest.raises(ValueError, match=r"s: expected 'past_imgs' of the view 'equi' .* \(20, 40, ...\)"):
+            change(dict(frame(), past_imgs={'equi': past}))
 
 
 def test_random_transforms_draw_every_case():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from projects.OneOcc.core.geometry import EquirectCamera, camera_from_dict
+from projects.OneOcc.core.geometry import EquirectCamera, View, camera_from_dict
 from projects.OneOcc.oneocc.datasets.transforms import UnwrapPanorama, UseBodyPose
 from tests.datasets.transforms.test_unwrap_and_resize import direction_colours
 from tests.tiny_dataset import camera_entry
@@ -32,17 +32,17 @@ def frame():
     return dict(
         sample_id='s',
         imgs={'raw': seen},
-        cameras={'raw': dict(camera=camera, cam_from_ego=mount)},
+        cameras={'raw': View(camera, mount)},
         world_from_ego=ego,
         world_from_body=body,
     )
 
 
 def test_points_of_the_ego_frame_land_where_the_body_sees_them(frame):
-    mount = frame['cameras']['raw']['cam_from_ego']
+    mount = frame['cameras']['raw'].cam_from_ego
     points = np.c_[np.random.default_rng(0).normal(0, 5, (20, 3)), np.ones(20)].T
     seen = mount @ np.linalg.inv(frame['world_from_body']) @ frame['world_from_ego'] @ points
-    found = UseBodyPose()(frame)['cameras']['raw']['cam_from_ego'] @ points
+    found = UseBodyPose()(frame)['cameras']['raw'].cam_from_ego @ points
     np.testing.assert_allclose(found, seen, atol=1e-12)
 
 
@@ -54,9 +54,9 @@ def test_panorama_comes_out_level(frame):
 
 
 def test_body_that_does_not_rock_changes_nothing(frame):
-    mount = frame['cameras']['raw']['cam_from_ego']
+    mount = frame['cameras']['raw'].cam_from_ego
     still = UseBodyPose()(dict(frame, world_from_body=frame['world_from_ego']))
-    np.testing.assert_allclose(still['cameras']['raw']['cam_from_ego'], mount, atol=1e-12)
+    np.testing.assert_allclose(still['cameras']['raw'].cam_from_ego, mount, atol=1e-12)
 
 
 def test_unknown_pose_is_named(frame):

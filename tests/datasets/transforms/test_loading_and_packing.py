@@ -1,11 +1,14 @@
 """Loaders, PackOccInputs: keys, frames, dtypes."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 
 from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.datasets import (
+    CorruptSampleError,
     LoadLiDARPoints,
     LoadOccupancy,
     LoadPanorama,
@@ -83,7 +86,7 @@ def test_packs_tensors_and_metainfo(info):
     sample = packed['data_samples']
     assert isinstance(sample, OccDataSample)
     assert sample.gt_occ.dtype == torch.uint8 and sample.num_classes == 6
-    assert sample.cameras['raw']['cam_from_ego'].dtype == np.float64
+    assert sample.cameras['raw'].cam_from_ego.dtype == np.float64
     assert (sample.lighting, sample.sample_id) == ('day', 'seq00/000000')
 
 
@@ -98,5 +101,47 @@ def test_raises_on_what_it_cannot_find_or_pack(info):
         PackOccInputs(keys=('imgs', 'gt_occ'))(loaded)
     with pytest.raises(KeyError, match=r"\['wind'\]"):
         PackOccInputs(keys=('imgs',), meta_keys=('sample_id', 'wind'))(loaded)
+    with pytest.raises(TypeError, match='lighting.*meta_keys'):
+        PackOccInputs(keys=('lighting',), meta_keys=())(loaded)
     with pytest.raises(ValueError, match='depth.*meta_keys'):
         PackOccInputs(keys=('depth',))
+
+
+def rewrite_sweep(info, **changes):
+    path = info['lidars']['lidar']['path']
+    scan = dict(np.load(path))
+    np.savez(path, **{key: changes[key](array) if key in changes else array for key, array in scan.items()})
+
+
+def test_a_sweep_without_intensity_keeps_its_points(info):
+    rewrite_sweep(info, intensity=lambda values: np.full_like(values, np.nan))
+    points = LoadLiDARPoints()(info)['points']
+    assert points.shape == (200, 4) and not points[:, 3].any()
+
+
+def test_padding_points_are_dropped_with_their_labels_and_counted(info):
+    rewrite_sweep(info, points=lambda points: np.where(np.arange(200)[:, None] < 30, 0, points))
+    results = LoadLiDARPoints(with_labels=True, with_dynamic=True, drop_labels=(1,))(info)
+    assert results['num_padding_points'] == 30
+    assert len(results['points']) == len(results['point_labels']) == len(results['point_dynamic']) <= 170
+
+
+def test_intensity_of_another_scale_is_stated_or_refused(info):
+    expected = LoadLiDARPoints()(dict(info))['points'][:, 3]
+    rewrite_sweep(info, intensity=lambda values: values * 255)
+    with pytest.raises(CorruptSampleError, match=r'000000\.npz: intensity: expected values in \[0, 1\]'):
+        LoadLiDARPoints()(dict(info))
+    info['lidars']['lidar']['intensity_max'] = 255
+    np.testing.assert_allclose(LoadLiDARPoints()(info)['points'][:, 3], expected, atol=1e-6)
+
+
+def test_labels_of_another_size_take_no_memory(info):
+    path = info['occupancy_paths']['16x16x4']
+    scan = dict(np.load(path))
+    np.savez_compressed(path, **dict(scan, labels=np.zeros((512, 512, 64), np.uint8)))
+    tracemalloc.start()
+    with pytest.raises(CorruptSampleError, match=r'\(16, 16, 4\), got \(512, 512, 64\)'):
+        LoadOccupancy()(info)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from projects.OneOcc.core.geometry import EquirectCamera, bilinear_sample, camera_from_dict, transform_points
+from projects.OneOcc.core.geometry import EquirectCamera, View, bilinear_sample, camera_from_dict, transform_points
 from projects.OneOcc.oneocc.datasets import ResizeView, UnwrapPanorama
 from projects.OneOcc.oneocc.datasets.transforms.resize import filter_taps, resize_image
 from tests.tiny_dataset import camera_entry
@@ -28,18 +28,18 @@ def results():
     return {
         'sample_id': 's',
         'imgs': {'raw': image},
-        'cameras': {'raw': {'camera': camera, 'cam_from_ego': cam_from_ego}},
+        'cameras': {'raw': View(camera, cam_from_ego)},
     }
 
 
 @pytest.mark.parametrize('band', [(-90, 90), (-45, 20)])
 def test_unwrapped_pixels_show_their_own_direction(results, band):
-    lens_centre = np.linalg.inv(results['cameras']['raw']['cam_from_ego'])[:3, 3]
+    lens_centre = np.linalg.inv(results['cameras']['raw'].cam_from_ego)[:3, 3]
     results = UnwrapPanorama(48, 96, *band)(results)
     entry = results['cameras']['equi']
-    np.testing.assert_array_equal(entry['cam_from_ego'][:3, :3], np.eye(3))
-    np.testing.assert_allclose(entry['cam_from_ego'][:3, 3], -lens_centre, atol=1e-12)
-    expected = direction_colours(entry['camera'], np.eye(4)).astype(int)
+    np.testing.assert_array_equal(entry.cam_from_ego[:3, :3], np.eye(3))
+    np.testing.assert_allclose(entry.cam_from_ego[:3, 3], -lens_centre, atol=1e-12)
+    expected = direction_colours(entry.camera, np.eye(4)).astype(int)
     image = results['imgs']['equi']
     assert image.shape == (48, 96, 3) and image.dtype == np.uint8
     _, theta = np.meshgrid(np.arange(96), np.linspace(band[1], band[0], 97)[1::2])
@@ -59,15 +59,25 @@ def test_keep_raw_decides_about_the_source(results):
     assert set(gone['imgs']) == set(gone['cameras']) == {'equi'}
 
 
-def test_one_map_serves_all_frames_of_a_calibration(results):
+def test_resizing_refuses_pictures_that_it_would_leave_behind(results):
+    results['depth'] = {'raw': results['imgs']['raw'][..., 0].astype(np.float32)}
+    with pytest.raises(ValueError, match=r"ResizeView .* 'raw' only, but \['depth'\]"):
+        ResizeView('raw', 96, 128)(results)
+
+
+def test_one_map_serves_all_frames_of_a_calibration(results, monkeypatch):
+    from projects.OneOcc.oneocc.datasets.transforms import unwrap as room
+
+    calls = []
+    original = room.unwrap_map
+    monkeypatch.setattr(room, 'unwrap_map', lambda *args: calls.append(1) or original(*args))
     unwrap = UnwrapPanorama(16, 32)
     first = unwrap({**results, 'imgs': dict(results['imgs'])})
-    (first_map,) = unwrap._maps.values()
     unwrap({**results, 'imgs': dict(results['imgs'])})
-    assert next(iter(unwrap._maps.values())) is first_map
+    assert len(calls) == 1
     resized = ResizeView('raw', 96, 128)(first)
     unwrap(resized)
-    assert len(unwrap._maps) == 2
+    assert len(calls) == 2
 
 
 def test_unwrap_refuses(results):
@@ -82,8 +92,8 @@ def test_resized_view_shows_the_same_directions(results, size):
     before = results['imgs']['raw'].copy()
     results = ResizeView('raw', *size)(results)
     entry = results['cameras']['raw']
-    assert (entry['camera'].height, entry['camera'].width) == size
-    expected = direction_colours(entry['camera'], np.linalg.inv(entry['cam_from_ego'])).astype(int)
+    assert (entry.camera.height, entry.camera.width) == size
+    expected = direction_colours(entry.camera, np.linalg.inv(entry.cam_from_ego)).astype(int)
     difference = np.abs(results['imgs']['raw'].astype(int) - expected).max(axis=-1)
     # Border pixels of the annulus mix with black; everywhere else it is the same picture.
     assert np.percentile(difference[expected.any(-1)], 85) <= 3

@@ -56,7 +56,7 @@ def test_shift_is_a_bounded_linear_of_gap(device):
     torch.nn.init.normal_(head.bias)
     given = rig.features(device=device)
     most = 0.06 * rig.RAW_SIZE[0]
-    want = most * torch.tanh((given['raw'][4].mean((2, 3)) @ head.weight.T + head.bias))
+    want = most * torch.tanh(given['raw'][4].mean((2, 3)) @ head.weight.T + head.bias)
     torch.testing.assert_close(gait(given).shifts['raw'][4], want)
 
 

@@ -1,21 +1,22 @@
 """The AMoE-3D decoder alone: shapes, injection, ablation switch, gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
 
 from projects.OneOcc.oneocc.models.necks.amoe3d import AMoE3DNeck
+from projects.OneOcc.oneocc.structures import Volumes
 
 CONFIG = dict(type='AMoE3DNeck', in_channels=6, polar_channels=5, channels=(8, 12, 16), depths=(1, 1, 1), num_experts=2)
 
 
 def volumes(device, batch=1, shape=(16, 8, 4), polar=True):
-    found = dict(cartesian=torch.randn(batch, 6, *shape, device=device))
-    if polar:
-        found['polar'] = {
-            level: torch.randn(batch, 5, *(n // level for n in shape), device=device) for level in (1, 2, 4)
-        }
-    return found
+    cartesian = torch.randn(batch, 6, *shape, device=device)
+    levels = (1, 2, 4) if polar else ()
+    gathered = {level: torch.randn(batch, 5, *(n // level for n in shape), device=device) for level in levels}
+    return Volumes(cartesian, polar=gathered or None)
 
 
 @pytest.mark.parametrize('amoe', [True, False])
@@ -39,8 +40,8 @@ def test_every_polar_level_reaches_the_finest_output(device):
     given = volumes(device)
     base = neck(given)[1]
     for level in (1, 2, 4):
-        changed = dict(given, polar=dict(given['polar']))
-        changed['polar'][level] = given['polar'][level] + torch.randn_like(given['polar'][level])
+        moved = given.polar[level] + torch.randn_like(given.polar[level])
+        changed = replace(given, polar={**given.polar, level: moved})
         assert (neck(changed)[1] - base).abs().max() > 1e-4
 
 
@@ -53,7 +54,7 @@ def test_switching_amoe_off_leaves_a_smaller_plain_unet():
 def test_batch_does_not_mix_samples(device):
     neck = MODELS.build(CONFIG).to(device).eval()
     given = volumes(device, batch=2)
-    alone = dict(cartesian=given['cartesian'][:1], polar={level: v[:1] for level, v in given['polar'].items()})
+    alone = Volumes(given.cartesian[:1], polar={level: v[:1] for level, v in given.polar.items()})
     for level, value in neck(given).items():
         torch.testing.assert_close(value[:1], neck(alone)[level], atol=1e-5, rtol=1e-4)
 

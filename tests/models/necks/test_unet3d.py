@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from projects.OneOcc.oneocc.models.layers.aspp3d import ASPPHead3D
+from projects.OneOcc.oneocc.structures import Volumes
 from tests.models.skeleton import build
 
 
@@ -13,7 +14,7 @@ def neck(**changes):
 
 def test_layout_of_nyu_keeps_the_resolution(device):
     module = neck().to(device)
-    levels = module(dict(cartesian=torch.randn(2, 16, 16, 8, 4, device=device)))
+    levels = module(Volumes(torch.randn(2, 16, 16, 8, 4, device=device)))
     assert {s: tuple(v.shape) for s, v in levels.items()} == {
         1: (2, 16, 16, 8, 4),
         2: (2, 32, 8, 4, 2),
@@ -24,7 +25,7 @@ def test_layout_of_nyu_keeps_the_resolution(device):
 
 def test_layout_of_kitti_doubles_it(device):
     module = neck(project_scale=2).to(device)
-    levels = module(dict(cartesian=torch.randn(1, 16, 16, 8, 4, device=device)))
+    levels = module(Volumes(torch.randn(1, 16, 16, 8, 4, device=device)))
     assert {s: tuple(v.shape) for s, v in levels.items()} == {
         1: (1, 8, 32, 16, 8),
         2: (1, 16, 16, 8, 4),
@@ -36,8 +37,8 @@ def test_layout_of_kitti_doubles_it(device):
 
 def test_context_prior_gives_relation_logits(device):
     module = neck(context_prior=dict(type='ContextRelationPrior', shape=(4, 2, 2))).to(device)
-    levels = module(dict(cartesian=torch.randn(1, 16, 16, 8, 8, device=device)))
-    assert levels['relation_logits'].shape == (1, 4, 2, 16)  # (B, R, M, N)
+    levels = module(Volumes(torch.randn(1, 16, 16, 8, 8, device=device)))
+    assert levels.relation_logits.shape == (1, 4, 2, 16)  # (B, R, M, N)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +64,8 @@ def test_parameter_counts_are_the_official_ones(coarsest, official, unused):
 
 def test_every_parameter_gets_a_gradient():
     module = neck(context_prior=dict(type='ContextRelationPrior', shape=(4, 2, 2)))
-    levels = module(dict(cartesian=torch.randn(2, 16, 16, 8, 8)))
-    (levels[1].sum() + levels['relation_logits'].sum()).backward()
+    levels = module(Volumes(torch.randn(2, 16, 16, 8, 8)))
+    (levels[1].sum() + levels.relation_logits.sum()).backward()
     assert [name for name, p in module.named_parameters() if p.grad is None] == []
 
 
@@ -79,4 +80,4 @@ def test_refusals():
         neck(context_prior=dict(type='ContextRelationPrior', shape=(8, 8, 1)))
     with pytest.raises(ValueError, match=r'\(4, 2, 2\).*\(4, 4, 2\)'):
         module = neck(context_prior=dict(type='ContextRelationPrior', shape=(4, 2, 2)))
-        module(dict(cartesian=torch.randn(1, 16, 16, 16, 8)))
+        module(Volumes(torch.randn(1, 16, 16, 16, 8)))

@@ -2,16 +2,19 @@
 
 An info file is `{"metainfo": {...}, "data_list": [...]}`, plain JSON as mmengine's BaseDataset
 reads it. Poses and transforms are 4x4 row-major lists, metres, named `a_from_b`; times are seconds;
-paths are relative to the data root. Standard library only, so that a converter needs nothing else.
+paths are relative to the data root.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+
+from .atomic_files import read_json
+from .labels import check_classes
+from .paths import UnsafeNameError, check_name, check_relative
+from .poses import is_finite_number, rigid_pose
 
 FORMAT = 'oneocc-infos'
 VERSION = 1
@@ -30,7 +33,6 @@ ENTRY_KEYS = (
     'lidars',
     'occupancy',
 )
-ROTATION_TOLERANCE = 1e-4
 
 
 class InfoError(ValueError):
@@ -91,11 +93,7 @@ def read_infos(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such info file; create_data.py writes one per split')
-    try:
-        infos = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise InfoError(f'{path}: not a JSON info file (truncated?): {error}') from error
-    return validate_infos(infos, path)
+    return validate_infos(read_json(path, InfoError), path)
 
 
 def validate_infos(infos: dict, source: str | Path = 'infos') -> dict:
@@ -142,33 +140,7 @@ def validate_infos(infos: dict, source: str | Path = 'infos') -> dict:
 
 def validate_pose(matrix: Any, where: str) -> None:
     """Refuse anything that is not a finite, rigid 4x4 transform (rotation within 1e-4)."""
-    rows_fit = (
-        isinstance(matrix, (list, tuple))
-        and len(matrix) == 4
-        and all(isinstance(row, (list, tuple)) and len(row) == 4 for row in matrix)
-    )
-    _require(rows_fit, where, 'expected a 4x4 matrix as nested lists', _shorten(matrix))
-    numbers = [value for row in matrix for value in row]
-    _require(all(_is_number(value) for value in numbers), where, 'expected 16 finite numbers', _shorten(matrix))
-    _require(
-        all(abs(a - b) < 1e-9 for a, b in zip(matrix[3], (0, 0, 0, 1))),
-        where,
-        'expected the last row 0 0 0 1',
-        list(matrix[3]),
-    )
-    columns = [[matrix[i][j] for i in range(3)] for j in range(3)]
-    for i in range(3):
-        for j in range(i, 3):
-            dot = sum(a * b for a, b in zip(columns[i], columns[j]))
-            _require(
-                abs(dot - (i == j)) < ROTATION_TOLERANCE,
-                where,
-                'expected an orthonormal rotation',
-                f'columns {i} and {j} with the product {dot:.6g}',
-            )
-    x, y, z = columns
-    determinant = sum(z[k] * (x[(k + 1) % 3] * y[(k + 2) % 3] - x[(k + 2) % 3] * y[(k + 1) % 3]) for k in range(3))
-    _require(determinant > 0, where, 'expected a rotation', 'a mirrored frame (determinant -1)')
+    rigid_pose(matrix, where, InfoError)
 
 
 def _validate_metainfo(metainfo: Any, where: str) -> None:
@@ -179,29 +151,19 @@ def _validate_metainfo(metainfo: Any, where: str) -> None:
     _require(metainfo['version'] == VERSION, f'{where}: version', f'expected {VERSION}', metainfo['version'])
     for key in ('dataset', 'split'):
         _require(isinstance(metainfo[key], str) and metainfo[key], f'{where}: {key}', 'expected a name', metainfo[key])
-    classes = metainfo['classes']
-    _require(
-        isinstance(classes, list)
-        and classes
-        and all(isinstance(c, str) for c in classes)
-        and len(set(classes)) == len(classes)
-        and 'empty' not in classes,
-        f'{where}: classes',
-        "expected distinct names without 'empty'",
-        classes,
-    )
+    classes = check_classes(metainfo['classes'], f'{where}: classes', InfoError)
     _validate_grid(metainfo['grid'], f'{where}: grid')
     counts = metainfo['class_counts']
     _require(
-        isinstance(counts, list)
-        and len(counts) == len(classes) + 1
-        and all(isinstance(n, int) and n >= 0 for n in counts),
+        isinstance(counts, list) and len(counts) == len(classes) + 1 and all(_is_count(n) and n >= 0 for n in counts),
         f'{where}: class_counts',
         f'expected {len(classes) + 1} counts (empty and {len(classes)} classes)',
         counts,
     )
     share = metainfo['unknown_share']
-    _require(_is_number(share) and 0 <= share <= 1, f'{where}: unknown_share', 'expected a share in [0, 1]', share)
+    _require(
+        is_finite_number(share) and 0 <= share <= 1, f'{where}: unknown_share', 'expected a share in [0, 1]', share
+    )
 
 
 def _validate_grid(grid: Any, where: str) -> None:
@@ -214,19 +176,21 @@ def _validate_grid(grid: Any, where: str) -> None:
     _require(
         isinstance(grid['shape'], list)
         and len(grid['shape']) == 3
-        and all(isinstance(n, int) and n > 0 for n in grid['shape']),
+        and all(_is_count(n) and n > 0 for n in grid['shape']),
         f'{where}: shape',
         'expected three positive integers',
         grid['shape'],
     )
     _require(
-        _is_number(grid['voxel_size']) and grid['voxel_size'] > 0,
+        is_finite_number(grid['voxel_size']) and grid['voxel_size'] > 0,
         f'{where}: voxel_size',
         'expected positive metres',
         grid['voxel_size'],
     )
     _require(
-        isinstance(grid['origin'], list) and len(grid['origin']) == 3 and all(_is_number(x) for x in grid['origin']),
+        isinstance(grid['origin'], list)
+        and len(grid['origin']) == 3
+        and all(is_finite_number(x) for x in grid['origin']),
         f'{where}: origin',
         'expected three finite numbers',
         grid['origin'],
@@ -239,13 +203,16 @@ def _validate_entry(entry: Any, where: str) -> None:
         _require(key in entry, where, f'expected the key {key!r}', _keys(entry))
     for key in ('sample_id', 'sequence', 'frame', 'lighting', 'weather', 'map'):
         _require(isinstance(entry[key], str) and entry[key], f'{where}: {key}', 'expected a name', entry[key])
-    _require(_is_number(entry['time']), f'{where}: time', 'expected finite seconds', entry['time'])
+    for check, key in ((check_relative, 'sample_id'), (check_name, 'sequence'), (check_name, 'frame')):
+        _validate_path(check, entry[key], f'{where}: {key}')
+    _require(is_finite_number(entry['time']), f'{where}: time', 'expected finite seconds', entry['time'])
     for key in ('world_from_ego', 'world_from_body'):
         validate_pose(entry[key], f'{where}: {key}')
     for key, transform, path_key in (('cameras', 'cam_from_ego', 'image'), ('lidars', 'lidar_from_ego', 'path')):
         _require(isinstance(entry[key], dict), f'{where}: {key}', 'expected an object', type(entry[key]).__name__)
         for name, sensor in entry[key].items():
             at = f'{where}: {key}[{name!r}]'
+            _validate_path(check_name, name, at)
             _require(
                 isinstance(sensor, dict) and {transform, path_key} <= set(sensor),
                 at,
@@ -253,9 +220,13 @@ def _validate_entry(entry: Any, where: str) -> None:
                 _keys(sensor),
             )
             validate_pose(sensor[transform], f'{at}: {transform}')
-            _validate_path(sensor[path_key], f'{at}: {path_key}')
+            _validate_path(check_relative, sensor[path_key], f'{at}: {path_key}')
+            largest = sensor.get('intensity_max', 1)
+            _require(is_finite_number(largest) and largest > 0, at, "expected an 'intensity_max' above 0", largest)
             if key == 'cameras':
                 _require(isinstance(sensor.get('model'), str), at, "expected a camera 'model'", sensor.get('model'))
+                if isinstance(sensor.get('mask'), str):
+                    _validate_path(sensor['mask'], f'{at}: mask')
     _require(
         isinstance(entry['occupancy'], dict),
         f'{where}: occupancy',
@@ -263,18 +234,14 @@ def _validate_entry(entry: Any, where: str) -> None:
         type(entry['occupancy']).__name__,
     )
     for key, path in entry['occupancy'].items():
-        _validate_path(path, f'{where}: occupancy[{key!r}]')
+        _validate_path(check_relative, path, f'{where}: occupancy[{key!r}]')
 
 
-def _validate_path(path: Any, where: str) -> None:
-    fits = (
-        isinstance(path, str)
-        and path
-        and not PurePosixPath(path).is_absolute()
-        and '..' not in PurePosixPath(path).parts
-        and '\\' not in path
-    )
-    _require(fits, where, 'expected a path below the data root, with forward slashes', path)
+def _validate_path(check: Callable[[str, str], Any], name: Any, where: str) -> None:
+    try:
+        check(name, where)
+    except UnsafeNameError as error:
+        raise InfoError(f'{error}; expected a path below the data root') from error
 
 
 def _require(condition: Any, where: str, expected: str, actual: Any) -> None:
@@ -282,12 +249,12 @@ def _require(condition: Any, where: str, expected: str, actual: Any) -> None:
         raise InfoError(f'{where}: {expected}, got {_shorten(actual)}')
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _keys(value: Any) -> Any:
-    return sorted(value) if isinstance(value, dict) else type(value).__name__
+    return sorted(value, key=str) if isinstance(value, dict) else type(value).__name__
 
 
 def _shorten(value: Any) -> str:

@@ -1,6 +1,6 @@
 """Cameras, grids and rings in plain torch and numpy; conventions: CONVENTIONS.md."""
 
-from .cameras import EquirectCamera, OmniCamera, TaylorCamera, camera_from_dict
+from .cameras import EquirectCamera, OmniCamera, TaylorCamera, camera_from_dict, camera_models, register_camera
 from .checks import check_points, check_rigid, check_shape
 from .cross_grid import cross_grid_index, cross_grid_indices
 from .frustums import elevation_limits, frustum_ids_from_pixels, panoramic_frustums
@@ -23,6 +23,7 @@ __all__ = [
     'azimuth_elevation',
     'bilinear_sample',
     'camera_from_dict',
+    'camera_models',
     'check_points',
     'check_rigid',
     'check_shape',
@@ -33,6 +34,7 @@ __all__ = [
     'make_ring_continuous',
     'panoramic_frustums',
     'read_ocamcalib',
+    'register_camera',
     'refit_inverse',
     'ring_interpolate',
     'ring_pad',

@@ -37,7 +37,7 @@ def cross_grid_indices(
     levels: Sequence[int] = (1, 2, 4),
     outside: str = 'mark',
 ) -> dict[int, torch.Tensor]:
-    """The tables J_l of Eq. 8 by level l, both grids coarsened l times."""
+    """The tables J_l of Eq. 8 by level l, both grids coarsened l times. Each (X*Y*Z,) int64."""
     return {
         level: cross_grid_index(cylindrical.downsampled(level), cartesian.downsampled(level), outside)
         for level in levels

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from . import masks
 from .checks import check_points
+from .masks import Mask
 from .omni_camera import HALF_PI, OmniCamera, check_numbers, check_size
 from .transforms import azimuth_elevation
 
@@ -23,6 +25,7 @@ class EquirectCamera(OmniCamera):
     Args:
         width, height: image size in pixels; the width is the full turn.
         elevation_min, elevation_max: the band in radians.
+        mask: which pixels see the world: see ``read_mask`` for the ways to give it.
     """
 
     periodic = True
@@ -33,12 +36,14 @@ class EquirectCamera(OmniCamera):
         height: int,
         elevation_min: float = -HALF_PI,
         elevation_max: float = HALF_PI,
+        mask: Mask = None,
     ) -> None:
         self.width, self.height = check_size(width, height)
         low, high = check_numbers('elevation band', (elevation_min, elevation_max), 2)
         if not -HALF_PI - 1e-9 <= low < high <= HALF_PI + 1e-9:
             raise ValueError(f'elevation band: expected -pi/2 <= min < max <= pi/2 in radians, got {low:g}..{high:g}')
         self.elevation_range = (max(low, -HALF_PI), min(high, HALF_PI))
+        self._set_mask(mask)
 
     @property
     def elevation_min(self) -> float:
@@ -51,6 +56,7 @@ class EquirectCamera(OmniCamera):
         return self.elevation_range[1]
 
     def project(self, points_cam: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(..., 3) metres -> pixels (..., 2), valid (...); see `OmniCamera.project`."""
         points = check_points('points_cam', points_cam, 3)
         seen = torch.isfinite(points).all(-1) & (points != 0).any(-1)
         phi, theta = azimuth_elevation(torch.where(torch.isfinite(points), points, torch.zeros_like(points)))
@@ -60,9 +66,11 @@ class EquirectCamera(OmniCamera):
         valid = seen & (theta >= low - slack) & (theta <= high + slack)
         u = (phi + math.pi) * (self.width / (2 * math.pi))
         v = (high - theta.clamp(low, high)) * (self.height / (high - low))
-        return torch.stack((u, v), dim=-1), valid
+        pixels = torch.stack((u, v), dim=-1)
+        return pixels, valid & self._unmasked(pixels)
 
     def unproject(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(..., 2) pixels -> unit rays (..., 3), valid (...); see `OmniCamera.unproject`."""
         pixels = check_points('pixels', pixels, 2)
         u, v = pixels.unbind(-1)
         low, high = self.elevation_range
@@ -70,7 +78,7 @@ class EquirectCamera(OmniCamera):
         theta = high - v * ((high - low) / self.height)
         planar = torch.cos(theta)
         rays = torch.stack((planar * torch.cos(phi), -planar * torch.sin(phi), torch.sin(theta)), dim=-1)
-        return rays, self._inside(pixels)
+        return rays, self._inside(pixels) & self._unmasked(pixels)
 
     def to_dict(self) -> dict[str, Any]:
         return dict(
@@ -79,14 +87,16 @@ class EquirectCamera(OmniCamera):
             height=self.height,
             elevation_min=self.elevation_min,
             elevation_max=self.elevation_max,
+            **self._mask_entry(),
         )
 
     def resized(self, width: int, height: int) -> EquirectCamera:
-        return EquirectCamera(width, height, *self.elevation_range)
+        return EquirectCamera(width, height, *self.elevation_range, masks.resized(self.mask, width, height))
 
     def mirrored(self) -> EquirectCamera:
-        return EquirectCamera(self.width, self.height, *self.elevation_range)
+        return EquirectCamera(self.width, self.height, *self.elevation_range, masks.mirrored(self.mask))
 
     @property
     def mirror(self) -> np.ndarray:
+        """(4, 4) reflection of the camera frame that a flipped picture stands for: y changes its sign."""
         return np.diag((1.0, -1.0, 1.0, 1.0))

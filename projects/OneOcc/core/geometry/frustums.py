@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from .cameras import OmniCamera
@@ -16,7 +17,7 @@ from .transforms import azimuth_elevation, transform_points
 def panoramic_frustums(
     points_ego: torch.Tensor,
     camera: OmniCamera,
-    cam_from_ego,
+    cam_from_ego: npt.ArrayLike,
     sectors: int,
     bands: int,
     edges: str | Sequence[float] = 'uniform',
@@ -90,8 +91,8 @@ def frustum_ids_from_pixels(
     return torch.where(inside, band * sectors + sector, -1).to(torch.int32)
 
 
-def elevation_limits(camera: OmniCamera, cam_from_ego) -> tuple[float, float]:
-    """Lowest and highest elevation in ego-aligned axes of the camera's band, in radians.
+def elevation_limits(camera: OmniCamera, cam_from_ego: npt.ArrayLike) -> tuple[float, float]:
+    """Lowest and highest elevation in ego-aligned axes of the camera's band, in radians. `cam_from_ego` (4, 4).
 
     Exact where the lens axis is vertical or the view is equirectangular; else to 0.5 degrees.
     """
@@ -113,6 +114,7 @@ def _band_edges(
     bands: int,
     edges: str | Sequence[float],
 ) -> torch.Tensor:
+    """Elevations (bands + 1,) rad between the bands, for points at elevations theta (N,)."""
     if isinstance(edges, str):
         if edges == 'uniform':
             low, high = elevation_limits(camera, matrix)

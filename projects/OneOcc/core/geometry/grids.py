@@ -39,7 +39,8 @@ class CartesianGrid:
     @property
     def upper(self) -> tuple[float, float, float]:
         """The grid's highest corner in metres."""
-        return tuple(o + n * self.voxel_size for o, n in zip(self.origin, self.shape))
+        (x, y, z), (nx, ny, nz) = self.origin, self.shape
+        return x + nx * self.voxel_size, y + ny * self.voxel_size, z + nz * self.voxel_size
 
     def centers(self) -> torch.Tensor:
         """(X, Y, Z, 3) float64 voxel centres in the ego frame in metres."""
@@ -161,7 +162,8 @@ def _check_cells(shape: tuple[int, ...]) -> tuple[int, int, int]:
 def _divided(shape: tuple[int, int, int], factor: int) -> tuple[int, int, int]:
     if factor < 1 or any(n % factor for n in shape):
         raise ValueError(f'downsampled: expected a factor that divides {shape}, got {factor}')
-    return tuple(n // factor for n in shape)
+    x, y, z = (n // factor for n in shape)
+    return x, y, z
 
 
 def _clamped(cell: torch.Tensor, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:

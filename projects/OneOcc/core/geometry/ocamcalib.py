@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from . import polynomials
+from .ocamcalib_text import parse_sections
 
 _logger = logging.getLogger(__name__)
-_SECTIONS = ('direct', 'inverse', 'center', 'affine', 'size')
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class OCamCalib:
 
     Attributes:
         direct: z(rho) in pixels, ascending; the constant term is negative.
-        inverse: rho(elevation) in pixels, ascending.
+        inverse: rho(elevation) in pixels, ascending; empty where the file has none.
         center: (row, column), integer pixel centres.
         affine: (c, d, e): row = c x + d y, column = e x + y.
         height: image rows.
@@ -57,6 +57,10 @@ class OCamCalib:
 def read_ocamcalib(path: str | Path, order: str = 'ascending') -> OCamCalib:
     """Read a calibration file; sections are found by the words of their comment lines.
 
+    Whatever order, comments, line ends and encoding it has, see ``parse_sections``. Polynomials of
+    other conventions are brought to the toolbox's where the two of them prove it, with a warning: a
+    direct polynomial with z out of the lens, an inverse one in MATLAB's order or of that other frame.
+
     Args:
         path: the text file.
         order: ``'ascending'`` (the toolbox's C format, constant term first) or ``'descending'``
@@ -69,20 +73,19 @@ def read_ocamcalib(path: str | Path, order: str = 'ascending') -> OCamCalib:
     if order not in ('ascending', 'descending'):
         raise ValueError(f"order: expected 'ascending' or 'descending', got {order!r}")
     try:
-        text = path.read_text(encoding='utf-8', errors='replace')
-        sections = _named_sections(_split_sections(text))
+        sections, extras = parse_sections(path.read_bytes())
         step = 1 if order == 'ascending' else -1
-        height, width = (int(n) for n in _numbers(sections, 'size', 2))
         calib = OCamCalib(
-            direct=_polynomial(sections, 'direct')[::step],
-            inverse=_polynomial(sections, 'inverse')[::step],
-            center=_numbers(sections, 'center', 2),
-            affine=_numbers(sections, 'affine', 3),
-            height=height,
-            width=width,
-            extras={k: v for k, v in sections.items() if k not in _SECTIONS},
+            direct=sections['direct'][::step],
+            inverse=sections.get('inverse', ())[::step],
+            center=sections['center'],
+            affine=sections['affine'],
+            height=_whole(sections['size'][0]),
+            width=_whole(sections['size'][1]),
+            extras=extras,
         )
         _check_sane(calib)
+        calib = _in_the_toolbox_frame(calib, str(path))
     except ValueError as error:
         raise ValueError(f'{path}: not a usable OCamCalib calibration: {error}') from error
     return calib
@@ -91,6 +94,8 @@ def read_ocamcalib(path: str | Path, order: str = 'ascending') -> OCamCalib:
 def write_ocamcalib(path: str | Path, calib: OCamCalib) -> None:
     """Write a calibration that ``read_ocamcalib`` and the toolbox's C code read back exactly."""
     _check_sane(calib)
+    if calib.direct[0] > 0:
+        raise ValueError(f'direct polynomial: expected a negative constant term, got {calib.direct[0]:g}')
     rows = [
         (
             'polynomial coefficients for the DIRECT mapping function (ocam_model.ss in MATLAB). '
@@ -100,19 +105,24 @@ def write_ocamcalib(path: str | Path, calib: OCamCalib) -> None:
         (
             'polynomial coefficients for the inverse mapping function (ocam_model.invpol in MATLAB). '
             'These are used by world2cam',
-            (len(calib.inverse), *calib.inverse),
+            (len(calib.inverse), *calib.inverse) if calib.inverse else (),
         ),
         ('center: "row" and "column", starting from 0 (C convention)', calib.center),
         ('affine parameters "c", "d", "e"', calib.affine),
         ('image size: "height" and "width"', (calib.height, calib.width)),
         *calib.extras.items(),
     ]
-    text = '\n'.join(f'#{title}\n\n{" ".join(repr(n) for n in values)}\n' for title, values in rows)
+    text = '\n'.join(f'#{title}\n\n{" ".join(repr(n) for n in values)}\n' for title, values in rows if values)
     Path(path).write_text(text, encoding='utf-8')
 
 
 def disagreement_px(calib: OCamCalib, radius_range: tuple[float, float]) -> float:
-    """Largest |inverse(elevation of the direct polynomial's ray at rho) - rho| over the annulus."""
+    """Largest |inverse(elevation of the direct polynomial's ray at rho) - rho| over the annulus.
+
+    Infinite where there is no inverse polynomial.
+    """
+    if not calib.inverse:
+        return math.inf
     rho = np.linspace(max(radius_range[0], 1e-6), radius_range[1], 2048)
     elevation = np.arctan2(polynomials.evaluate(calib.direct, rho), rho)
     return float(np.abs(polynomials.evaluate(calib.inverse, elevation) - rho).max())
@@ -132,54 +142,61 @@ def refit_inverse(
     Raises:
         ValueError: the direct polynomial does not give one radius per elevation.
     """
-    rho = np.linspace(radius_range[0], radius_range[1], 4096)
+    inner, outer = radius_range
+    # A little beyond the rim, where the lens lets us, so that the fit crosses the outer radius instead of ending there.
+    rho = np.linspace(inner, 1.01 * outer, 4096)
     elevation = np.arctan2(polynomials.evaluate(calib.direct, rho), rho)
-    if (np.diff(elevation) <= 0).any():
-        turn = rho[int(np.argmin(np.diff(elevation)))]
-        raise ValueError(
-            'expected a direct polynomial whose elevation rises with the radius over '
-            f'{radius_range[0]:g}..{radius_range[1]:g} px, it turns at {turn:.1f} px'
-        )
-    return polynomials.fit(elevation, rho, max_degree, tolerance_px)
+    falling = np.flatnonzero(np.diff(elevation) <= 0)
+    if falling.size:
+        turn = rho[falling[0]]
+        if turn <= outer:
+            raise ValueError(
+                'expected a direct polynomial whose elevation rises with the radius over '
+                f'{inner:g}..{outer:g} px, it turns at {turn:.1f} px'
+            )
+        rho, elevation = rho[: falling[0]], elevation[: falling[0]]
+    coefficients, error = polynomials.fit(elevation, rho, max_degree, tolerance_px)
+    return coefficients, error
 
 
 def camera_parameters(
     calib: OCamCalib,
     radius_range: tuple[float, float] | None = None,
-    refit: bool = False,
+    refit: bool | None = None,
     tolerance_px: float = 0.5,
+    source: str = 'calibration',
+    masked: bool = False,
 ) -> dict:
     """Convert to the arguments of ``TaylorCamera``: our frame, our pixels, our elevation.
+
+    The inverse polynomial projects. Where it is missing, contradicts the direct one by more than
+    the tolerance or folds, it is fitted anew from the direct one, and a warning says by how many
+    pixels the two disagree.
 
     Args:
         calib: the file's content.
         radius_range: annulus in pixels; default: the file's ROI section, else the circle around
-            the centre that the image just holds.
-        refit: fit the inverse polynomial anew from the direct one.
+            the centre that the image just holds, with a warning: an annular lens is blind in its
+            centre, and no polynomial tells.
+        refit: True fits the inverse polynomial anew in any case, False insists on the file's.
         tolerance_px: largest accepted disagreement between the two polynomials in the annulus.
+        source: what warnings call the calibration.
+        masked: a mask says which pixels see the world, so no warning about the centre.
 
     Raises:
-        ValueError: the two polynomials contradict each other and no refit was asked for.
+        ValueError: the direct polynomial is not monotone over the annulus, no polynomial follows
+            it, or the two contradict each other and ``refit`` is False.
     """
     row, column = calib.center
     if radius_range is None:
         inscribed = min(column + 0.5, row + 0.5, calib.width - column - 0.5, calib.height - row - 0.5)
         radius_range = calib.radius_range or (0.0, inscribed)
-    inverse = calib.inverse
-    if refit:
-        inverse, error = refit_inverse(calib, radius_range)
-        _logger.info('inverse polynomial refitted: degree %d, max error %.4f px', len(inverse) - 1, error)
-    else:
-        error = disagreement_px(calib, radius_range)
-    if not error <= tolerance_px:
-        raise ValueError(
-            f'direct and inverse polynomial disagree by {error:.2f} px over radii '
-            f'{radius_range[0]:g}..{radius_range[1]:g} px, expected at most {tolerance_px:g} px; '
-            'refit=True trusts the direct one, a narrower radius_range leaves bad radii out'
-        )
+        if calib.radius_range is None and not masked:
+            warn_of_blind_centre(source, (column + 0.5, row + 0.5), inscribed)
+    inverse = _projecting_polynomial(calib, radius_range, refit, tolerance_px, source)
     c, d, e = calib.affine
     return dict(
-        coefficients=tuple(a * (-1) ** i for i, a in enumerate(inverse)),
+        coefficients=_other_frame(inverse),
         principal_point=(column + 0.5, row + 0.5),
         affine=((1.0, e), (d, c)),
         width=calib.width,
@@ -189,45 +206,101 @@ def camera_parameters(
     )
 
 
-def _split_sections(text: str) -> list[tuple[str, list[float]]]:
-    sections: list[tuple[str, list[float]]] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if line.startswith('#'):
-            sections.append((line.lstrip('# ').strip(), []))
-        elif line:
-            if not sections:
-                raise ValueError(f'line {number}: expected a comment line first, got {line[:40]!r}')
-            try:
-                sections[-1][1].extend(float(token) for token in line.split())
-            except ValueError:
-                raise ValueError(f'line {number}: expected numbers, got {line[:40]!r}') from None
-    return [(title, values) for title, values in sections if values]
+def warn_of_blind_centre(source: str, center: tuple[float, float], radius: float) -> None:
+    """Say which pixels are taken as seen where nobody said which are."""
+    _logger.warning(
+        '%s: it has no annulus radii, so every pixel within %.1f px of (%.1f, %.1f) counts as seeing the world. A '
+        'panoramic annular lens is blind in its centre: give radius_range=(inner, outer) in pixels, or a mask image',
+        source,
+        radius,
+        *center,
+    )
 
 
-def _named_sections(sections: list[tuple[str, list[float]]]) -> dict[str, tuple[float, ...]]:
-    named: dict[str, tuple[float, ...]] = {}
-    for title, values in sections:
-        lowered = title.lower().replace('centre', 'center')
-        key = next((k for k in _SECTIONS if k in lowered and k not in named), title)
-        named[key] = tuple(values)
-    missing = [k for k in _SECTIONS if k not in named]
-    if missing:
-        raise ValueError(f'expected sections {", ".join(_SECTIONS)}, missing {", ".join(missing)}')
-    return named
+def _projecting_polynomial(
+    calib: OCamCalib, radius_range: tuple[float, float], refit: bool | None, tolerance_px: float, source: str
+) -> tuple[float, ...]:
+    """The inverse polynomial in the file's convention: its own, or one fitted to the direct one."""
+    disagreement = disagreement_px(calib, radius_range)
+    over = f'over radii {radius_range[0]:g}..{radius_range[1]:g} px'
+    trouble = None
+    if not calib.inverse:
+        trouble = 'it has no inverse polynomial'
+    elif not disagreement <= tolerance_px:
+        trouble = f'direct and inverse polynomial disagree by {disagreement:.2f} px {over}'
+    elif _folds(calib, radius_range):
+        trouble = f'the inverse polynomial is not monotone {over}, though it is within {disagreement:.2f} px there'
+    if refit is False and trouble is not None:
+        raise ValueError(
+            f'{trouble}, expected at most {tolerance_px:g} px; refit=True trusts the direct one, '
+            'a narrower radius_range leaves bad radii out'
+        )
+    if not refit and trouble is None:
+        return calib.inverse
+    inverse, error = refit_inverse(calib, radius_range)
+    allowed = max(tolerance_px, 0.01 * radius_range[1])
+    if not error <= allowed:
+        raise ValueError(
+            f'{trouble or "a new inverse polynomial was asked for"}, and no polynomial follows the direct one '
+            f'{over}: the best is off by {error:.2f} px, expected at most {allowed:.2f} px'
+        )
+    if trouble is None:
+        _logger.info('inverse polynomial refitted: degree %d, max error %.4f px', len(inverse) - 1, error)
+        return inverse
+    gross = not math.isinf(disagreement) and disagreement > 0.02 * radius_range[1]
+    _logger.warning(
+        '%s: %s. The direct one is trusted, and its inverse fitted anew: degree %d, max error %.4f px%s',
+        source,
+        trouble,
+        len(inverse) - 1,
+        error,
+        '. So much is no rounding: a number of the file is probably mistyped, look at overlays first' if gross else '',
+    )
+    return inverse
 
 
-def _numbers(sections: dict[str, tuple[float, ...]], key: str, count: int) -> tuple[float, ...]:
-    if len(sections[key]) != count:
-        raise ValueError(f'{key}: expected {count} numbers, got {len(sections[key])}')
-    return sections[key]
+def _folds(calib: OCamCalib, radius_range: tuple[float, float]) -> bool:
+    try:
+        polynomials.monotone_band(_other_frame(calib.inverse), radius_range)
+    except ValueError:
+        return True
+    return False
 
 
-def _polynomial(sections: dict[str, tuple[float, ...]], key: str) -> tuple[float, ...]:
-    count, *coefficients = sections[key]
-    if count != len(coefficients) or len(coefficients) < 2:
-        raise ValueError(f'{key} polynomial: it announces {count:g} coefficients, but {len(coefficients)} follow')
-    return tuple(coefficients)
+def _other_frame(inverse: tuple[float, ...]) -> tuple[float, ...]:
+    """rho(elevation) with the sign of the elevation changed: z out of the lens instead of into it."""
+    return tuple(a * (-1) ** i for i, a in enumerate(inverse))
+
+
+def _in_the_toolbox_frame(calib: OCamCalib, source: str) -> OCamCalib:
+    """The same lens in the toolbox's conventions, where the two polynomials prove which others it has."""
+    row, column = calib.center
+    radius = calib.radius_range or (0.0, min(column, row, calib.width - column, calib.height - row))
+    if calib.direct[0] < 0 and disagreement_px(calib, radius) <= 0.05 * radius[1]:
+        return calib
+    direct = calib.direct if calib.direct[0] < 0 else tuple(-a for a in calib.direct)
+    readings = {'': calib.inverse, "in MATLAB's order": calib.inverse[::-1]}
+    readings |= {f'{name} with z out of the lens'.strip(): _other_frame(inv) for name, inv in readings.items()}
+    candidates = {name: replace(calib, direct=direct, inverse=inverse) for name, inverse in readings.items()}
+    best = min(candidates, key=lambda name: disagreement_px(candidates[name], radius)) if calib.inverse else ''
+    if not calib.inverse or disagreement_px(candidates[best], radius) <= 0.01 * radius[1]:
+        turned = ['its direct polynomial has z out of the lens'] * (direct != calib.direct)
+        turned += [f'its inverse polynomial is {best}'] * bool(best)
+        if turned:
+            _logger.warning("%s: %s; read as the toolbox's", source, ' and '.join(turned))
+        return candidates[best]
+    if calib.direct[0] > 0:
+        raise ValueError(
+            f'direct polynomial: expected a negative constant term, got {calib.direct[0]:g}, and neither sign agrees '
+            'with the inverse polynomial'
+        )
+    return calib
+
+
+def _whole(number: float) -> int:
+    if not number.is_integer():
+        raise ValueError(f'size: expected whole pixels, got {number:g}')
+    return int(number)
 
 
 def _check_sane(calib: OCamCalib) -> None:
@@ -246,11 +319,6 @@ def _check_sane(calib: OCamCalib) -> None:
             'direct polynomial: the constant term (about minus the focal length in '
             f"pixels) is {calib.direct[0]:g}: coefficients in MATLAB's order need "
             "order='descending'"
-        )
-    if calib.direct[0] > 0:
-        raise ValueError(
-            f'direct polynomial: expected a negative constant term, got '
-            f'{calib.direct[0]:g}: the file was written with z out of the lens'
         )
     c, d, e = calib.affine
     if not (0.5 < c < 2.0 and abs(d) < 0.5 and abs(e) < 0.5):

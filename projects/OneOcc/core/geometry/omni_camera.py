@@ -10,10 +10,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+from . import masks
+from .masks import Mask
 
 HALF_PI = math.pi / 2
 
@@ -25,12 +29,15 @@ class OmniCamera(ABC):
         elevation_range: (low, high) elevation in radians, in the camera's own frame, that it sees.
         periodic: whether column W continues in column 0. Columns are then proportional to the azimuth about the
             camera's z axis: an image rolled by W / n columns is that of a camera turned by 1 / n of a turn.
+        mask: (H, W) bool, the pixels that see the world; None where the model alone says so.
     """
 
     width: int
     height: int
     elevation_range: tuple[float, float]
     periodic: bool = False
+    mask: np.ndarray | None = None
+    _mask_source: Any = None
 
     @abstractmethod
     def project(self, points_cam: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,7 +92,25 @@ class OmniCamera(ABC):
                 'resize camera and image together'
             )
 
+    def _set_mask(self, mask: Mask) -> None:
+        """Read and keep the mask; needs the size. A file stays a file in ``to_dict``."""
+        self.mask = masks.read_mask(mask, self.width, self.height)
+        if self.mask is not None:
+            self._mask_source = str(mask) if isinstance(mask, (str, Path)) else masks.to_runs(self.mask)
+
+    def _mask_entry(self) -> dict[str, Any]:
+        return {} if self.mask is None else {'mask': self._mask_source}
+
+    def _unmasked(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(...) bool: the pixel that a position (..., 2) lies in sees the world, as far as the mask knows."""
+        if self.mask is None:
+            return torch.ones(pixels.shape[:-1], dtype=torch.bool, device=pixels.device)
+        column, row = pixels.detach().nan_to_num().floor().long().unbind(-1)
+        column = column % self.width if self.periodic else column.clamp(0, self.width - 1)
+        return torch.as_tensor(self.mask, device=pixels.device)[row.clamp(0, self.height - 1), column]
+
     def _inside(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels (..., 2) -> (...) bool, within the picture."""
         u, v = pixels.unbind(-1)
         return (u >= 0) & (u <= self.width) & (v >= 0) & (v <= self.height)
 

@@ -11,6 +11,7 @@ What cannot be reached from outside is a resize or padding written as a function
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from torch import nn
 
 
 def ring_pad(x: torch.Tensor, pad: tuple[int, int], axis: int = -1) -> torch.Tensor:
-    """Extend ``axis`` by (before, after) elements that continue round the ring.
+    """Extend ``axis`` of x (any shape) by (before, after) elements that continue round the ring.
 
     Negative amounts crop. Amounts above the axis length go round more than once.
     """
@@ -45,7 +46,7 @@ def ring_interpolate(
     mode: str = 'bilinear',
     axis: int = -1,
 ) -> torch.Tensor:
-    """``F.interpolate`` (align_corners=False) that wraps along ``axis``.
+    """``F.interpolate`` (align_corners=False) of (B, C, ...) that wraps along ``axis``.
 
     Args:
         x: (B, C, ...) with two or three spatial axes.
@@ -59,12 +60,15 @@ def ring_interpolate(
         raise ValueError('ring_interpolate: expected either size or scale_factor')
     lengths = x.shape[2:]
     if size is None:
+        assert scale_factor is not None
         factors = scale_factor if isinstance(scale_factor, Sequence) else [scale_factor] * spatial
         size = [int(n * factor) for n, factor in zip(lengths, factors)]
     size = list(size)
     if mode in ('nearest', 'nearest-exact', 'area'):
         return F.interpolate(x, size=size, mode=mode)
     linear = {2: 'bilinear', 3: 'trilinear'}.get(spatial)
+    if linear is None:
+        raise ValueError(f'x: expected two or three spatial axes, got {spatial}')
     if mode not in (linear, 'linear'):
         raise ValueError(f'mode: expected {linear!r}, nearest or area, got {mode!r}')
     source, target = lengths[axis], size[axis]
@@ -81,7 +85,7 @@ def ring_interpolate(
 
 
 def _ring_lerp(x: torch.Tensor, target: int, axis: int) -> torch.Tensor:
-    """Linear resize of one periodic axis by any ratio."""
+    """Linear resize of one periodic axis of (B, C, ...) by any ratio."""
     source = x.shape[axis]
     where = (torch.arange(target, device=x.device, dtype=torch.float64) + 0.5) * (source / target) - 0.5
     left = torch.floor(where)
@@ -98,9 +102,10 @@ class _Ring:
     """
 
     ring_axis: int
+    ring_adaptive: bool = False
 
     def _wrapped(self, x: torch.Tensor, kernel: int, stride: int, before: int) -> torch.Tensor:
-        """Pad the ring so that a window of ``kernel`` at ``stride`` gives length / stride."""
+        """Pad the ring of x (B, C, ...) so that a window of ``kernel`` at ``stride`` gives length / stride."""
         length = x.shape[self.ring_axis]
         if length % stride:
             raise ValueError(
@@ -113,7 +118,17 @@ class _Ring:
 class _RingConv(_Ring):
     """Forward of Conv2d and Conv3d: wrap along the ring, the layer's own rule across it."""
 
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: str | tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    padding_mode: Literal['zeros', 'reflect', 'replicate', 'circular']
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in, ...) -> (B, out, ...), the ring's length divided by the stride."""
         pads = self._pads(x)
         spatial = len(self.kernel_size)
         ring = spatial + self.ring_axis
@@ -139,7 +154,7 @@ class _RingConv(_Ring):
     def _pads(self, x: torch.Tensor) -> list[tuple[int, int]]:
         """(before, after) of every spatial axis as the layer would pad without a ring."""
         extents = [(k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation)]
-        if getattr(self, 'ring_adaptive', False):
+        if self.ring_adaptive:
             totals = [
                 max((-(-n // s) - 1) * s + extent - n, 0) for n, s, extent in zip(x.shape[2:], self.stride, extents)
             ]
@@ -148,6 +163,7 @@ class _RingConv(_Ring):
         elif self.padding == 'valid':
             totals = [0] * len(extents)
         else:
+            assert not isinstance(self.padding, str)
             return [(p, p) for p in self.padding]
         return [(total // 2, total - total // 2) for total in totals]
 
@@ -163,11 +179,22 @@ class RingConv3d(_RingConv, nn.Conv3d):
 class _RingConvTranspose(_Ring):
     """Forward of transposed convolutions: wrap the input, crop the output."""
 
-    def forward(self, x: torch.Tensor, output_size=None) -> torch.Tensor:
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: str | tuple[int, ...]
+    output_padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
+    def forward(self, x: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
+        """(B, in, ...) -> (B, out, ...), the ring's length times the stride; ``output_size`` must be None."""
         if output_size is not None:
             raise ValueError(f'{type(self).__name__}: output_size is not supported on a ring')
         spatial = len(self.kernel_size)
         ring = spatial + self.ring_axis
+        assert not isinstance(self.padding, str)  # a transposed layer takes none
         stride, padding = self.stride[ring], self.padding[ring]
         extent = (self.kernel_size[ring] - 1) * self.dilation[ring] + 1
         if extent - 2 * padding + self.output_padding[ring] != stride:
@@ -200,64 +227,74 @@ class RingConvTranspose3d(_RingConvTranspose, nn.ConvTranspose3d):
     """ConvTranspose3d, circular along ``ring_axis``."""
 
 
+Extents = int | tuple[int, ...]
+Windows = tuple[torch.Tensor, list[int], list[int], list[int]]
+
+
 class _RingPool(_Ring):
     """What max and average pools share."""
 
-    def _windows(self, x: torch.Tensor) -> tuple[torch.Tensor, list[int], list[int], list[int]]:
+    def _windows(
+        self, x: torch.Tensor, kernel: Extents, stride: Extents, padding: Extents, dilation: Extents
+    ) -> Windows:
+        """x (B, C, ...) wrapped along the ring; kernel, stride and what padding is left, of every spatial axis."""
         spatial = x.dim() - 2
         ring = spatial + self.ring_axis
-        kernel, stride, padding = (
-            list(v) if isinstance(v, Sequence) else [v] * spatial for v in (self.kernel_size, self.stride, self.padding)
+        kernels, strides, paddings, dilations = (
+            [v] * spatial if isinstance(v, int) else list(v) for v in (kernel, stride, padding, dilation)
         )
-        dilation = getattr(self, 'dilation', 1)
-        dilation = dilation[ring] if isinstance(dilation, Sequence) else dilation
-        extent = (kernel[ring] - 1) * dilation + 1
-        x = self._wrapped(x, extent, stride[ring], padding[ring])
-        padding[ring] = 0
-        return x, kernel, stride, padding
+        extent = (kernels[ring] - 1) * dilations[ring] + 1
+        x = self._wrapped(x, extent, strides[ring], paddings[ring])
+        paddings[ring] = 0
+        return x, kernels, strides, paddings
 
 
-class _RingMaxPool(_RingPool):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x, kernel, stride, padding = self._windows(x)
-        pool = F.max_pool2d if len(kernel) == 2 else F.max_pool3d
-        return pool(x, kernel, stride, padding, self.dilation, self.ceil_mode)
-
-
-class _RingAvgPool(_RingPool):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x, kernel, stride, padding = self._windows(x)
-        pool = F.avg_pool2d if len(kernel) == 2 else F.avg_pool3d
-        return pool(x, kernel, stride, padding, self.ceil_mode, self.count_include_pad, self.divisor_override)
-
-
-class RingMaxPool2d(_RingMaxPool, nn.MaxPool2d):
+class RingMaxPool2d(_RingPool, nn.MaxPool2d):
     """MaxPool2d, circular along ``ring_axis``."""
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, C, H', W'), the ring's length divided by the stride."""
+        windows = self._windows(x, self.kernel_size, self.stride, self.padding, self.dilation)
+        return F.max_pool2d(*windows, self.dilation, self.ceil_mode)
 
-class RingMaxPool3d(_RingMaxPool, nn.MaxPool3d):
+
+class RingMaxPool3d(_RingPool, nn.MaxPool3d):
     """MaxPool3d, circular along ``ring_axis``."""
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, X, Y, Z) -> (B, C, X', Y', Z'), the ring's length divided by the stride."""
+        windows = self._windows(x, self.kernel_size, self.stride, self.padding, self.dilation)
+        return F.max_pool3d(*windows, self.dilation, self.ceil_mode)
 
-class RingAvgPool2d(_RingAvgPool, nn.AvgPool2d):
+
+class RingAvgPool2d(_RingPool, nn.AvgPool2d):
     """AvgPool2d, circular along ``ring_axis``."""
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, C, H', W'), the ring's length divided by the stride."""
+        windows = self._windows(x, self.kernel_size, self.stride, self.padding, 1)
+        return F.avg_pool2d(*windows, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
-class RingAvgPool3d(_RingAvgPool, nn.AvgPool3d):
+
+class RingAvgPool3d(_RingPool, nn.AvgPool3d):
     """AvgPool3d, circular along ``ring_axis``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, X, Y, Z) -> (B, C, X', Y', Z'), the ring's length divided by the stride."""
+        windows = self._windows(x, self.kernel_size, self.stride, self.padding, 1)
+        return F.avg_pool3d(*windows, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
 
 class RingUpsample(_Ring, nn.Upsample):
     """Upsample, circular along ``ring_axis``."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        size = self.size
-        if size is not None and not isinstance(size, Sequence):
-            size = [size] * (x.dim() - 2)
+        """(B, C, ...) -> (B, C, ...) of the target size."""
+        size = [self.size] * (x.dim() - 2) if isinstance(self.size, int) else self.size
         return ring_interpolate(x, size, self.scale_factor, self.mode, self.ring_axis)
 
 
-_RING_CLASSES: dict[type, type] = {
+_RING_CLASSES: dict[type[nn.Module], type[nn.Module]] = {
     nn.Conv2d: RingConv2d,
     nn.Conv3d: RingConv3d,
     nn.ConvTranspose2d: RingConvTranspose2d,
@@ -296,14 +333,14 @@ def make_ring_continuous(module: nn.Module, axis: int = -1) -> nn.Module:
             raise ValueError(f'{type(layer).__name__} is a ring along axis {layer.ring_axis} already, got axis {axis}')
     plans = [(layer, plan) for layer in layers if (plan := _plan(layer, axis)) is not None]
     for layer, ring_class in plans:
-        if type(layer).__name__ in _ADAPTIVE:
-            layer.ring_adaptive = True
+        adaptive = type(layer).__name__ in _ADAPTIVE
         layer.__class__ = ring_class
-        layer.ring_axis = axis
+        assert isinstance(layer, _Ring)
+        layer.ring_axis, layer.ring_adaptive = axis, adaptive
     return module
 
 
-def _plan(layer: nn.Module, axis: int) -> type | None:
+def _plan(layer: nn.Module, axis: int) -> type[nn.Module] | None:
     """The ring class for a layer, None for layers without a border; refuses what it cannot do."""
     name = type(layer).__name__
     if 'DeformConv' in name:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import polynomials
+from . import masks, polynomials
 from .checks import check_points
-from .ocamcalib import OCamCalib, camera_parameters, read_ocamcalib
+from .masks import Mask
+from .ocamcalib import OCamCalib, camera_parameters, read_ocamcalib, warn_of_blind_centre
 from .omni_camera import HALF_PI, OmniCamera, check_numbers, check_size
 
 
@@ -34,6 +35,7 @@ class TaylorCamera(OmniCamera):
             (x', y') = A^-1 (u - u0, v - v0) and r = hypot(x', y').
         unproject_with: ``'newton'`` inverts r(theta) exactly (monotone table, then Newton);
             ``'direct'`` trusts the direct polynomial.
+        mask: which pixels see the world: see ``read_mask`` for the ways to give it.
 
     Raises:
         ValueError: values that are not finite, a singular A, a principal point or annulus that
@@ -50,6 +52,7 @@ class TaylorCamera(OmniCamera):
         radius_range: Sequence[float] | None = None,
         direct: Sequence[float] | None = None,
         unproject_with: str = 'newton',
+        mask: Mask = None,
     ) -> None:
         self.width, self.height = check_size(width, height)
         self.coefficients = check_numbers('coefficients', coefficients)
@@ -64,8 +67,11 @@ class TaylorCamera(OmniCamera):
                 f"unproject_with: expected 'newton', or 'direct' beside a direct polynomial, got {unproject_with!r}"
             )
         self.unproject_with = unproject_with
+        self._set_mask(mask)
         if radius_range is None:
             radius_range = (0.0, self._inscribed_radius())
+            if mask is None:
+                warn_of_blind_centre('Taylor camera', self.principal_point, radius_range[1])
         self.radius_range = check_numbers('radius_range', radius_range, 2)
         if not 0 <= self.radius_range[0] < self.radius_range[1]:
             raise ValueError(f'radius_range: expected 0 <= inner < outer, got {self.radius_range}')
@@ -80,15 +86,17 @@ class TaylorCamera(OmniCamera):
         cls,
         path: str | Path,
         radius_range: Sequence[float] | None = None,
-        refit: bool = False,
+        refit: bool | None = None,
         tolerance_px: float = 0.5,
         order: str = 'ascending',
         unproject_with: str = 'newton',
+        mask: Mask = None,
     ) -> TaylorCamera:
-        """Read ``calib_results*.txt``. Arguments: see ``ocamcalib.camera_parameters``."""
+        """Read ``calib_results*.txt``. Arguments: see ``ocamcalib.camera_parameters``; the mask: see the class."""
         calib = read_ocamcalib(path, order)
         try:
-            return cls(**camera_parameters(calib, radius_range, refit, tolerance_px), unproject_with=unproject_with)
+            parameters = camera_parameters(calib, radius_range, refit, tolerance_px, str(path), mask is not None)
+            return cls(**parameters, unproject_with=unproject_with, mask=mask)
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
 
@@ -129,7 +137,7 @@ class TaylorCamera(OmniCamera):
         u0, v0 = self.principal_point
         pixels = torch.stack((u0 + a * dx + b * dy, v0 + c * dx + d * dy), dim=-1)
         finite = torch.isfinite(points).all(-1)
-        return pixels, valid & finite & self._inside(pixels)
+        return pixels, valid & finite & self._inside(pixels) & self._unmasked(pixels)
 
     def unproject(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         pixels = check_points('pixels', pixels, 2)
@@ -144,7 +152,7 @@ class TaylorCamera(OmniCamera):
         r = torch.where(at_center, torch.zeros_like(x), hypotenuse)
         theta = self._elevation_of(r)
         inner = max(self.radius_range[0], polynomials.evaluate(self.coefficients, self.elevation_range[1]))
-        valid = (r >= inner) & (r <= self.radius_range[1]) & self._inside(pixels)
+        valid = (r >= inner) & (r <= self.radius_range[1]) & self._inside(pixels) & self._unmasked(pixels)
         planar = torch.cos(theta)
         zero = torch.zeros_like(x)
         rays = torch.stack(
@@ -205,6 +213,7 @@ class TaylorCamera(OmniCamera):
             radius_range=list(self.radius_range),
             direct=None if self.direct is None else list(self.direct),
             unproject_with=self.unproject_with,
+            **self._mask_entry(),
         )
 
     def resized(self, width: int, height: int) -> TaylorCamera:
@@ -213,13 +222,19 @@ class TaylorCamera(OmniCamera):
         (a, b), (c, d) = self.affine
         u0, v0 = self.principal_point
         return self._changed(
-            principal_point=(u0 * su, v0 * sv), width=width, height=height, affine=((a * su, b * su), (c * sv, d * sv))
+            principal_point=(u0 * su, v0 * sv),
+            width=width,
+            height=height,
+            affine=((a * su, b * su), (c * sv, d * sv)),
+            mask=masks.resized(self.mask, width, height),
         )
 
     def mirrored(self) -> TaylorCamera:
         (a, b), (c, d) = self.affine
         u0, v0 = self.principal_point
-        return self._changed(principal_point=(self.width - u0, v0), affine=((a, -b), (-c, d)))
+        return self._changed(
+            principal_point=(self.width - u0, v0), affine=((a, -b), (-c, d)), mask=masks.mirrored(self.mask)
+        )
 
     @property
     def mirror(self) -> np.ndarray:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from .cameras import EquirectCamera, OmniCamera
@@ -18,9 +20,11 @@ from .checks import check_rigid, check_shape
 from .transforms import transform_points
 
 Map = tuple[torch.Tensor, torch.Tensor]
+Image = torch.Tensor | np.ndarray
+Pixels = torch.Tensor | np.ndarray
 
 
-def unwrap_map(equi: EquirectCamera, raw: OmniCamera, raw_from_equi) -> Map:
+def unwrap_map(equi: EquirectCamera, raw: OmniCamera, raw_from_equi: npt.ArrayLike) -> Map:
     """Where in the raw image each equirectangular pixel looks (Eq. 1: U^-1).
 
     Args:
@@ -71,7 +75,15 @@ def annulus_unroll_map(
     return pixels.float(), torch.ones(height, width, dtype=torch.bool)
 
 
-def bilinear_sample(image, pixels, wrap: bool = False):
+@overload
+def bilinear_sample(image: torch.Tensor, pixels: torch.Tensor, wrap: bool = False) -> torch.Tensor: ...
+
+
+@overload
+def bilinear_sample(image: np.ndarray, pixels: Pixels, wrap: bool = False) -> np.ndarray: ...
+
+
+def bilinear_sample(image: Image, pixels: Pixels, wrap: bool = False) -> Image:
     """Sample an image at continuous pixels; the twin is chosen by the image's kind.
 
     Args:
@@ -84,22 +96,31 @@ def bilinear_sample(image, pixels, wrap: bool = False):
         torch (C, ...) or numpy (..., C) or (...), in the image's dtype (integers rounded).
     """
     if isinstance(image, torch.Tensor):
-        return _sample_torch(image, pixels, wrap)
+        return _sample_torch(image, torch.as_tensor(pixels), wrap)
     return _sample_numpy(np.asarray(image), np.asarray(pixels), wrap)
 
 
-def unwrap(image, unwrapping: Map, fill: float = 0.0):
+@overload
+def unwrap(image: torch.Tensor, unwrapping: Map, fill: float = 0.0) -> torch.Tensor: ...
+
+
+@overload
+def unwrap(image: np.ndarray, unwrapping: Map, fill: float = 0.0) -> np.ndarray: ...
+
+
+def unwrap(image: Image, unwrapping: Map, fill: float = 0.0) -> Image:
     """Fill the equirectangular view: torch (C, H, W) or numpy (H, W, C), unseen pixels = fill."""
     pixels, valid = unwrapping
     if isinstance(image, torch.Tensor):
-        sampled = _sample_torch(image, pixels.to(image.device), wrap=False)
-        return torch.where(valid.to(image.device), sampled, sampled.new_tensor(fill))
+        filled = _sample_torch(image, pixels.to(image.device), wrap=False)
+        return torch.where(valid.to(image.device), filled, filled.new_tensor(fill))
     sampled = _sample_numpy(image, np.asarray(pixels), wrap=False)
     sampled[~np.asarray(valid)] = fill
     return sampled
 
 
 def _sample_torch(image: torch.Tensor, pixels: torch.Tensor, wrap: bool) -> torch.Tensor:
+    """image (C, H, W), pixels (..., 2) -> (C, ...)."""
     size = check_shape('image', image, 'C H W')
     check_shape('pixels', pixels, '... 2')
     if not image.is_floating_point():
@@ -123,6 +144,7 @@ def _sample_torch(image: torch.Tensor, pixels: torch.Tensor, wrap: bool) -> torc
 
 
 def _sample_numpy(image: np.ndarray, pixels: np.ndarray, wrap: bool) -> np.ndarray:
+    """image (H, W, C) or (H, W), pixels (..., 2) -> (..., C) or (...)."""
     check_shape('image', image, 'H W ...')
     check_shape('pixels', pixels, '... 2')
     height, width = image.shape[:2]
@@ -149,7 +171,7 @@ def _sample_numpy(image: np.ndarray, pixels: np.ndarray, wrap: bool) -> np.ndarr
 
 
 def _lerp(low: np.ndarray, high: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """low + (high - low) share, into ``low``."""
+    """low + (high - low) share, into ``low``. One shape (...) or what broadcasts to it."""
     difference = high - low
     difference *= share
     low += difference

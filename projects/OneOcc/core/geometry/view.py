@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from .omni_camera import OmniCamera
 from .transforms import transform_points
 
 MIRROR_Y = np.diag((1.0, -1.0, 1.0, 1.0))
+POSE_TOLERANCE = 1e-4  # what info files may hold: poses that went through a few decimals
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class View(NamedFields):
     cam_from_ego: np.ndarray
 
     def __post_init__(self) -> None:
-        pose = check_rigid('cam_from_ego', self.cam_from_ego).copy()
+        pose = check_rigid('cam_from_ego', self.cam_from_ego, POSE_TOLERANCE).copy()
         pose.setflags(write=False)
         object.__setattr__(self, 'cam_from_ego', pose)
 
@@ -63,6 +64,12 @@ class View(NamedFields):
     def __hash__(self) -> int:
         return hash(self.key)
 
+    def __deepcopy__(self, memo: dict) -> View:
+        return self  # a value: every sample's metainfo is copied, and numpy's copies could be written to
+
+    def __reduce__(self) -> tuple:
+        return View, (self.camera, self.cam_from_ego)
+
     def project(self, points_ego: Tensor) -> tuple[Tensor, Tensor]:
         """Points (..., 3) in the ego frame in metres to pixels (..., 2) and valid (...)."""
         return self.camera.project(transform_points(self.cam_from_ego, points_ego))
@@ -75,9 +82,10 @@ class View(NamedFields):
         """
         return self.project(where if isinstance(where, Tensor) else where.centers())[1]
 
-    def check_image_size(self, size: tuple[int, int], source: str) -> None:
+    def check_image_size(self, size: Sequence[int], source: str) -> None:
         """Refuse, by ValueError, an image of another size (H, W) than the calibration's; `source` names the image."""
-        self.camera.check_image(*size, source=source)
+        height, width = size
+        self.camera.check_image(height, width, source)
 
     def resized(self, width: int, height: int) -> View:
         """The view of an image resampled to width x height pixels."""

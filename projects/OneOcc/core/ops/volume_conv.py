@@ -11,14 +11,17 @@ All functions here are `F.conv3d` with stride 1, zeros beyond the border and the
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
 
 
 def conv3d_reference(volume: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
-    """`F.conv3d` with stride 1 and the padding that keeps the size; odd kernels."""
+    """`F.conv3d` of (B, C, X, Y, Z) with stride 1 and the padding that keeps the size; odd kernels."""
     return F.conv3d(volume, weight, bias, padding=[size // 2 for size in weight.shape[2:]], groups=groups)
 
 
@@ -83,13 +86,15 @@ def _as_volume(image: Tensor, heights: int) -> Tensor:
 
 class _DepthwiseConv3d(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, volume: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, volume: Tensor, weight: Tensor) -> Tensor:
+        """volume (B, C, X, Y, Z), weight (C, 1, kx, ky, kz) -> (B, C, X, Y, Z)."""
         ctx.save_for_backward(volume, weight)
         return conv3d_reference(volume, weight, groups=len(weight))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients of volume and weight from that of the result (B, C, X, Y, Z)."""
         volume, weight = ctx.saved_tensors
         grad_volume = grad_weight = None
         channels, _, *plane, size = weight.shape
@@ -97,7 +102,7 @@ class _DepthwiseConv3d(torch.autograd.Function):
             grad_volume = conv3d_reference(grad, weight.flip(2, 3, 4), groups=channels)
         if ctx.needs_input_grad[1]:
             heights = volume.shape[-1]
-            band = torch.nn.grad.conv2d_weight(
+            band = conv2d_weight(
                 _as_image(volume),
                 (channels * heights, heights, *plane),
                 _as_image(grad),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from mmengine.logging import print_log
@@ -14,6 +17,31 @@ class CorruptSampleError(ValueError):
 
 class TooManyCorruptSamplesError(CorruptSampleError):
     """So many frames of a training set are corrupt that the run must not go on."""
+
+
+Reader = TypeVar('Reader', bound=Callable[..., Any])
+
+
+def one_bad_file(read: Reader) -> Reader:
+    """Decorate ``read(path, ...)``: whatever exception it raises, it is this file's fault.
+
+    Libraries that read files raise of everything: OSError of a network drive, MemoryError of a
+    wild header, RuntimeError of an encrypted archive, TypeError of an array with no length. None of
+    them may end a training that one bad file of a thousand has no right to end.
+    """
+
+    @functools.wraps(read)
+    def named(path: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return read(path, *args, **kwargs)
+        except CorruptSampleError:
+            raise
+        except Exception as error:
+            raise CorruptSampleError(
+                f'{path}: expected a file that can be used, got {type(error).__name__}: {error}'
+            ) from error
+
+    return named
 
 
 class CorruptSampleCount:

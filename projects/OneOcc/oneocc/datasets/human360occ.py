@@ -2,6 +2,7 @@
 
 from mmdet3d.registry import DATASETS
 
+from ...core.formats.labels import H3O_CLASSES
 from .pal_occ_dataset import PALOccDataset
 
 
@@ -10,7 +11,7 @@ class Human360OccDataset(PALOccDataset):
     """Ten classes on 64x64x8 voxels of 0.4 m or 128x128x16 of 0.2 m; label i + 1 is ``classes[i]``."""
 
     METAINFO = dict(
-        classes=('road', 'sidewalk', 'building', 'vegetation', 'car', 'truck', 'bus', 'two_wheeler', 'person', 'pole'),
+        classes=H3O_CLASSES,
         palette=[
             (130, 60, 130),
             (240, 130, 225),

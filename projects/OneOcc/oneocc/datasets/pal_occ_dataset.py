@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import os.path as osp
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,14 +11,16 @@ from typing import Any
 import numpy as np
 from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
 from ...core.formats.infos import grid_key, read_infos
 from ...core.geometry import CartesianGrid, OmniCamera, View, camera_from_dict
+from .class_colours import default_palette
 from .errors import CorruptSampleCount, CorruptSampleError
+from .synthetic_twins import how_to_get
+from .views import loads_for_itself, whole_pipeline
 
 _PLAIN_KEYS = ('sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'map')
-
-_SYNTHETIC_TWIN = {'quadsim': 'quadsim', 'humansim': 'humansim', 'quadocc': 'quadsim', 'human360occ': 'humansim'}
 
 
 @DATASETS.register_module()
@@ -30,25 +31,32 @@ class PALOccDataset(BaseDataset):
     ``dataset``, ``split``, ``classes``, ``palette``, ``grid`` (dict of ``shape``, ``voxel_size``,
     ``origin``), ``class_counts`` (C + 1 integers, empty first) and ``unknown_share``.
 
-    A corrupt frame raises :class:`CorruptSampleError` at once in test mode. In training it is
-    named in the log, counted, and replaced by the next usable frame, always the same one; when
-    more than ``max_corrupt_share`` of the set is corrupt the run stops.
+    A corrupt frame raises :class:`CorruptSampleError` at once in test mode: a score on fewer frames
+    would compare with no other. In training it is named in the log, counted, and replaced by the
+    next usable frame, always the same one; when more than ``max_corrupt_share`` of the set is
+    corrupt the run stops, so a mistake in the config still ends it. Corrupt is what a loading
+    transform calls so, and whatever else the operating system reports of a file or its memory.
 
     Args:
         ann_file: the info file, relative to ``data_root``.
         data_root: folder of one set; paths inside the info file are relative to it.
-        pipeline: transforms, built from ``mmdet3d.registry.TRANSFORMS``.
+        pipeline: transforms, built from ``mmdet3d.registry.TRANSFORMS``. With ``views`` or ``points`` only what
+            follows the loading; one that loads for itself is taken as it stands.
+        views: what of the cameras to load, unwrap and resize, by view (``views.loading_steps``).
+        points: arguments of LoadLiDARPoints, {} for its defaults; None loads no points.
+        body_pose: give every camera the pose that the body really had, where it is known (UseBodyPose).
         lighting: keep only frames of this lighting, or of these.
         weather: keep only frames of this weather, or of these.
         stride: keep every stride-th frame of each sequence.
-        grid: name of the label grid, e.g. '128x128x16', where a set has several; its default one
-            otherwise. ``grid``, ``class_counts`` and ``unknown_share`` of the metainfo follow.
+        grid: the label grid: ``shape``, ``voxel_size``, ``origin`` that the set must have, or the name of
+            one, e.g. '128x128x16', where a set has several; its default one otherwise. ``grid``,
+            ``class_counts`` and ``unknown_share`` of the metainfo follow.
         max_corrupt_share: largest tolerated share of corrupt frames while training.
 
     Raises:
         FileNotFoundError: the info file is missing; the message says how to get the set.
         ValueError: the info file breaks the schema (a pose that is not finite, an empty split,
-            ...), has other classes, or no frame passes the filters.
+            ...), has other classes or grids, or no frame passes the filters; views that cannot be loaded.
     """
 
     def __init__(
@@ -59,18 +67,25 @@ class PALOccDataset(BaseDataset):
         lighting: str | Sequence[str] | None = None,
         weather: str | Sequence[str] | None = None,
         stride: int = 1,
-        grid: str | None = None,
+        grid: str | Mapping | None = None,
         max_corrupt_share: float = 0.01,
+        views: Mapping[str, Mapping] | None = None,
+        points: Mapping | None = None,
+        body_pose: bool = False,
         **kwargs: Any,
     ) -> None:
         if int(stride) != stride or stride < 1:
             raise ValueError(f'stride must be a positive integer, but got {stride}')
         self.stride = int(stride)
-        self.grid = grid
+        self.grid = None if grid is None else grid if isinstance(grid, str) else CartesianGrid(**grid)
         self.max_corrupt_share = max_corrupt_share
         self._wanted = {'lighting': _as_set(lighting), 'weather': _as_set(weather)}
         self._cameras: dict[str, OmniCamera] = {}
         self.corrupt: CorruptSampleCount | None = None
+        given = [name for name, value in (('views', views), ('points', points), ('body_pose', body_pose)) if value]
+        if given and loads_for_itself(pipeline):
+            print_log(f'{ann_file}: the pipeline loads for itself, {given} are left aside', logger='current')
+        pipeline = whole_pipeline(dict(pipeline=pipeline, views=views, points=points, grid=grid, body_pose=body_pose))
         # Built here and not by Compose, so that it works whatever the default scope is.
         pipeline = [TRANSFORMS.build(t) if isinstance(t, Mapping) else t for t in pipeline]
         super().__init__(
@@ -94,7 +109,7 @@ class PALOccDataset(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """Read the info file and merge its metainfo into the dataset's."""
         if not osp.isfile(self.ann_file):
-            raise FileNotFoundError(_how_to_get(self.ann_file, self.data_root))
+            raise FileNotFoundError(how_to_get(self.ann_file, self.data_root))
         content = read_infos(self.ann_file)
         found = dict(content['metainfo'])
         classes = tuple(found.pop('classes'))
@@ -107,6 +122,7 @@ class PALOccDataset(BaseDataset):
             self._choose_grid(found)
         for key, value in found.items():
             self._metainfo.setdefault(key, value)
+        self._choose_palette(len(classes))
         return content['data_list']
 
     def filter_data(self) -> list[dict]:
@@ -131,7 +147,7 @@ class PALOccDataset(BaseDataset):
         """One frame as the transforms want it.
 
         Returns: dict of ``sample_id``, ``cameras`` (name -> :class:`View`),
-        ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``),
+        ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``, ``intensity_max``),
         ``occupancy_paths`` (grid name -> path), ``world_from_ego``, ``world_from_body``,
         ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain keys of the info.
 
@@ -146,12 +162,13 @@ class PALOccDataset(BaseDataset):
         for view, entry in info['cameras'].items():
             calibration = {k: v for k, v in entry.items() if k not in ('image', 'cam_from_ego')}
             results['img_paths'][view] = osp.join(self.data_root, entry['image'])
-            camera = self._camera(calibration, f'sample {info["sample_id"]}, camera {view}')
-            results['cameras'][view] = View(camera, entry['cam_from_ego'])
+            where = f'sample {info["sample_id"]}, camera {view}'
+            results['cameras'][view] = self._view(calibration, entry['cam_from_ego'], where)
         results['lidars'] = {
             name: {
                 'path': osp.join(self.data_root, entry['path']),
                 'lidar_from_ego': np.asarray(entry['lidar_from_ego'], dtype=np.float64),
+                'intensity_max': entry.get('intensity_max'),
             }
             for name, entry in info['lidars'].items()
         }
@@ -166,33 +183,64 @@ class PALOccDataset(BaseDataset):
             self.full_init()
         idx = range(len(self))[idx]
         if self.test_mode:
-            return self.prepare_data(idx)
+            return self._prepare(idx)
         for step in range(len(self)):
             candidate = (idx + step) % len(self)
             try:
-                return self.prepare_data(candidate)
+                return self._prepare(candidate)
             except CorruptSampleError as error:
                 self.corrupt.record(candidate, error)
         raise CorruptSampleError(f'{self.ann_file}: every one of the {len(self)} frames is corrupt')
 
+    def _prepare(self, idx: int) -> Any:
+        """One packed sample; CorruptSampleError also for what other people's transforms raise of its files."""
+        try:
+            return self.prepare_data(idx)
+        except (OSError, EOFError, MemoryError) as error:
+            sample = super().get_data_info(idx)['sample_id']
+            raise CorruptSampleError(
+                f'{self.ann_file}, sample {sample}: expected files that can be read, '
+                f'got {type(error).__name__}: {error}'
+            ) from error
+
     def _choose_grid(self, found: dict) -> None:
         grids = found.get('grids', {grid_key(found['grid']['shape']): found['grid']})
-        if self.grid not in grids:
-            raise ValueError(f'{self.ann_file}: no grid {self.grid!r}; it has {sorted(grids)}')
-        found['grid'] = grids[self.grid]
+        name = self.grid if isinstance(self.grid, str) else grid_key(self.grid.shape)
+        if name not in grids:
+            raise ValueError(f'{self.ann_file}: no grid {name!r}; it has {sorted(grids)}')
+        if isinstance(self.grid, CartesianGrid):
+            expected, got = self.grid.to_dict(), CartesianGrid(**grids[name]).to_dict()
+            if not all(np.allclose(expected[key], got[key], rtol=0, atol=1e-6) for key in expected):
+                raise ValueError(f'{self.ann_file}: expected labels on the grid {expected}, but the set has {got}')
+        found['grid'] = grids[name]
         for key in ('class_counts', 'unknown_share'):
-            found[key] = found.get(f'{key}_by_grid', {self.grid: found[key]})[self.grid]
+            found[key] = found.get(f'{key}_by_grid', {name: found[key]})[name]
+
+    def _choose_palette(self, number: int) -> None:
+        """Colours for the classes: a list of one's own need not bring them, nor fit the class's of the set."""
+        palette = self._metainfo.get('palette')
+        if palette is None or (len(palette) != number and palette == self.METAINFO.get('palette')):
+            self._metainfo['palette'] = default_palette(number)
+        elif len(palette) != number:
+            raise ValueError(f'{self.ann_file}: expected {number} colours for its classes, but got {len(palette)}')
 
     def _grid(self) -> CartesianGrid:
         return CartesianGrid.from_dict(self._metainfo['grid'])
+
+    def _view(self, calibration: dict, cam_from_ego: Sequence[Sequence[float]], where: str) -> View:
+        camera = self._camera(calibration, where)
+        try:
+            return View(camera, np.asarray(cam_from_ego, dtype=np.float64))
+        except ValueError as error:
+            raise CorruptSampleError(f'{self.ann_file}, {where}: {error}') from error
 
     def _camera(self, entry: dict, where: str) -> OmniCamera:
         # A set has a handful of calibrations and thousands of frames.
         key = json.dumps(entry, sort_keys=True)
         if key not in self._cameras:
             try:
-                self._cameras[key] = camera_from_dict(entry)
-            except (KeyError, TypeError, ValueError) as error:
+                self._cameras[key] = camera_from_dict(entry, self.data_root)
+            except (KeyError, TypeError, ValueError, OSError) as error:
                 raise CorruptSampleError(f'{self.ann_file}, {where}: {error}') from error
         return self._cameras[key]
 
@@ -201,23 +249,3 @@ def _as_set(wanted: str | Sequence[str] | None) -> set[str] | None:
     if wanted is None:
         return None
     return {wanted} if isinstance(wanted, str) else set(wanted)
-
-
-def _how_to_get(path: str, data_root: str) -> str:
-    """What to tell somebody whose set is not where the config looks."""
-    name = osp.basename(osp.normpath(data_root)) if data_root else ''
-    root = os.environ.get('ONEOCC_DATA')
-    twin = _SYNTHETIC_TWIN.get(name.removesuffix('-mini'))
-    command = 'python data_converters/create_data.py'
-    if twin is None:
-        cure = f'{command} makes the synthetic sets quadsim and humansim, see its --help'
-    elif name.startswith(twin):
-        mini = ' --mini' if name.endswith('-mini') else ''
-        cure = f'to make this set: {command} {twin}{mini} --out {data_root} --seed 0'
-    else:
-        out = osp.join(osp.dirname(osp.normpath(data_root)), twin)
-        cure = f'{name} is recorded, not made; its synthetic twin comes from: {command} {twin} --out {out} --seed 0'
-    return (
-        f'{path} does not exist. The environment variable ONEOCC_DATA must name the folder that '
-        f'holds the sets (now: {root or "unset, hence ./data"}); {cure}'
-    )

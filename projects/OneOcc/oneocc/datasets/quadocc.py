@@ -2,6 +2,7 @@
 
 from mmdet3d.registry import DATASETS
 
+from ...core.formats.labels import QUADOCC_CLASSES
 from .pal_occ_dataset import PALOccDataset
 
 
@@ -10,7 +11,7 @@ class QuadOccDataset(PALOccDataset):
     """Six classes on 64x64x8 voxels of 0.4 m; label i + 1 is ``classes[i]``."""
 
     METAINFO = dict(
-        classes=('vehicle', 'pedestrian', 'road', 'building', 'vegetation', 'terrain'),
+        classes=QUADOCC_CLASSES,
         palette=[
             (100, 150, 245),
             (230, 40, 40),

@@ -4,23 +4,34 @@ and prediction as a CUDA graph."""
 from .amp import OneOccAmpOptimWrapper
 from .checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from .checkpoint_hook import OneOccCheckpointHook
+from .config_files import load_config as read_config
+from .errors_in_words import explain_errors
+from .finite_outputs import FiniteOutputsHook, NonFiniteOutputError
 from .graphed_predictor import GraphedPredictor
+from .launcher_watch import OrphanedError
 from .loops import ResumableEpochLoop, ResumableIterLoop
 from .runner import OneOccRunner
+from .shared_grid import share_grid
 from .training_hooks import ClassCountsHook, NonFiniteLossError, NonFiniteLossHook, ProgressBarHook
 
 __all__ = [
     'CheckpointError',
     'ClassCountsHook',
+    'FiniteOutputsHook',
     'GraphedPredictor',
     'NonFiniteLossError',
     'NonFiniteLossHook',
+    'NonFiniteOutputError',
     'OneOccAmpOptimWrapper',
     'OneOccCheckpointHook',
     'OneOccRunner',
+    'OrphanedError',
     'ProgressBarHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',
+    'explain_errors',
     'read_checkpoint',
+    'read_config',
+    'share_grid',
     'write_checkpoint',
 ]

@@ -8,49 +8,40 @@ pointer `last_checkpoint` follows by the same route, as a path relative to its o
 from __future__ import annotations
 
 import os
-import pickle
-import re
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from .plain_file import (
+    PARTIAL_SUFFIX,
+    CheckpointError,
+    read_plain,
+    remove_partial_files,
+    verify_checkpoint,
+    write_atomically,
+)
 from .plain_state import to_plain
 
+__all__ = [
+    'PARTIAL_SUFFIX',
+    'POINTER_NAME',
+    'CheckpointError',
+    'check_state_dict',
+    'latest_checkpoint',
+    'ordered_checkpoints',
+    'read_checkpoint',
+    'read_plain',
+    'remove_partial_files',
+    'verify_checkpoint',
+    'write_atomically',
+    'write_checkpoint',
+    'write_pointer',
+]
+
 POINTER_NAME = 'last_checkpoint'
-PARTIAL_SUFFIX = '.partial'
 _SHOWN_DIFFERENCES = 5
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint is missing, broken, unsafe or made for something else; the text names the file."""
-
-
-def write_atomically(path: Path, write: Callable, check: Callable | None = None) -> None:
-    """Lets `write(file)` fill a file that appears under `path` whole or not at all.
-
-    `check(partial_path)` may raise to keep the file from appearing. The previous file of that name
-    stands until the very rename, and after a failure.
-    """
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    try:
-        with open(partial, 'wb') as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        if check is not None:
-            check(partial)
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
@@ -69,72 +60,11 @@ def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
         raise CheckpointError(f'{path}: could not be written ({error}); earlier checkpoints are untouched') from error
 
 
-def verify_checkpoint(path: str | Path) -> None:
-    """Reads every record of the file against its checksum.
-
-    Raises:
-        CheckpointError: the file does not exist, is truncated or altered.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f'{path}: expected a checkpoint file, found {"a folder" if path.is_dir() else "nothing"}')
-    size = path.stat().st_size
-    if not zipfile.is_zipfile(path):
-        with open(path, 'rb') as file:
-            started_as_zip = file.read(2) == b'PK'
-        if started_as_zip or size == 0:
-            raise CheckpointError(f'{path}: expected a whole checkpoint, got a truncated file of {size} bytes')
-        return  # the format of torch < 1.6, which has no checksums: reading it will tell
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise CheckpointError(
-            f'{path}: expected a whole checkpoint, got a broken file of {size} bytes ({error})'
-        ) from error
-    if broken is not None:
-        raise CheckpointError(
-            f'{path}: expected a whole checkpoint, but the checksum of its record {broken!r} is wrong'
-        )
-
-
-def read_plain(path: str | Path, mmap: bool = False, inert: Sequence[str] = ()):
-    """Loads whatever a file of torch holds to the CPU without ever running code from it.
-
-    Args:
-        path: a local file.
-        mmap: leave the tensors on the disk (to look at the other entries of a big file).
-        inert: full names of classes that the file may mention; an empty class stands in for each, so that
-            nothing of theirs is imported or run.
-
-    Raises:
-        CheckpointError: no such file, truncated, or with code inside.
-    """
-    path = Path(path)
-    verify_checkpoint(path)
-    # torch knows an allowed class by the module and the name that the class itself claims
-    stand_ins = [type(name.rpartition('.')[2], (), {'__module__': name.rpartition('.')[0]}) for name in inert]
-    try:
-        with torch.serialization.safe_globals(stand_ins):
-            return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        names = re.findall(r'GLOBAL ([\w.]+)', str(error))
-        found = f'it asks for {names[0]}' if names else str(error).splitlines()[0]
-        raise CheckpointError(
-            f'{path}: expected tensors and plain containers, but the file holds '
-            f'Python objects or code ({found}); nothing of it was run'
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise CheckpointError(
-            f'{path}: expected a checkpoint, got a file that torch cannot read ({str(error).splitlines()[0]})'
-        ) from error
-
-
-def read_checkpoint(path: str | Path, mmap: bool = False) -> dict:
+def read_checkpoint(path: str | Path, mmap: bool = False, verify: bool = True) -> dict:
     """Loads a checkpoint of this project to the CPU without ever running code from it.
 
     Args:
-        path, mmap: see `read_plain`.
+        path, mmap, verify: see `read_plain`.
 
     Returns:
         A dict with at least 'state_dict' and 'meta'; a bare state dict is wrapped into one.
@@ -142,7 +72,7 @@ def read_checkpoint(path: str | Path, mmap: bool = False) -> dict:
     Raises:
         CheckpointError: no such file, truncated, with code inside, or not a checkpoint.
     """
-    content = read_plain(path, mmap)
+    content = read_plain(path, mmap, verify=verify)
     if not isinstance(content, dict):
         raise CheckpointError(f'{path}: expected a dict with "state_dict", got {type(content).__name__}')
     if 'state_dict' not in content:
@@ -152,6 +82,9 @@ def read_checkpoint(path: str | Path, mmap: bool = False) -> dict:
             )
         content = {'state_dict': content}
     content.setdefault('meta', {})
+    for name in ('state_dict', 'meta'):
+        if not isinstance(content[name], dict):
+            raise CheckpointError(f'{path}: {name}: expected a dict, got {type(content[name]).__name__}')
     return content
 
 
@@ -163,6 +96,13 @@ def check_state_dict(model: nn.Module, state_dict: Mapping, source: str | Path) 
             entries, each with the expected and the actual shape.
     """
     expected = {key: value for key, value in model.state_dict().items() if torch.is_tensor(value)}
+    for key, value in state_dict.items():
+        if not isinstance(key, str) or key in expected and not torch.is_tensor(value):
+            raise CheckpointError(
+                f'{source}: state_dict: expected tensors by name, got {key!r}: {type(value).__name__}'
+            )
+        if key in expected and value.is_floating_point() != expected[key].is_floating_point():
+            raise CheckpointError(f'{source}: state_dict.{key}: expected {expected[key].dtype}, got {value.dtype}')
     missing = sorted(set(expected) - set(state_dict))
     unknown = sorted(
         set(state_dict) - set(expected) - {key for key in state_dict if not torch.is_tensor(state_dict[key])}
@@ -199,10 +139,10 @@ def write_pointer(work_dir: str | Path, checkpoint_path: str | Path) -> None:
     write_atomically(work_dir / POINTER_NAME, lambda file: file.write(relative.encode()))
 
 
-def latest_checkpoint(work_dir: str | Path) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint of a run that can be resumed, and why newer ones were passed over.
+def latest_checkpoint(work_dir: str | Path, out_dir: str | Path | None = None) -> tuple[Path | None, list[str]]:
+    """The newest whole checkpoint of a run that can be resumed, and why others were passed over.
 
-    The pointer is asked first; then the other `*.pth` files beside it, newest first.
+    Args, order: see `ordered_checkpoints`.
 
     Returns:
         (path, complaints); path is None when the folder holds no checkpoint at all.
@@ -210,37 +150,90 @@ def latest_checkpoint(work_dir: str | Path) -> tuple[Path | None, list[str]]:
     Raises:
         CheckpointError: there are checkpoints, and none of them is whole.
     """
-    work_dir = Path(work_dir)
-    pointer = work_dir / POINTER_NAME
-    candidates: list[Path] = []
-    folders = {work_dir}
-    if pointer.is_file() and (text := pointer.read_text().strip()):
-        candidates.append(work_dir / text)
-        folders.add((work_dir / text).parent)
-    others = {path for folder in folders for path in folder.glob('*.pth')} - set(candidates)
-    candidates += sorted(others, key=_age_rank, reverse=True)
-    complaints = []
+    candidates, complaints = ordered_checkpoints(work_dir, out_dir)
     for path in candidates:
         try:
-            content = read_checkpoint(path, mmap=True)
+            verify_checkpoint(path)
         except CheckpointError as error:
             complaints.append(str(error))
             continue
-        if 'optimizer' in content and 'iter' in content['meta']:
-            return path, complaints
+        return path, complaints
     if complaints:
-        raise CheckpointError(
-            f'{work_dir}: expected a checkpoint to resume from, but none is whole: ' + '; '.join(complaints)
-        )
+        raise none_is_whole(work_dir, complaints)
     return None, []
 
 
-def _age_rank(path: Path) -> tuple[int, int]:
-    numbers = re.findall(r'\d+', path.stem)
-    return path.stat().st_mtime_ns, int(numbers[-1]) if numbers else -1
+def none_is_whole(work_dir: str | Path, complaints: list[str]) -> CheckpointError:
+    """The error that lists what is wrong with every checkpoint of a folder."""
+    return CheckpointError(
+        f'{work_dir}: expected a checkpoint to resume from, but none is whole: ' + '; '.join(complaints)
+    )
 
 
-def remove_partial_files(folder: str | Path) -> None:
-    """Clears what a killed run had begun to write."""
-    for path in Path(folder).glob('*' + PARTIAL_SUFFIX):
-        path.unlink(missing_ok=True)
+def ordered_checkpoints(work_dir: str | Path, out_dir: str | Path | None = None) -> tuple[list[Path], list[str]]:
+    """The files of a run that can be resumed, in the order to try them, and what is wrong with the others.
+
+    The file that the pointer names comes first, unless a later one of the same run is there (the run was
+    killed between the two, or the pointer is an old copy); then the others by the epoch and iteration that
+    they hold: neither names nor time stamps count, which copying changes. Records are not checked here.
+
+    Args:
+        work_dir: the folder of the run; the pointer lies there.
+        out_dir: where its checkpoints lie, when not there. A pointer that leads elsewhere is not followed.
+    """
+    folders = {Path(work_dir).resolve(): Path(work_dir)}
+    if out_dir is not None:
+        folders.setdefault(Path(out_dir).resolve(), Path(out_dir))
+    named, complaints = _pointed_at(Path(work_dir), folders)
+    places = {}
+    found = {path for folder in folders.values() for path in folder.glob('*.pth')} | set(named)
+    for path in sorted(found, reverse=True):
+        try:
+            place = _place(path)
+        except CheckpointError as error:
+            complaints.append(str(error))
+        else:
+            if place is not None:
+                places[path] = place
+    first = [path for path in named if path in places]
+    candidates = first + sorted(set(places) - set(first), key=lambda path: places[path][0], reverse=True)
+    if first and len(candidates) > 1 and places[candidates[1]][0] > places[first[0]][0]:
+        runs = {places[path][1] for path in candidates[:2]}
+        if len(runs) == 1 and None not in runs:
+            candidates.sort(key=lambda path: places[path][0], reverse=True)
+        else:
+            complaints.append(f'{candidates[1]}: later than {first[0].name}, but {POINTER_NAME} names that one')
+    return candidates, complaints
+
+
+def _pointed_at(work_dir: Path, folders: Mapping[Path, Path]) -> tuple[list[Path], list[str]]:
+    """What the pointer names, as a list of none or one, and what is wrong with the pointer."""
+    pointer = work_dir / POINTER_NAME
+    if not pointer.exists():
+        return [], []
+    try:
+        text = pointer.read_bytes()[:4096].decode().strip()
+        target = work_dir / text
+        if not text or '\0' in text or not target.is_file():
+            return [], [f'{pointer}: expected the name of a checkpoint file, got {text!r}']
+        folder = folders.get(target.parent.resolve())
+    except (OSError, ValueError) as error:
+        return [], [f'{pointer}: expected the name of a checkpoint file, got what cannot be read ({error})']
+    if folder is None:
+        return [], [f'{pointer}: expected a checkpoint of this run, got {text!r} outside of {work_dir}']
+    return [folder / target.name], []
+
+
+def _place(path: Path) -> tuple[tuple[int, int], str | None] | None:
+    """((epoch, iteration), run) that a checkpoint holds; None where it holds weights alone."""
+    content = read_checkpoint(path, mmap=True, verify=False)
+    if 'optimizer' not in content or 'iter' not in content['meta']:
+        if 'optimizer' in content or 'message_hub' in content and 'best_' not in path.name:
+            raise CheckpointError(f'{path}: expected an optimizer and meta.iter to resume from, got {sorted(content)}')
+        return None
+    epoch, iteration = content['meta'].get('epoch'), content['meta']['iter']
+    for name, number in (('epoch', epoch), ('iter', iteration)):
+        if type(number) is not int or number < 0:
+            raise CheckpointError(f'{path}: meta.{name}: expected a whole number from 0, got {number!r}')
+    run = content['meta'].get('run_id')
+    return (epoch, iteration), run if isinstance(run, str) else None

@@ -1,47 +1,52 @@
-"""What tools/train.py and tools/test.py share: from arguments to a runner, and errors in a sentence."""
+"""What tools/train.py and tools/test.py share: from arguments to a runner."""
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-import traceback
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmengine.utils import get_git_hash
 
-from .checkpoint import CheckpointError
-from .training_hooks import NonFiniteLossError
+from . import config_files
+from .errors_in_words import explain_errors, explain_registry_error
+from .usage_error import UsageError
 
-PACKAGE = __name__.rpartition('.engine.')[0]
+__all__ = [
+    'UsageError',
+    'build_runner',
+    'explain_errors',
+    'launch',
+    'load_config',
+    'use_mixed_precision',
+    'use_outputs',
+    'use_resume',
+    'use_scaled_learning_rate',
+]
 
-
-class UsageError(ValueError):
-    """The command line asks for something that does not exist or does not fit the config."""
+# what a launcher tells its processes through the environment
+_LAUNCHERS = {
+    'pytorch': (('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'), 'torchrun', 'tools/dist_{}.sh'),
+    'slurm': (('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'), 'srun', 'tools/slurm_{}.sh'),
+    'mpi': (('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'), 'mpirun', 'mpirun'),
+}
 
 
 def load_config(args: Namespace) -> Config:
     """The config with the command line's overrides; its work_dir is `work_dirs/<name>` by default.
 
     Raises:
-        UsageError: there is no such file, or it is no config.
+        UsageError: there is no such file, it is no config, an override can change nothing, or the
+            launcher of the distributed run is not there.
     """
     path = Path(args.config)
-    if not path.is_file():
-        raise UsageError(f'{path}: expected a config file, found {"a folder" if path.is_dir() else "nothing"}')
-    try:
-        cfg = Config.fromfile(path)
-    except (SyntaxError, OSError) as error:
-        raise UsageError(f'{path}: not a readable config ({error})') from error
+    check_launcher(args.launcher)
+    cfg = config_files.load_config(path, args.cfg_options)
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -49,9 +54,42 @@ def load_config(args: Namespace) -> Config:
     return cfg
 
 
+def check_launcher(launcher: str) -> None:
+    """Refuses a launcher that has not started this process.
+
+    Raises:
+        UsageError: names the variables that it would have set.
+    """
+    names, program, script = _LAUNCHERS.get(launcher, ((), '', ''))
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise UsageError(
+            f'--launcher {launcher}: expected to be started by {program}, which sets {", ".join(names)}, got no '
+            f'{", ".join(missing)}; start it by {script.format("train").replace("train", "{train,test}")}, or '
+            'without --launcher on one device'
+        )
+
+
 def build_runner(cfg: Config) -> Runner:
     """The runner that the config's `runner_type` names, or mmengine's."""
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with explain_registry_error(cfg):
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def launch(cfg: Config, action: str) -> Any:
+    """Builds the runner and lets it 'train' or 'test'.
+
+    Raises:
+        UsageError: the config names a type that does not exist, or lacks what the action needs.
+    """
+    needed = ('model', f'{action}_dataloader', f'{action}_cfg')
+    missing = [key for key in needed if cfg.get(key) is None]
+    if missing:
+        raise UsageError(
+            f'{cfg.filename}: to {action}, expected {", ".join(needed)} in the config, got no {missing[0]}'
+        )
+    with explain_registry_error(cfg):
+        return getattr(build_runner(cfg), action)()
 
 
 def use_mixed_precision(cfg: Config) -> None:
@@ -108,63 +146,3 @@ def use_outputs(cfg: Config, config_path: str, predictions: str | None, pictures
         metric.commit = get_git_hash(fallback='unknown')
     if pictures is not None:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'OccVisualizationHook', 'out_dir': pictures}]
-
-
-def leave_process_group() -> None:
-    """Waits for the other ranks and ends the process at once; does nothing without a group.
-
-    Taking gloo's threads down, in the interpreter's teardown or by destroying the group, aborts the process now
-    and then, and the launcher then calls a finished run failed: so nothing is taken down.
-    """
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-
-
-def explain_errors(program: str, action: Callable[[], None]) -> int:
-    """Runs the action; what a user can mend ends in one sentence on stderr.
-
-    Returns:
-        0; 1 after bad data, files or numbers; 2 after bad usage; 130 after Ctrl-C. Bugs keep their
-        traceback.
-    """
-    try:
-        action()
-    except KeyboardInterrupt:
-        return _tell(program, 'interrupted', 130)
-    except UsageError as error:
-        return _tell(program, error, 2)
-    except (CheckpointError, NonFiniteLossError, OSError, ImportError) as error:
-        return _tell(program, error, 1)
-    except (ValueError, TypeError) as error:
-        if not _raised_on_purpose(error):
-            raise
-        return _tell(program, error, 1)
-    return 0
-
-
-def _tell(program: str, error: Exception | str, code: int) -> int:
-    # an error of a data worker arrives with that process's traceback as its text
-    text = str(error)
-    if 'Original Traceback' in text:
-        name = type(error).__name__
-        text = text.rpartition(f'{name}: ')[2]
-    print(f'{program}: error: {text.strip()}', file=sys.stderr, flush=True)
-    return code
-
-
-def _raised_on_purpose(error: BaseException) -> bool:
-    """Whether a statement `raise` of this package made the error or one that it was made from."""
-    folder = f'/{PACKAGE.replace(".", "/")}/'
-    while error is not None:
-        text = str(error)
-        if 'Original Traceback' in text and folder in text:
-            return True
-        frames = traceback.extract_tb(error.__traceback__)
-        if frames and folder in frames[-1].filename and 'raise' in (frames[-1].line or ''):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -18,10 +18,15 @@ def _build_loader(runner, dataloader: DataLoader | dict, endless: bool) -> DataL
 
 
 def _validate_if_due(loop, count: int, last: int) -> None:
-    """Validates after `count` epochs or iterations; training draws as if nothing had happened."""
+    """Validates after `count` epochs or iterations; training draws as if nothing had happened.
+
+    A validation that the checkpoint resumed from already holds is not repeated: schedules that follow the
+    metric and early stopping have taken their step on it.
+    """
     loop._decide_current_val_interval()
     due = (
         loop.runner.val_loop is not None
+        and not loop.runner.is_validated
         and count >= loop.val_begin
         and (count % loop.val_interval == 0 or count == last)
     )
@@ -29,6 +34,8 @@ def _validate_if_due(loop, count: int, last: int) -> None:
         average_norm_statistics(loop.runner.model)
         with loop.runner.keeping_random_state():
             loop.runner.val_loop.run()
+            loop.runner.note_validation()
+            loop.runner.call_hook('after_validation')
 
 
 @LOOPS.register_module()
@@ -36,10 +43,12 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     """`EpochBasedTrainLoop` whose resumed run equals the uninterrupted one bit for bit.
 
     A checkpoint within an epoch continues with the next batch; the skipped ones are not loaded. A
-    checkpoint at the end of an epoch is validated first, because the interruption may have come
-    before or during that validation. With gradient accumulation, take checkpoints at multiples of
+    checkpoint at the end of an epoch is validated first, if the interruption came before or during that
+    validation. With gradient accumulation, take checkpoints at multiples of
     `accumulative_counts`: gradients of a half-finished step are not stored.
     """
+
+    tells_after_validation = True  # to hooks, when all of them have seen the metrics
 
     def __init__(self, runner, dataloader: DataLoader | dict, **kwargs) -> None:
         super().__init__(runner, _build_loader(runner, dataloader, endless=False), **kwargs)
@@ -81,6 +90,8 @@ class _NotIterated:
 @LOOPS.register_module()
 class ResumableIterLoop(IterBasedTrainLoop):
     """`IterBasedTrainLoop` that skips indices instead of loading all past batches again."""
+
+    tells_after_validation = True
 
     def __init__(self, runner, dataloader: DataLoader | dict, **kwargs) -> None:
         loader = _build_loader(runner, dataloader, endless=True)

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
 import mmengine
 import torch
 from mmdet3d.registry import LOOPS, RUNNERS
+from mmengine.config import Config
 from mmengine.dist import all_gather_object, broadcast_object_list, is_distributed, is_main_process
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.model.utils import convert_sync_batchnorm
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
-from .checkpoint import CheckpointError, check_state_dict, latest_checkpoint, read_checkpoint, write_checkpoint
+from ...core.formats.folder_lock import FolderLock, FolderLockedError
+from .checkpoint import check_state_dict, none_is_whole, ordered_checkpoints, read_checkpoint, write_checkpoint
+from .finite_outputs import FiniteOutputsHook
+from .launcher_watch import LauncherWatch
 from .norm_statistics import average_norm_statistics
-from .plain_state import live_message_hub, load_schedulers, plain_message_hub, plain_metainfo, scheduler_states
+from .plain_file import CheckpointError
+from .plain_state import plain_message_hub, plain_metainfo, scheduler_states
 from .random_state import capture_random_state, restore_random_state
+from .resuming import apply, bare_model, prepare, unwrapped
+from .run_units import RunUnits
+from .schedule import flat
+from .shared_grid import share_grid
+from .state_checks import check_meta, early_stopping_states
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_FOR_WORKERS = ('persistent_workers', 'prefetch_factor', 'timeout')
 
 
 @RUNNERS.register_module()
@@ -39,11 +53,24 @@ class OneOccRunner(Runner):
 
     def __init__(self, *args, work_dir: str, load_from: str | None = None, resume: bool = False, **kwargs) -> None:
         self._resume_request = (Path(work_dir), load_from) if resume else None
+        out_dir = (kwargs.get('default_hooks') or {}).get('checkpoint', {}).get('out_dir')
+        self._checkpoint_dir = None if out_dir is None else Path(out_dir, Path(work_dir).name)
         self._resume_path: Path | None = None
+        self._resume_alternatives: list[Path] = []
+        self._found_checkpoints: list[Path] = []
         self._resume_complaints: list[str] = []
+        self.refused: list[str] = []  # why files of the work_dir were passed over
         self._pending_random_state: dict | None = None
         self._kept_random_state: dict | None = None
+        self._validated: tuple[int, int] | None = None
+        self.run_id = uuid4().hex  # of the files that this run writes; a resumed run keeps its own
         super().__init__(*args, work_dir=work_dir, load_from=load_from, resume=resume, **kwargs)
+        self.register_hook(FiniteOutputsHook())
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> OneOccRunner:
+        """As in `Runner`, after everything that shares the config's `grid` follows it."""
+        return super().from_cfg(share_grid(copy.deepcopy(cfg)))
 
     # ---- environment --------------------------------------------------------------------------
 
@@ -53,6 +80,7 @@ class OneOccRunner(Runner):
             if self._launcher != 'pytorch':
                 raise ValueError(f"without CUDA, expected the launcher 'none' or 'pytorch', got {self._launcher!r}")
             torch.distributed.init_process_group('gloo')
+        self._launcher_watch = LauncherWatch(self._launcher)
         super().setup_env(env_cfg)
 
     def set_randomness(
@@ -66,7 +94,7 @@ class OneOccRunner(Runner):
         if self._resume_request is not None:
             self._find_resume_checkpoint(*self._resume_request)
         if seed is None and self._resume_path is not None:
-            seed = read_checkpoint(self._resume_path, mmap=True)['meta'].get('seed')
+            seed = _seed_of(self._resume_path)
         super().set_randomness(seed, diff_rank_seed)
         self._deterministic = deterministic
         if deterministic:
@@ -75,20 +103,27 @@ class OneOccRunner(Runner):
             torch.use_deterministic_algorithms(True, warn_only=True)
 
     def _find_resume_checkpoint(self, work_dir: Path, load_from: str | None) -> None:
-        """Sets the file to resume from; rank 0 decides for all."""
-        path, complaints, error = None, [], None
+        """Sets the file to resume from, and those to fall back to; rank 0 decides for all."""
         if load_from is not None:
-            path = Path(load_from)
-        elif is_main_process():
-            try:
-                path, complaints = latest_checkpoint(work_dir)
-            except CheckpointError as broken:
-                error = str(broken)
-        decision = [path, complaints, error]
+            self._resume_path = Path(load_from)
+            return
+        paths, complaints, error = [], [], None
+        if is_main_process():
+            candidates, complaints = ordered_checkpoints(work_dir, self._checkpoint_dir)
+            self._found_checkpoints = list(candidates)
+            while candidates and (problem := _problem_of(candidates[0])) is not None:
+                candidates.pop(0)
+                complaints.append(problem)
+            paths = candidates
+            if complaints and not paths:
+                error = str(none_is_whole(work_dir, complaints))
+        decision = [paths, complaints, error]
         broadcast_object_list(decision)
-        self._resume_path, self._resume_complaints, error = decision
+        paths, self._resume_complaints, error = decision
         if error is not None:
             raise CheckpointError(error)
+        self._resume_path = paths[0] if paths else None
+        self._resume_alternatives = paths[1:]
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As in `Runner`, with data parallelism on the CPU as well."""
@@ -110,6 +145,21 @@ class OneOccRunner(Runner):
             return LOOPS.build(loop, default_args={'runner': self, 'dataloader': self._train_dataloader})
         return super().build_train_loop(loop)
 
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As in `Runner`; workers stay from epoch to epoch unless the config says no.
+
+        Without worker processes, settings that concern them alone are left out.
+        """
+        if isinstance(dataloader, dict):
+            if dataloader.get('num_workers'):
+                dataloader = dict(dict(persistent_workers=True), **dataloader)
+            else:
+                dataloader = {key: value for key, value in dataloader.items() if key not in _FOR_WORKERS}
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
     @contextmanager
     def _telling_hooks_of_errors(self) -> Iterator[None]:
         """Hooks that have `on_error(runner)` may tidy up when a run ends before its time."""
@@ -120,12 +170,60 @@ class OneOccRunner(Runner):
             raise
 
     def train(self) -> nn.Module:
-        with self._telling_hooks_of_errors():
+        """As in `Runner`, as the only training that writes to the work_dir.
+
+        Raises:
+            FolderLockedError: another training writes there.
+        """
+        with self._telling_hooks_of_errors(), self._sole_writer():
             return super().train()
 
     def test(self) -> dict:
+        """As in `Runner`.
+
+        Raises:
+            NonFiniteOutputError: a weight is not finite or a logit is not a number.
+        """
         with self._telling_hooks_of_errors():
             return super().test()
+
+    @contextmanager
+    def _sole_writer(self) -> Iterator[None]:
+        """Rank 0 holds the lock of the work_dir for all."""
+        lock, problem = FolderLock(self.work_dir, what='training'), [None]
+        if is_main_process():
+            try:
+                lock.acquire()
+                self._check_unchanged()
+            except FolderLockedError as error:
+                lock.release()
+                problem = [str(error)]
+        broadcast_object_list(problem)
+        if problem[0] is not None:
+            raise FolderLockedError(problem[0])
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _check_unchanged(self) -> None:
+        """Refuses to resume from what another training has left behind while this one was starting."""
+        if self._resume_path is not None and self._load_from is None:
+            newest, _ = ordered_checkpoints(self.work_dir, self._checkpoint_dir)
+            if newest != self._found_checkpoints:
+                raise FolderLockedError(
+                    f'{self.work_dir}: expected the checkpoints {_names(self._found_checkpoints)}, got '
+                    f'{_names(newest)}: another training wrote there meanwhile; start this one again'
+                )
+
+    def note_validation(self) -> None:
+        """Remembers that the validation of this very position is over: checkpoints of it say so."""
+        self._validated = (self.epoch, self.iter)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether the run, or the one that it resumes, has validated at this position."""
+        return self._validated == (self.epoch, self.iter)
 
     # ---- random states ------------------------------------------------------------------------
 
@@ -163,9 +261,11 @@ class OneOccRunner(Runner):
         Raises:
             ValueError: a storage other than a local folder was asked for.
             CheckpointError: the file could not be written; earlier ones are untouched.
+            OrphanedError: the launcher of this process is gone.
         """
         if file_client_args is not None or backend_args is not None:
             raise ValueError('checkpoints are written to local folders: expected no file_client_args or backend_args')
+        self._launcher_watch.check()
         average_norm_statistics(self.model)
         random_states = all_gather_object(self._kept_random_state or capture_random_state())
         if not is_main_process():
@@ -173,7 +273,7 @@ class OneOccRunner(Runner):
         position = (
             {'epoch': self.epoch + 1, 'iter': self.iter} if by_epoch else {'epoch': self.epoch, 'iter': self.iter + 1}
         )
-        model = self.model.module if is_model_wrapper(self.model) else self.model
+        position = {**position, **{key: meta[key] for key in position if key in (meta or {})}}
         checkpoint = {
             'meta': {
                 **position,
@@ -187,8 +287,15 @@ class OneOccRunner(Runner):
                 'format': FORMAT_VERSION,
                 'world_size': self.world_size,
                 'batches_per_epoch': len(self.train_dataloader),
+                'units': RunUnits.of(self).to_dict(),
+                'schedulers': [type(scheduler).__name__ for scheduler in flat(self.param_schedulers)],
+                'validated': self._validated == (position['epoch'], position['iter']),
+                'stopped': bool(self.train_loop.stop_training),
+                'run_id': self.run_id,
+                'torch_version': torch.__version__,
             },
-            'state_dict': model.state_dict(),
+            'state_dict': bare_model(self).state_dict(),
+            'early_stopping': early_stopping_states(self._hooks),
             'message_hub': plain_message_hub(self.message_hub.state_dict()),
             'random_states': random_states,
         }
@@ -197,6 +304,7 @@ class OneOccRunner(Runner):
         if save_param_scheduler and self.param_schedulers is not None:
             checkpoint['param_schedulers'] = scheduler_states(self.param_schedulers)
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        checkpoint['meta']['averaged'] = 'ema_state_dict' in checkpoint
         write_checkpoint(checkpoint, os.path.join(out_dir, filename))
 
     @cached_property
@@ -217,13 +325,14 @@ class OneOccRunner(Runner):
             CheckpointError: see `read_checkpoint` and `check_state_dict`.
         """
         checkpoint = read_checkpoint(filename)
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        state_dict = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
-        model = self.model.module if is_model_wrapper(self.model) else self.model
+        model = bare_model(self)
         if strict is None:
             strict = self.cfg.get('strict_load', True)
         if strict:
-            check_state_dict(model, state_dict, filename)
+            check_state_dict(model, unwrapped(checkpoint['state_dict']), filename)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        state_dict = unwrapped(checkpoint['state_dict'])
+        if strict:
             model.load_state_dict(state_dict)
         else:
             self._load_what_fits(model, state_dict)
@@ -234,7 +343,9 @@ class OneOccRunner(Runner):
     def _load_what_fits(self, model: nn.Module, state_dict: dict) -> None:
         expected = model.state_dict()
         fitting = {
-            key: value for key, value in state_dict.items() if key in expected and expected[key].shape == value.shape
+            key: value
+            for key, value in state_dict.items()
+            if key in expected and torch.is_tensor(value) and expected[key].shape == value.shape
         }
         model.load_state_dict(fitting, strict=False)
         self.logger.warning(
@@ -243,47 +354,70 @@ class OneOccRunner(Runner):
         )
 
     def load_or_resume(self) -> None:
-        """Resumes from, or loads the weights of, what the config or the command line names."""
+        """Resumes from, or loads the weights of, what the config or the command line names.
+
+        Where the newest checkpoint of the work_dir does not fit, the one before it is taken, and so on.
+        """
         if self._has_loaded:
             return
         for complaint in self._resume_complaints:
             self.logger.warning(f'passed over: {complaint}')
-        if self._resume_path is not None:
-            self.resume(str(self._resume_path))
-        elif self._resume:
-            self.logger.info(f'{self.work_dir} holds no checkpoint yet: training from the start')
-        elif self._load_from is not None:
-            self.load_checkpoint(self._load_from)
+        if self._resume_path is None:
+            if self._resume:
+                self.logger.info(f'{self.work_dir} holds no checkpoint yet: training from the start')
+            elif self._load_from is not None:
+                self.load_checkpoint(self._load_from)
+            return
+        refused = self.refused = list(self._resume_complaints)
+        for path in (self._resume_path, *self._resume_alternatives):
+            try:
+                self.resume(str(path))
+                return
+            except CheckpointError as error:
+                if self._load_from is not None or not self._resume_alternatives:
+                    raise
+                self.logger.warning(f'passed over: {error}')
+                refused.append(str(error))
+        raise none_is_whole(self.work_dir, refused)
 
     def resume(
         self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True, map_location='cpu'
     ) -> None:
         """Continues the run of a checkpoint: weights, optimizer, schedule, history, random state.
 
+        Everything in the file is compared with the built run first; nothing is loaded from one that does
+        not fit. With other batches or another length the schedule goes on by progress (`schedule.py`).
+
         Raises:
             CheckpointError: the file cannot be resumed from, or was made with batches so different
                 that its position within the epoch means nothing here.
         """
-        checkpoint = self.load_checkpoint(filename, strict=True)
-        absent = {'optimizer', 'message_hub'} - set(checkpoint)
-        absent |= {'epoch', 'iter'} - set(checkpoint['meta'])
-        if absent:
-            raise CheckpointError(
-                f'{filename}: expected a checkpoint to resume from, got weights '
-                f'alone (no {", ".join(sorted(absent))}); use load_from'
-            )
-        self._set_position(checkpoint['meta'], filename)
-        self.message_hub.load_state_dict(live_message_hub(checkpoint['message_hub']))
+        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+        if self.param_schedulers is not None:
+            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+        found, problem = None, None
         try:
-            if resume_optimizer:
-                self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-                self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-            if resume_param_scheduler and self.param_schedulers is not None:
-                self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-                load_schedulers(self.param_schedulers, checkpoint['param_schedulers'])
-        except (KeyError, ValueError) as error:
-            raise CheckpointError(f'{filename}: its optimizer or schedule is of another config ({error})') from error
-        states = checkpoint.get('random_states', [])
+            checkpoint = read_checkpoint(filename)
+            found = prepare(checkpoint, self, filename, resume_optimizer, resume_param_scheduler)
+        except CheckpointError as error:
+            problem = str(error)
+        problems = [text for text in all_gather_object(problem) if text is not None]
+        if problems:  # on any rank: all of them leave this file
+            raise CheckpointError(problems[0])
+        apply(found, self, filename, resume_optimizer)
+        meta = found.checkpoint['meta']
+        self.run_id = meta.get('run_id', self.run_id)
+        self._validated = (self.epoch, self.iter) if meta.get('validated') else None
+        self._take_random_state(found.checkpoint.get('random_states', []), filename)
+        if meta.get('seed') not in (None, self.seed) and not self._randomness_cfg.get('diff_rank_seed', False):
+            self.logger.warning(
+                f'{filename} was trained with seed {meta["seed"]}, this run has '
+                f'{self.seed}: the order of samples will differ'
+            )
+        self._has_loaded = True
+        self.logger.info(f'Resumed {filename} after epoch {self.epoch}, iteration {self.iter}')
+
+    def _take_random_state(self, states: list[dict], filename: str) -> None:
         if len(states) == self.world_size:
             self._pending_random_state = states[self.rank]
         else:
@@ -291,24 +425,26 @@ class OneOccRunner(Runner):
                 f'{filename} was made by {len(states)} process(es), this run has '
                 f'{self.world_size}: random states start afresh'
             )
-        self._has_loaded = True
-        self.logger.info(f'Resumed after epoch {self.epoch}, iteration {self.iter}')
 
-    def _set_position(self, meta: dict, filename: str) -> None:
-        if 'seed' in meta and meta['seed'] != self.seed and not self._randomness_cfg.get('diff_rank_seed', False):
-            self.logger.warning(
-                f'{filename} was trained with seed {meta["seed"]}, this run has '
-                f'{self.seed}: the order of samples will differ'
-            )
-        epoch, iteration = meta['epoch'], meta['iter']
-        before, now = meta.get('batches_per_epoch'), len(self.train_dataloader)
-        if before is not None and before != now:
-            if iteration != epoch * before:
-                raise CheckpointError(
-                    f'{filename}: expected {now} batches an epoch, got {before}; a checkpoint '
-                    'within an epoch can only be resumed with the same data, batch size and '
-                    'number of processes'
-                )
-            self.logger.warning(f'{filename} had {before} batches an epoch, this run has {now}')
-            iteration = epoch * now
-        self.train_loop._epoch, self.train_loop._iter = epoch, iteration
+    @property
+    def counts_epochs(self) -> bool:
+        """Whether the training loop counts epochs; else it counts iterations."""
+        return not isinstance(self.train_loop, IterBasedTrainLoop)
+
+
+def _names(paths: list[Path]) -> list[str]:
+    return [path.name for path in paths]
+
+
+def _problem_of(path: Path) -> str | None:
+    """What keeps a checkpoint from being resumed, as far as the file alone can tell."""
+    try:
+        check_meta(read_checkpoint(path, mmap=True)['meta'])
+    except CheckpointError as error:
+        return str(error) if str(path) in str(error) else f'{path}: {error}'
+    return None
+
+
+def _seed_of(path: Path) -> int | None:
+    """The seed of a checkpoint; None where it tells none, or where resuming will refuse it."""
+    return read_checkpoint(path, mmap=True)['meta'].get('seed') if _problem_of(path) is None else None

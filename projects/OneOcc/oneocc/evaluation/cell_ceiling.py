@@ -22,7 +22,8 @@ def cell_counts(labels: np.ndarray, factor: int, num_classes: int) -> np.ndarray
 
 
 def cell_ceiling(labels: np.ndarray, factor: int, num_classes: int) -> dict[str, float]:
-    """Highest mIoU over the present classes 1..C when each cell of factor^3 voxels has one label.
+    """Highest mIoU over the present classes 1..C when each cell of factor^3 voxels has one label. Labels (N, X, Y,
+    Z).
 
     Returns:
         'majority': every cell takes the most frequent of its known labels; it can be reached.

@@ -7,13 +7,13 @@ the numbers depend on (mask policy, config, commit, number of frames).
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ...core.formats import atomic_files
 from .ssc_counts import percent, scores
 
 MASK_POLICIES = {
@@ -26,14 +26,15 @@ OVERALL = (('precision', 'P'), ('recall', 'R'), ('iou', 'IoU'), ('miou', 'mIoU')
 
 
 def score_report(confusion: np.ndarray, classes: Sequence[str]) -> dict:
-    """Percent scores of pooled counts: miou, iou, precision, recall, class_iou (without empty)."""
+    """Percent scores of pooled counts (C+1, C+1): miou, iou, precision, recall, class_iou (without
+    empty)."""
     fractions = scores(confusion)
     if len(fractions['class_iou']) != len(classes) + 1:
         raise ValueError(
             f'confusion must have {len(classes) + 1} rows for empty and the classes '
             f'{tuple(classes)}, got {len(fractions["class_iou"])}'
         )
-    report = {name: percent(fractions[name]) for name in ('miou', 'iou', 'precision', 'recall')}
+    report: dict[str, Any] = {name: percent(fractions[name]) for name in ('miou', 'iou', 'precision', 'recall')}
     report['class_iou'] = {
         name: percent(value) for name, value in zip(classes, fractions['class_iou'][1:], strict=True)
     }
@@ -95,14 +96,7 @@ def text_table(report: dict) -> str:
 
 def write_json(path: str | os.PathLike, content: dict | list) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, never a half."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic_files.write_json(path, content, indent=2, sort_keys=False)
 
 
 def _subset_rank(name: str) -> tuple[int, str]:

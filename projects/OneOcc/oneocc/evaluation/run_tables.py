@@ -11,6 +11,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .report import SUBSET_ORDER
 
@@ -45,7 +46,7 @@ def find_runs(patterns: Sequence[str], root: Path = Path('.')) -> list[Path]:
 def read_run(path: Path) -> dict:
     """The contents of one metrics.json, refused by name where it is no such file."""
     try:
-        run = json.loads(path.read_text())
+        run = json.loads(path.read_text(encoding='utf-8-sig'))
     except (OSError, ValueError) as error:
         raise TableError(f'{path}: not readable as JSON ({error})') from error
     missing = [key for key in REQUIRED if not isinstance(run, dict) or key not in run]
@@ -159,9 +160,10 @@ def _columns(layout: str, some: Mapping, runs: Sequence[Mapping]) -> list[tuple[
 
 
 def _lookup(run: Mapping, keys: Sequence[str]) -> float:
+    value: Any = run
     for key in keys:
-        run = run[key]
-    return float(run)
+        value = value[key]
+    return float(value)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-UNKNOWN = 255
+from ...core.formats.labels import MAX_CLASSES, UNKNOWN
+
 # MonoScene, VoxFormer, SGN and OccFormer add it to the denominator of a class IoU (never to P, R, IoU)
 CLASS_IOU_EPSILON = 1e-5
 
@@ -96,13 +97,13 @@ def percent(fraction: float) -> float:
 
 def _checked_size(num_classes: int) -> int:
     """C + 1, after checking that C is a number of classes."""
-    if not 1 <= int(num_classes) < UNKNOWN - 1:
-        raise ValueError(f'num_classes must lie in 1..{UNKNOWN - 2}, got {num_classes}')
+    if not 1 <= int(num_classes) <= MAX_CLASSES:
+        raise ValueError(f'num_classes must lie in 1..{MAX_CLASSES}, got {num_classes}')
     return int(num_classes) + 1
 
 
 def _check_range(name: str, array: np.ndarray, size: int, unknown_allowed: bool) -> None:
-    """Raise ValueError if `array` has a value outside 0..size-1 (or 255, where allowed)."""
+    """Raise ValueError if `array` has a value outside 0..size-1 (or 255, where allowed). Any shape (...)."""
     bad = (array < 0) | (array >= size)
     if unknown_allowed:
         bad &= array != UNKNOWN
@@ -115,7 +116,7 @@ def _check_range(name: str, array: np.ndarray, size: int, unknown_allowed: bool)
 
 
 def _checked_confusion(name: str, confusion: np.ndarray) -> np.ndarray:
-    """The counts as int64, after checking that they form a square matrix of at least 2 x 2."""
+    """The counts as int64, after checking that they form a square matrix of at least 2 x 2. (C+1, C+1)."""
     confusion = np.asarray(confusion)
     if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or len(confusion) < 2:
         raise ValueError(f'{name} must be a square matrix of C+1 >= 2 rows, got shape {confusion.shape}')

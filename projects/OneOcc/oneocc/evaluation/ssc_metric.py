@@ -108,12 +108,12 @@ class SSCMetric(BaseMetric):
         except (TypeError, ValueError) as error:
             raise type(error)(f'{sample_id}: {error}') from error
         if self.prediction_dir is not None:
-            self._save(fields, pred)
+            self._save(self.prediction_dir, fields, pred)
         subsets = [str(fields[key]) for key in self.subset_keys if fields.get(key) is not None]
         return dict(confusion=confusion, subsets=subsets)
 
     def _mask(self, fields: Mapping) -> np.ndarray | None:
-        """Voxels that count, apart from the unknown ones; None = all."""
+        """Voxels that count, apart from the unknown ones; None = all. (X, Y, Z) bool."""
         if self.mask_policy == 'known':
             return None
         for key in ('cameras', 'grid'):
@@ -122,12 +122,14 @@ class SSCMetric(BaseMetric):
         return visible_voxels(fields['cameras'], fields['grid'], self.view)
 
     def _volume(self, fields: Mapping, key: str) -> np.ndarray:
+        """Labels (X, Y, Z) of a sample as an array."""
         if fields.get(key) is None:
             raise ValueError(f'{fields.get("sample_id", "a data sample")} holds no {key!r}, which SSCMetric needs')
         volume = fields[key]
         return volume.detach().cpu().numpy() if hasattr(volume, 'detach') else np.asarray(volume)
 
-    def _save(self, fields: Mapping, pred: np.ndarray) -> None:
+    def _save(self, directory: str, fields: Mapping, pred: np.ndarray) -> None:
+        """Write a prediction (X, Y, Z) of the sample into the directory."""
         for key in ('sample_id', 'grid'):
             if fields.get(key) is None:
                 raise ValueError(
@@ -136,7 +138,7 @@ class SSCMetric(BaseMetric):
         grid = fields['grid']
         grid = grid.to_dict() if hasattr(grid, 'to_dict') else grid
         save_prediction(
-            prediction_path(self.prediction_dir, fields['sample_id']),
+            prediction_path(directory, fields['sample_id']),
             pred,
             grid['origin'],
             grid['voxel_size'],

@@ -45,7 +45,7 @@ def majority_label(labels: Iterable[np.ndarray], num_classes: int) -> np.ndarray
 def yardstick_scores(
     train_labels: Iterable[np.ndarray], val_labels: Iterable[np.ndarray], num_classes: int
 ) -> dict[str, dict]:
-    """Scores of both yardsticks on the validation labels: dict(majority=..., empty=...)."""
+    """Scores of both yardsticks on the validation labels: dict(majority=..., empty=...). Labels (X, Y, Z)."""
     majority = majority_label(train_labels, num_classes)
     predictions = dict(majority=majority, empty=np.zeros_like(majority))
     totals = {name: np.zeros((num_classes + 1, num_classes + 1), dtype=np.uint64) for name in predictions}

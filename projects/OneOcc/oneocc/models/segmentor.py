@@ -12,6 +12,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..structures import Levels, Volumes
+from .slot_widths import fill_slots
 
 # The transforms of this package that make an input; for others the message says how inputs come about.
 MADE_BY = {'imgs': 'LoadPanorama', 'points': 'LoadLiDARPoints'}
@@ -47,8 +48,11 @@ class OccupancySegmentor(BaseModel):
     them in that order; the view_transformer and the neck (none) get them by keyword, behind the arguments above.
 
     Args:
-        backbone, view_transformer, voxel_encoder, neck, decode_head: configs, or built modules.
+        backbone, view_transformer, voxel_encoder, neck, decode_head: configs, or built modules. What follows from
+            a neighbour may be left out of a config (`slot_widths.py`).
+        grid: the label grid: shape, voxel_size (m), origin (m), for every slot that needs one.
         data_preprocessor: config; usually OccDataPreprocessor.
+        train_cfg, test_cfg: None or empty; mmdet3d's `init_model` sets them, and no part has any.
     """
 
     def __init__(
@@ -59,8 +63,14 @@ class OccupancySegmentor(BaseModel):
         view_transformer: Mapping | None = None,
         voxel_encoder: Mapping | None = None,
         data_preprocessor: Mapping | nn.Module | None = None,
+        grid: Mapping | None = None,
         init_cfg: dict | None = None,
+        train_cfg: Mapping | None = None,
+        test_cfg: Mapping | None = None,
     ) -> None:
+        for name, settings in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
+            if settings:
+                raise ValueError(f'{name}: expected nothing, because no part of this model reads it, got {settings}')
         super().__init__(data_preprocessor=_build('data_preprocessor', data_preprocessor), init_cfg=init_cfg)
         image_parts = (backbone is not None, view_transformer is not None)
         if (voxel_encoder is None and image_parts != (True, True)) or (
@@ -71,11 +81,15 @@ class OccupancySegmentor(BaseModel):
                 f'(points), but got backbone={image_parts[0]}, view_transformer='
                 f'{image_parts[1]}, voxel_encoder={voxel_encoder is not None}'
             )
-        self.backbone = _build('backbone', backbone)
-        self.view_transformer = _build('view_transformer', view_transformer)
-        self.voxel_encoder = _build('voxel_encoder', voxel_encoder)
-        self.neck = _build('neck', neck)
-        self.decode_head = _build('decode_head', decode_head)
+        slots = dict(
+            backbone=backbone,
+            view_transformer=view_transformer,
+            voxel_encoder=voxel_encoder,
+            neck=neck,
+            decode_head=decode_head,
+        )
+        for name, part in fill_slots(slots, grid).items():
+            setattr(self, name, _build(name, part))
 
     def forward(
         self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None = None, mode: str = 'tensor'

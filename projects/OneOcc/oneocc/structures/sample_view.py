@@ -40,6 +40,6 @@ def batch_views(
         source = f'sample {sample.get("sample_id")!r}, view {name!r}'
         if ring and not view.camera.periodic:
             raise ValueError(f'{source}: a ring view needs a periodic camera, got {type(view.camera).__name__}')
-        view.check_image_size(tuple(image_size), source)
+        view.check_image_size(image_size, source)
         views.append(view)
     return views

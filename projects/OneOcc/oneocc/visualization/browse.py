@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 from tqdm import tqdm
 
 from .occ_hook import draw_sample, image_of
 from .palette import UNKNOWN
 
 
-def browse(dataset, out_dir: str | Path, num: int, unknown: str = 'hide') -> np.ndarray:
+def browse(dataset: BaseDataset, out_dir: str | Path, num: int, unknown: str = 'hide') -> np.ndarray:
     """Draw ``num`` frames, evenly spread over the set, as the pipeline delivers them.
 
     Args:
@@ -59,5 +60,6 @@ def share_table(metainfo: Mapping, counts: Sequence[int]) -> str:
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
+    """Percent (C + 2,) of the known voxels, the last one of all, from counts (C + 2,)."""
     known = counts[:-1].sum()
     return 100 * np.append(counts[:-1] / max(known, 1), counts[-1] / max(counts.sum(), 1))

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ...core.formats.atomic_files import write_text
 from ...core.geometry import CartesianGrid
-from .palette import ERROR_CLASSES, ERROR_PALETTE, as_labels, colour_table, error_labels
+from .palette import ERROR_CLASSES, ERROR_PALETTE, Labels, as_labels, colour_table, error_labels
 
 _TEMPLATE = Path(__file__).with_name('viewer.html')
 
 
 def write_html(
     path: str | Path,
-    labels,
+    labels: Labels | Mapping[str, Labels],
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],
     classes: Sequence[str],
@@ -37,8 +38,8 @@ def write_html(
     Returns:
         The path.
     """
-    volumes = labels if isinstance(labels, Mapping) else {'labels': labels}
-    volumes = {name: as_labels(name, volume) for name, volume in volumes.items()}
+    named = labels if isinstance(labels, Mapping) else {'labels': labels}
+    volumes = {name: as_labels(name, volume) for name, volume in named.items()}
     colour_table(palette)
     if len(palette) != len(classes):
         raise ValueError(f'expected as many colours as classes, got {len(palette)} for {len(classes)}')
@@ -50,8 +51,7 @@ def write_html(
     # A class named "</script>" must not end the block that holds it.
     text = json.dumps(data).replace('<', '\\u003c')
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_TEMPLATE.read_text(encoding='utf-8').replace('__DATA__', text), encoding='utf-8')
+    write_text(path, _TEMPLATE.read_text(encoding='utf-8').replace('__DATA__', text))
     return path
 
 
@@ -62,7 +62,7 @@ def _entry(
     palette: Sequence[Sequence[int]],
     classes: Sequence[str],
 ) -> dict:
-    """A volume as run lengths: mostly air, it shrinks to a few percent."""
+    """A volume as run lengths: mostly air, it shrinks to a few percent. Labels (X, Y, Z)."""
     if volume.shape != grid.shape:
         raise ValueError(f'{name} is {volume.shape}, but the grid is {grid.shape}')
     flat = volume.reshape(-1)
@@ -78,4 +78,5 @@ def _entry(
 
 
 def _base64(array: np.ndarray) -> str:
+    """Bytes of an array (...), little-endian as it lies, in base64."""
     return base64.b64encode(array.tobytes()).decode('ascii')

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ...core.formats.labels import UNKNOWN
 from ...core.geometry import CartesianGrid
-from .palette import as_labels
+from .palette import Labels, as_labels
 from .perspective import Viewpoint, render_perspective
 from .sheet import GAP, WIDTH, _captioned, _fit, _image_strips, _row, _text_strip, legend
 from .topdown import render_topdown
@@ -15,7 +16,7 @@ from .topdown import render_topdown
 
 def methods_sheet(
     images: Mapping[str, np.ndarray],
-    truth,
+    truth: Labels,
     predictions: Mapping[str, np.ndarray],
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],
@@ -46,7 +47,7 @@ def methods_sheet(
         labels = as_labels(name, labels)
         if labels.shape != truth.shape:
             raise ValueError(f'{name}: expected labels of {truth.shape} as the truth, got {labels.shape}')
-        columns[name] = np.where(truth == 255, truth, labels)
+        columns[name] = np.where(truth == UNKNOWN, truth, labels)
     strips = [_text_strip(title, 26)] if title else []
     for name, image in images.items():
         strips.extend(_image_strips(name, image))

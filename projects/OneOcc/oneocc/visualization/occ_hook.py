@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import torch
 from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 
+from ...core.formats.paths import flat_name, inside
 from .html import write_html
 from .sheet import comparison_sheet, write_picture
 
@@ -29,6 +32,11 @@ class OccVisualizationHook(Hook):
         val: also draw while validating during training.
         html: also write the page.
         unknown: 'hide', 'empty' or 'show' unknown voxels.
+        draw: False is a hook that does nothing until mmdet3d's `test.py --show-dir` switches it on.
+        test_out_dir: what that tool's `--show-dir` becomes: a folder below `<work_dir>/<timestamp>`,
+            as for mmdet3d's own hook; an absolute path is taken as it is.
+        show, wait_time: no window is opened for `--show`; a warning says where the files are.
+        vis_task, score_thr: what that tool always sets; there is one task here, and nothing to threshold.
     """
 
     priority = 'LOW'
@@ -40,7 +48,15 @@ class OccVisualizationHook(Hook):
         val: bool = False,
         html: bool = True,
         unknown: str = 'hide',
+        draw: bool = True,
+        test_out_dir: str | None = None,
+        show: bool = False,
+        wait_time: float = 0.0,
+        vis_task: str | None = None,
+        score_thr: float | None = None,
     ) -> None:
+        if out_dir is not None and test_out_dir is not None:
+            raise ValueError(f'expected out_dir or test_out_dir, got both: {out_dir!r} and {test_out_dir!r}')
         if num_samples < 1:
             raise ValueError(f'num_samples: expected at least 1, got {num_samples}')
         self.out_dir = out_dir
@@ -48,17 +64,29 @@ class OccVisualizationHook(Hook):
         self.val = val
         self.html = html
         self.unknown = unknown
+        self.draw = draw
+        self.test_out_dir = test_out_dir
+        self.show = show
         self._left = 0
 
     def before_test_epoch(self, runner) -> None:
-        self._left = self.num_samples
+        self._left = self.num_samples if self.draw else 0
+        if self.draw:
+            word = 'no window is opened for show=True; ' if self.show else ''
+            level = logging.WARNING if self.show else logging.INFO
+            print_log(f'{word}pictures of the first samples go to {self._test_folder(runner)}', 'current', level)
 
     def before_val_epoch(self, runner) -> None:
-        self._left = self.num_samples if self.val else 0
+        self._left = self.num_samples if self.val and self.draw else 0
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        folder = Path(self.out_dir or Path(runner.work_dir) / 'pictures')
-        self._draw(folder, runner.test_dataloader.dataset.metainfo, data_batch, outputs)
+        if self._left:
+            self._draw(self._test_folder(runner), runner.test_dataloader.dataset.metainfo, data_batch, outputs)
+
+    def _test_folder(self, runner) -> Path:
+        if self.test_out_dir is not None:
+            return Path(runner.work_dir) / runner.timestamp / self.test_out_dir
+        return Path(self.out_dir or Path(runner.work_dir) / 'pictures')
 
     def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         folder = Path(runner.work_dir) / f'pictures/val_epoch_{runner.epoch}'
@@ -105,10 +133,10 @@ def draw_sample(
         title,
         unknown,
     )
-    stem = sample.sample_id.replace('/', '_')
+    stem = inside(folder, flat_name(sample.sample_id), 'sample_id')
     if html:
-        write_html(folder / f'{stem}.html', volumes, grid, palette, classes, title, unknown)
-    return write_picture(folder / f'{stem}.png', sheet)
+        write_html(stem.with_name(f'{stem.name}.html'), volumes, grid, palette, classes, title, unknown)
+    return write_picture(stem.with_name(f'{stem.name}.png'), sheet)
 
 
 def image_of(tensor: torch.Tensor) -> np.ndarray:

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ...core.geometry import CartesianGrid, OmniCamera, View
 from .faces import paint, shaded_colours, subdivided, visible_faces
-from .palette import as_labels, colour_table, drawn
+from .palette import Labels, as_labels, colour_table, drawn
 
 
 def overlay_labels(
     image: np.ndarray,
-    labels,
+    labels: Labels,
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],
     camera: OmniCamera,
-    cam_from_ego: np.ndarray,
+    cam_from_ego: npt.ArrayLike,
     opacity: float = 0.6,
     unknown: str = 'hide',
 ) -> np.ndarray:

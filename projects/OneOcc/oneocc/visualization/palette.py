@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from torch import Tensor
 
-UNKNOWN = 255
+from ...core.formats.labels import EMPTY, UNKNOWN
+
+Labels = np.ndarray | Tensor  # (X, Y, Z) uint8
 PAPER = (250, 250, 248)
 INK = (40, 44, 52)
 UNKNOWN_COLOUR = (176, 176, 182)
@@ -17,13 +20,13 @@ ERROR_CLASSES = ('right', 'wrong class', 'missed', 'false')
 ERROR_PALETTE = ((196, 206, 200), (243, 166, 38), (52, 104, 214), (214, 44, 60))
 
 
-def as_labels(name: str, labels) -> np.ndarray:
+def as_labels(name: str, labels: Labels) -> np.ndarray:
     """A volume of labels (X, Y, Z) as uint8 array, from a tensor or an array.
 
     Raises:
         TypeError, ValueError: not uint8, not three axes.
     """
-    array = labels.detach().cpu().numpy() if hasattr(labels, 'detach') else np.asarray(labels)
+    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     if array.dtype != np.uint8:
         raise TypeError(f'{name}: expected uint8 labels, got {array.dtype}')
     if array.ndim != 3:
@@ -32,10 +35,10 @@ def as_labels(name: str, labels) -> np.ndarray:
 
 
 def drawn(labels: np.ndarray, unknown: str) -> np.ndarray:
-    """The labels that become visible matter: only ``'show'`` keeps unknown voxels."""
+    """The labels that become visible matter: only ``'show'`` keeps unknown voxels. (X, Y, Z) -> (X, Y, Z)."""
     if unknown not in UNKNOWN_MODES:
         raise ValueError(f'unknown: expected one of {UNKNOWN_MODES}, got {unknown!r}')
-    return labels if unknown == 'show' else np.where(labels == UNKNOWN, 0, labels).astype(np.uint8)
+    return labels if unknown == 'show' else np.where(labels == UNKNOWN, EMPTY, labels).astype(np.uint8)
 
 
 def colour_table(palette: Sequence[Sequence[int]]) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...core.geometry import CartesianGrid
 from .faces import paint, shaded_colours, visible_faces
-from .palette import INK, PAPER, as_labels, colour_table, drawn
+from .palette import INK, PAPER, Labels, as_labels, colour_table, drawn
 
 _NEAR_M = 0.05
 
@@ -33,7 +33,7 @@ class Viewpoint:
 
 
 def render_perspective(
-    labels,
+    labels: Labels,
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],
     view: Viewpoint | None = None,
@@ -102,7 +102,7 @@ class _Lens:
 
 
 def _draw_floor(canvas: np.ndarray, grid: CartesianGrid, lens: _Lens) -> None:
-    """The grid's ground rectangle and an arrow beyond its front edge that points forward."""
+    """The grid's ground rectangle and an arrow beyond its front edge that points forward. canvas (H, W, 3)."""
     (x0, y0, z0), (x1, y1, _) = grid.origin, grid.upper
     reach = 0.04 * (x1 - x0)
     middle = (y0 + y1) / 2
@@ -117,14 +117,14 @@ def _draw_floor(canvas: np.ndarray, grid: CartesianGrid, lens: _Lens) -> None:
 
 
 def _draw_robot(canvas: np.ndarray, grid: CartesianGrid, lens: _Lens) -> None:
-    """A pin at the ego origin, over everything, so that it is found inside a crowd too."""
+    """A pin at the ego origin, over everything, so that it is found inside a crowd too. canvas (H, W, 3)."""
     top = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.09 * (grid.upper[0] - grid.origin[0])]])
     (foot, head), depth = lens.project(top)
     if (depth <= _NEAR_M).any():
         return
     radius = max(canvas.shape[0] // 110, 4)
-    ends = [tuple(int(c) for c in p) for p in (foot, head)]
-    cv2.line(canvas, *ends, (255, 255, 255), radius, cv2.LINE_AA)
-    cv2.line(canvas, *ends, INK, max(radius // 2, 2), cv2.LINE_AA)
-    cv2.circle(canvas, ends[1], radius + 3, (255, 255, 255), -1, cv2.LINE_AA)
-    cv2.circle(canvas, ends[1], radius, INK, -1, cv2.LINE_AA)
+    start, end = ((int(u), int(v)) for u, v in (foot, head))
+    cv2.line(canvas, start, end, (255, 255, 255), radius, cv2.LINE_AA)
+    cv2.line(canvas, start, end, INK, max(radius // 2, 2), cv2.LINE_AA)
+    cv2.circle(canvas, end, radius + 3, (255, 255, 255), -1, cv2.LINE_AA)
+    cv2.circle(canvas, end, radius, INK, -1, cv2.LINE_AA)

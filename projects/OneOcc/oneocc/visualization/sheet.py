@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ...core.formats.atomic_files import write_atomically
 from ...core.geometry import CartesianGrid, View
 from .overlay import overlay_labels
-from .palette import ERROR_CLASSES, ERROR_PALETTE, INK, PAPER, UNKNOWN_COLOUR, as_labels, error_labels
+from .palette import ERROR_CLASSES, ERROR_PALETTE, INK, PAPER, UNKNOWN_COLOUR, Labels, as_labels, error_labels
 from .perspective import Viewpoint, render_perspective
 from .topdown import render_error_topdown, render_topdown
 
@@ -21,8 +22,8 @@ WIDTH, GAP, BANNER = 1536, 16, 34
 def comparison_sheet(
     images: Mapping[str, np.ndarray],
     cameras: Mapping[str, View | Mapping],
-    truth,
-    prediction,
+    truth: Labels | None,
+    prediction: Labels | None,
     grid: CartesianGrid,
     palette: Sequence[Sequence[int]],
     classes: Sequence[str],
@@ -52,11 +53,11 @@ def comparison_sheet(
         for name, labels in (('ground truth', truth), ('prediction', prediction))
         if labels is not None
     }
-    labels = next(iter(volumes.values()))
+    shown = next(iter(volumes.values()))
     strips = [_text_strip(title, 26)] if title else []
     for name, image in images.items():
-        shown = View.of(cameras[name])
-        painted = overlay_labels(image, labels, grid, palette, shown.camera, shown.cam_from_ego, unknown=unknown)
+        view = View.of(cameras[name])
+        painted = overlay_labels(image, shown, grid, palette, view.camera, view.cam_from_ego, unknown=unknown)
         strips.extend(_image_strips(name, image, painted, next(iter(volumes))))
     both = len(volumes) == 2
     if both:
@@ -65,8 +66,10 @@ def comparison_sheet(
     size = (WIDTH - GAP * (columns + 1)) // columns
     above, oblique = [], []
     for name, volume in volumes.items():
+        colours: Sequence[Sequence[int]]
         if name == 'error':
-            picture, colours = render_error_topdown(prediction, truth, size, grid), ERROR_PALETTE
+            picture = render_error_topdown(volumes['prediction'], volumes['ground truth'], size, grid)
+            colours = ERROR_PALETTE
         else:
             picture, colours = render_topdown(volume, palette, size, unknown, grid), palette
         above.append(_captioned(_fit(picture, size), f'{name}, from above'))
@@ -124,15 +127,16 @@ def legend(
 def write_picture(path: str | Path, image: np.ndarray) -> Path:
     """Write (H, W, 3) uint8 RGB as an image file; makes the folder. Returns the path."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    write_atomically(path, lambda file: Image.fromarray(image).save(file, kind))
     return path
 
 
 def _image_strips(
     name: str, image: np.ndarray, painted: np.ndarray | None = None, source: str = ''
 ) -> list[np.ndarray]:
-    """A narrow band takes the whole width; a frame stands beside its labelled twin, if it has one."""
+    """A narrow band takes the whole width; a frame stands beside its labelled twin, if it has one. Pictures (H, W,
+    3)."""
     pictures = {f'{name} image': image}
     if painted is not None:
         pictures[f'{name} image with {source}'] = painted
@@ -167,10 +171,12 @@ def _resampling(source: int, target: int) -> int:
 
 
 def _captioned(image: np.ndarray, caption: str) -> np.ndarray:
+    """Picture (H, W, 3) below its caption."""
     return np.concatenate((_text_strip(caption, 18, image.shape[1], indent=0), image))
 
 
 def _text_strip(text: str, size: int, width: int = WIDTH, indent: int = GAP) -> np.ndarray:
+    """A line of text, (H, width, 3)."""
     image = Image.new('RGB', (width, BANNER if size < 24 else BANNER + 14), PAPER)
     ImageDraw.Draw(image).text(
         (indent, image.height / 2), text, fill=INK, font=ImageFont.load_default(size), anchor='lm'
@@ -179,7 +185,8 @@ def _text_strip(text: str, size: int, width: int = WIDTH, indent: int = GAP) -> 
 
 
 def _fit(image: np.ndarray, width: int, height: int | None = None) -> np.ndarray:
-    """Centre a picture on paper of the given size (square by default), shrunk if it is larger."""
+    """Centre a picture on paper of the given size (square by default), shrunk if it is larger. (H, W, 3) ->
+    (height, width, 3)."""
     height = height or width
     scale = min(width / image.shape[1], height / image.shape[0], 1.0)
     if scale < 1:
@@ -192,7 +199,7 @@ def _fit(image: np.ndarray, width: int, height: int | None = None) -> np.ndarray
 
 
 def _row(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures of one height side by side on the sheet's width, gaps around them."""
+    """Pictures of one height side by side on the sheet's width, gaps around them. (H, W, 3) each."""
     height = pictures[0].shape[0]
     strip = np.full((height + GAP // 2, WIDTH, 3), PAPER, dtype=np.uint8)
     x = GAP

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from ...core.geometry import CartesianGrid
-from .palette import ERROR_PALETTE, INK, PAPER, UNKNOWN, as_labels, colour_table, drawn, error_labels
+from .palette import ERROR_PALETTE, INK, PAPER, UNKNOWN, Labels, as_labels, colour_table, drawn, error_labels
 
 _EMPTY = np.array((232, 232, 228), dtype=np.float32)
 
 
 def render_topdown(
-    labels,
+    labels: Labels,
     palette: Sequence[Sequence[int]],
     size: int = 512,
     unknown: str = 'hide',
@@ -40,12 +40,17 @@ def render_topdown(
     top = np.take_along_axis(matter, height[:, :, None], axis=2)[:, :, 0]
     colours = colour_table(palette)[top] * _brightness(height, solid.any(axis=2), volume.shape[2])
     blank = (volume == UNKNOWN).all(axis=2) & (unknown == 'hide')
-    colours = np.where(solid.any(axis=2)[..., None], colours, np.where(blank[..., None], np.float32(PAPER), _EMPTY))
+    colours = np.where(
+        solid.any(axis=2)[..., None], colours, np.where(blank[..., None], np.array(PAPER, np.float32), _EMPTY)
+    )
     return _picture(colours, size, grid)
 
 
-def render_error_topdown(prediction, truth, size: int = 512, grid: CartesianGrid | None = None) -> np.ndarray:
-    """Errors of every column from above, mixed by how many voxels of each kind it holds.
+def render_error_topdown(
+    prediction: Labels, truth: Labels, size: int = 512, grid: CartesianGrid | None = None
+) -> np.ndarray:
+    """Errors of every column from above, mixed by how many voxels of each kind it holds. Labels (X, Y, Z) uint8;
+    returns (H, W, 3) uint8 RGB.
 
     Colours: ``palette.ERROR_PALETTE``; columns without any known matter stay pale.
     """
@@ -55,7 +60,7 @@ def render_error_topdown(prediction, truth, size: int = 512, grid: CartesianGrid
     total = counts.sum(axis=-1, keepdims=True)
     mixed = counts @ np.asarray(ERROR_PALETTE, dtype=np.float32) / np.maximum(total, 1)
     blank = (truth == UNKNOWN).all(axis=2)[..., None]
-    return _picture(np.where(total > 0, mixed, np.where(blank, np.float32(PAPER), _EMPTY)), size, grid)
+    return _picture(np.where(total > 0, mixed, np.where(blank, np.array(PAPER, np.float32), _EMPTY)), size, grid)
 
 
 def _brightness(height: np.ndarray, occupied: np.ndarray, layers: int) -> np.ndarray:
@@ -77,7 +82,7 @@ def _picture(colours: np.ndarray, size: int, grid: CartesianGrid | None) -> np.n
 
 
 def _mark_robot(image: np.ndarray, grid: CartesianGrid, scale: int) -> None:
-    """An arrowhead at the ego origin that points forward (up)."""
+    """An arrowhead at the ego origin that points forward (up). image (H, W, 3)."""
     row = (grid.upper[0] / grid.voxel_size) * scale
     column = (grid.upper[1] / grid.voxel_size) * scale
     r = max(max(image.shape[:2]) / 45, 4)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from data_converters.synthetic.tracing import shapes as sh
-from tests.data_converters.synthetic.twins import first_inside, inside
+from data_converters.synthetic.tracing.vectors import Vector
+from tests.data_converters.synthetic.twins import first_inside, inside, ray
 
 NAMES = ('BOX', 'FRUSTUM', 'CONE', 'ELLIPSOID', 'CAPSULE', 'WHEEL')
 STEP = 2e-3
@@ -36,7 +37,7 @@ def test_entry_is_where_sampling_first_finds_the_inside(shape):
     met = 0
     for _ in range(120):
         row, (origin, direction) = draw_solid(shape, rng), draw_ray(rng)
-        t = sh.hit_solid(shape, row, 0, *origin, *direction)
+        t = sh.hit_solid(shape, row, 0, ray(origin, direction))
         sampled = first_inside(shape, row[0], origin, direction, 8.0, STEP)
         if np.isfinite(sampled):
             assert sampled - STEP - 1e-9 <= t <= sampled + 1e-9
@@ -54,7 +55,7 @@ def test_containment_agrees_with_its_definition(shape):
     points = rng.uniform(-2, 2, (3000, 3))
     wanted = inside(shape, row[0], points)
     assert wanted.any() and not wanted.all()
-    assert [sh.contains(shape, row, 0, *p) for p in points] == wanted.tolist()
+    assert [sh.contains(shape, row, 0, Vector(*p)) for p in points] == wanted.tolist()
 
 
 @pytest.mark.parametrize('shape', range(6), ids=NAMES)
@@ -63,11 +64,11 @@ def test_normals_are_unit_and_lead_out(shape):
     met = 0
     for _ in range(100):
         row, (origin, direction) = draw_solid(shape, rng), draw_ray(rng)
-        t = sh.hit_solid(shape, row, 0, *origin, *direction)
+        t = sh.hit_solid(shape, row, 0, ray(origin, direction))
         if t == sh.MISS:
             continue
         point = origin + t * direction
-        normal = np.array(sh.solid_normal(shape, row, 0, *point))
+        normal = np.array(sh.solid_normal(shape, row, 0, Vector(*point)))
         assert np.linalg.norm(normal) == pytest.approx(1, abs=1e-6)
         assert normal @ direction < 1e-3
         assert not inside(shape, row[0], (point + 1e-4 * normal)[None]).any()
@@ -79,4 +80,4 @@ def test_normals_are_unit_and_lead_out(shape):
 @pytest.mark.parametrize('shape', range(6), ids=NAMES)
 def test_a_ray_that_starts_inside_does_not_enter(shape):
     row = draw_solid(shape, np.random.default_rng(30 + shape))
-    assert sh.hit_solid(shape, row, 0, *row[0, :3], 0.6, 0.0, 0.8) == sh.MISS
+    assert sh.hit_solid(shape, row, 0, ray(row[0, :3], (0.6, 0.0, 0.8))) == sh.MISS

@@ -99,13 +99,21 @@ def view_sample(
 
 
 def _fastest(feature: Tensor, coords: Tensor) -> str:
+    """Key of the implementation for a map (B, C, H, W) and coords (B, N, 2)."""
     if feature.device.type != 'cpu':
         return 'grid'
     trains = torch.is_grad_enabled() and feature.requires_grad and not torch.compiler.is_compiling()
     return 'compiled' if trains and fits_compiled(feature, coords) else 'bag'
 
 
-def _check(features, pixels, valid, weights, shifts) -> None:
+def _check(
+    features: Sequence[Tensor],
+    pixels: Tensor,
+    valid: Tensor | None,
+    weights: Tensor | None,
+    shifts: Sequence[Tensor] | None,
+) -> None:
+    """Refuse shapes other than S x (B, C, Hs, Ws), (B, N, 2), (B, N), (B, N, S), S x (B, 2)."""
     if len(features) == 0:
         raise ValueError('features must hold at least one scale, got none')
     batch, channels = features[0].shape[:2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -18,14 +20,15 @@ class _WeightedRows(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, table: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    def forward(ctx: Any, table: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
         """table (M, C), indices (P, K) int64, weights (P, K) in the table's dtype -> (P, C)."""
         ctx.save_for_backward(table, indices, weights)
         return F.embedding_bag(indices, table, mode='sum', per_sample_weights=weights)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
+        """Gradients of table and weights from that of the sums (P, C)."""
         table, indices, weights = ctx.saved_tensors
         grad_table = grad_weights = None
         corners = range(indices.shape[1])  # one corner at a time stays in the cache

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-import numba
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from ...compiled_kernels import compile_kernel
 
 
 def _compiled(function: Callable) -> Callable:
@@ -21,15 +24,11 @@ def _compiled(function: Callable) -> Callable:
 
     Sums may be taken in the order that suits vector registers; the order is the same in every run.
     """
-    options = dict(nogil=True, error_model='numpy', fastmath={'contract', 'nsz', 'reassoc'})
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to keep it in
-        return numba.njit(**options)(function)
+    return compile_kernel(function, nogil=True, error_model='numpy', fastmath={'contract', 'nsz', 'reassoc'})
 
 
 @_compiled
-def _place(x, y, rows, columns, wrap):
+def _place(x: float, y: float, rows: int, columns: int, wrap: bool) -> tuple[int, int, int, int, float, float]:
     """Rows of the four cells in the flattened map, and the two fractions."""
     x, y = x - 0.5, y - 0.5
     floor_x, floor_y = math.floor(x), math.floor(y)
@@ -44,7 +43,10 @@ def _place(x, y, rows, columns, wrap):
 
 
 @_compiled
-def _forward(table, coords, mask, rows, columns, wrap, out):
+def _forward(
+    table: np.ndarray, coords: np.ndarray, mask: np.ndarray, rows: int, columns: int, wrap: bool, out: np.ndarray
+) -> None:
+    """Samples of table (B*H*W, C) at coords (B, N, 2) times mask (B, N), into out (B, N, C)."""
     batch, points, channels = out.shape
     for b in range(batch):
         cells = table[b * rows * columns : (b + 1) * rows * columns]
@@ -60,7 +62,19 @@ def _forward(table, coords, mask, rows, columns, wrap, out):
 
 
 @_compiled
-def _backward(table, coords, mask, rows, columns, wrap, grad, grad_table, grad_coords, grad_mask):
+def _backward(
+    table: np.ndarray,
+    coords: np.ndarray,
+    mask: np.ndarray,
+    rows: int,
+    columns: int,
+    wrap: bool,
+    grad: np.ndarray,
+    grad_table: np.ndarray,
+    grad_coords: np.ndarray,
+    grad_mask: np.ndarray,
+) -> None:
+    """Gradients of `_forward` from grad (B, N, C): added to grad_table, written to the two others."""
     batch, points, channels = grad.shape
     for b in range(batch):
         span = slice(b * rows * columns, (b + 1) * rows * columns)
@@ -89,7 +103,7 @@ def _backward(table, coords, mask, rows, columns, wrap, grad, grad_table, grad_c
 
 class _CompiledSample(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, table: Tensor, coords: Tensor, mask: Tensor, rows: int, columns: int, wrap: bool) -> Tensor:
+    def forward(ctx: Any, table: Tensor, coords: Tensor, mask: Tensor, rows: int, columns: int, wrap: bool) -> Tensor:
         """table (B*H*W, C), coords (B, N, 2), mask (B, N) -> (B, N, C); all contiguous, of one dtype."""
         ctx.save_for_backward(table, coords, mask)
         ctx.layout = rows, columns, wrap
@@ -99,7 +113,8 @@ class _CompiledSample(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of table, coords and mask from that of the samples (B, N, C)."""
         table, coords, mask = ctx.saved_tensors
         grads = torch.zeros_like(table), torch.empty_like(coords), torch.empty_like(mask)
         _backward(
@@ -114,7 +129,8 @@ class _CompiledSample(torch.autograd.Function):
 
 
 def fits_compiled(feature: Tensor, coords: Tensor) -> bool:
-    """Whether the compiled loop takes these tensors: on a CPU, both of float32 or both of float64."""
+    """Whether the compiled loop takes a map (B, C, H, W) and coords (B, N, 2): on a CPU, both of float32 or both of
+    float64."""
     return (
         feature.device.type == 'cpu'
         and feature.dtype == coords.dtype

@@ -53,6 +53,11 @@ class LMSCNet(BaseModule):
         ValueError: the height is no multiple of 8 (a coarse map would have no channel).
     """
 
+    @staticmethod
+    def widths(settings: Mapping) -> dict[int, int]:
+        """Channels by stride that a config of this neck comes to."""
+        return {1: 1, 2: 1, 4: 1, COARSEST: 1}
+
     def __init__(self, height: int, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if height < COARSEST or height % COARSEST:
@@ -84,6 +89,7 @@ class LMSCNet(BaseModule):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, nonlinearity='relu')
+                assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
     def forward(self, volumes: Volumes | Mapping) -> Levels:
@@ -106,9 +112,9 @@ class LMSCNet(BaseModule):
         eighth = self.out_8(skips[3])
         quarter = torch.relu(self.fuse_4(torch.cat([self.up_8_to_4(eighth), skips[2]], 1)))
         quarter = self.out_4(quarter)
-        half = [self.up_4_to_2(quarter), skips[1], self.up_8_to_2(eighth)]
-        half = self.out_2(torch.relu(self.fuse_2(torch.cat(half, 1))))
-        full = [self.up_2_to_1(half), skips[0], self.up_4_to_1(quarter), self.up_8_to_1(eighth)]
-        full = torch.relu(self.fuse_1(torch.cat(full, 1)))
+        parts = [self.up_4_to_2(quarter), skips[1], self.up_8_to_2(eighth)]
+        half = self.out_2(torch.relu(self.fuse_2(torch.cat(parts, 1))))
+        parts = [self.up_2_to_1(half), skips[0], self.up_4_to_1(quarter), self.up_8_to_1(eighth)]
+        full = torch.relu(self.fuse_1(torch.cat(parts, 1)))
         maps = {1: full, 2: half, 4: quarter, 8: eighth}
         return Levels({stride: heights.permute(0, 2, 3, 1).unsqueeze(1) for stride, heights in maps.items()})

@@ -32,7 +32,8 @@ class PointOccupancyEncoder(BaseModule):
 
         Args:
             points: per sample (N, 3 or more) x, y, z, ... in metres in the ego frame; N may be 0, and
-                points outside the grid or not finite count for nothing.
+                points outside the grid or with a position that is not finite count for nothing. In
+                further channels (intensity, ...) NaN and infinity count as 0.
 
         Returns:
             `cartesian` (B, 1, X, Y, Z) float32, `visible` (B, X, Y, Z) bool, all true, `points` the
@@ -43,10 +44,10 @@ class PointOccupancyEncoder(BaseModule):
         kept, voxels = [], []
         for sample, cloud in zip(occupancy[:, 0], points):
             indices, inside = self.grid.index(cloud[:, :3])
-            inside = inside & torch.isfinite(cloud).all(dim=1)
-            indices = indices[inside]
+            inside = inside & torch.isfinite(cloud[:, :3]).all(dim=1)
+            indices, cloud = indices[inside], cloud[inside]
             sample[tuple(indices.unbind(1))] = 1
-            kept.append(cloud[inside])
+            kept.append(torch.where(torch.isfinite(cloud), cloud, torch.zeros_like(cloud)))
             voxels.append(indices)
         visible = torch.ones(len(points), *self.grid.shape, dtype=torch.bool, device=device)
         return Volumes(occupancy, visible, points=kept, indices=voxels)

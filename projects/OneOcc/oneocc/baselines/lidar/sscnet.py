@@ -16,6 +16,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ....core.formats.labels import EMPTY, UNKNOWN
 from ...models.heads.occ_head import OccHead
 from ...models.losses import voxel_cross_entropy
 from ...structures import Levels, Volumes
@@ -72,12 +73,13 @@ class SSCNet(BaseModule):
 
     @staticmethod
     def _residual(x: Tensor, first: nn.Module, second: nn.Module) -> Tensor:
+        """(B, C, X, Y, Z) -> (B, C, X, Y, Z); the skip is the first layer's output."""
         skip = first(x)
         return torch.relu(skip + second(torch.relu(skip)))
 
 
 def balance_mask(
-    labels: Tensor, generator: torch.Generator | None = None, ratio: int = 2, ignore_index: int = 255
+    labels: Tensor, generator: torch.Generator | None = None, ratio: int = 2, ignore_index: int = UNKNOWN
 ) -> Tensor:
     """Voxels that SSCNet's loss counts: all N occupied ones and `ratio` * N drawn empty ones, per sample.
 
@@ -92,9 +94,9 @@ def balance_mask(
         its occupied voxels.
     """
     samples = labels.flatten(1)
-    mask = (samples != 0) & (samples != ignore_index)
+    mask = (samples != EMPTY) & (samples != ignore_index)
     for selected, sample in zip(mask, samples):
-        empty = torch.nonzero(sample == 0).squeeze(1)
+        empty = torch.nonzero(sample == EMPTY).squeeze(1)
         draws = ratio * int(selected.sum())
         if len(empty) and draws:
             picked = torch.randint(len(empty), (draws,), generator=generator, device='cpu').to(empty.device)
@@ -103,7 +105,7 @@ def balance_mask(
 
 
 def balanced_cross_entropy(
-    logits: Tensor, labels: Tensor, mask: Tensor, legacy_norm: bool = False, ignore_index: int = 255
+    logits: Tensor, labels: Tensor, mask: Tensor, legacy_norm: bool = False, ignore_index: int = UNKNOWN
 ) -> Tensor:
     """Cross entropy summed over the balance mask, divided by the number of voxels in it.
 

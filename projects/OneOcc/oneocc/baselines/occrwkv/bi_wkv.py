@@ -58,7 +58,7 @@ def _sum_before(terms: Tensor) -> Tensor:
 
 
 def bi_wkv_reference(decay: Tensor, first: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """The published formula written out, O(T^2): the slow twin of `bi_wkv`."""
+    """The published formula written out, O(T^2): the slow twin of `bi_wkv`. (B, T, C)."""
     tokens = key.shape[1]
     index = torch.arange(tokens, device=key.device)
     distance = (index[:, None] - index[None]).abs().to(key.dtype)  # (T, T)
@@ -88,6 +88,7 @@ def q_shift(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _mix(x: Tensor, shifted: Tensor, share: Tensor) -> Tensor:
+    """Blend x and shifted, both (B, T, C), by share (1, 1, C)."""
     return x * share + shifted * (1 - share)
 
 
@@ -155,9 +156,10 @@ class VisionRWKVBlock(BaseModule):
 
 
 class MapRWKV(VisionRWKVBlock):
-    """The block on a feature map (B, C, X, Y); tokens run along y first."""
+    """The block on a feature map; tokens run along y first."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[2], x.shape[3]
+    def forward(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """(B, C, X, Y) -> (B, C, X, Y); `size` (X, Y) may repeat what x tells."""
+        size = size or (x.shape[2], x.shape[3])
         tokens = super().forward(x.flatten(2).transpose(1, 2), size)
         return tokens.transpose(1, 2).unflatten(2, size)

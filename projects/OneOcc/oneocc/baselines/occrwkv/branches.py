@@ -20,6 +20,7 @@ class ActiveBatchNorm(nn.BatchNorm1d):
     """Batch norm over the active voxels alone; fewer than two of them are normalised by the running statistics."""
 
     def forward(self, rows: Tensor) -> Tensor:
+        """Rows (V, C) -> (V, C)."""
         if self.training and len(rows) < 2:
             return F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, False, 0, self.eps)
         return super().forward(rows)
@@ -47,6 +48,7 @@ class SparseFeatureEncoder(nn.Module):
         self.second, self.second_norm = SubmanifoldConv(channels, 3), ActiveBatchNorm(channels)
 
     def forward(self, voxels: ActiveVoxels) -> Tensor:
+        """Features (V, C) -> (V, C)."""
         shortcut = self.shortcut_norm(self.shortcut(voxels, voxels.feats))
         rows = F.leaky_relu(self.first_norm(self.first(voxels, voxels.feats)), 0.1)
         return F.leaky_relu(shortcut + self.second_norm(self.second(voxels, rows)), 0.1)
@@ -67,6 +69,7 @@ class GeometryContext(nn.Module):
         self.out = nn.Linear(channels, 2 * channels)
 
     def forward(self, voxels: ActiveVoxels, rows: Tensor) -> Tensor:
+        """Rows (V, C) at `voxels` -> (V, 2 C)."""
         reduced = torch.relu(self.reduce(rows))
         maps = []
         for scale, linear in zip(CONTEXT_SCALES, self.context):
@@ -100,7 +103,7 @@ class SemanticBranch(nn.Module):
         )
 
     def forward(self, voxels: ActiveVoxels) -> tuple[list[Tensor], list[ActiveVoxels]]:
-        """BEV maps at 1/2, 1/4, 1/8 and the coarse voxels, whose features the heads classify."""
+        """BEV maps (B, C, X, Y) at 1/2, 1/4, 1/8 and the coarse voxels, whose features (V, C) the heads classify."""
         maps, levels = [], []
         for encode, context, block in zip(self.encoders, self.contexts, self.blocks):
             voxels = voxels.merged(context(voxels, encode(voxels)))
@@ -111,8 +114,7 @@ class SemanticBranch(nn.Module):
     @staticmethod
     def top_view(voxels: ActiveVoxels) -> Tensor:
         """Maximum over z of the active voxels, 0 where a column holds none: (B, C, X, Y)."""
-        flat = ActiveVoxels(voxels.coords[:, :3], voxels.feats, voxels.shape[:2], voxels.batch)
-        unique, owner = torch.unique(flat.coords, dim=0, return_inverse=True)
+        unique, owner = torch.unique(voxels.coords[:, :3], dim=0, return_inverse=True)
         top = voxels.feats.new_full((len(unique), voxels.feats.shape[1]), float('-inf'))
         top = top.scatter_reduce(0, owner[:, None].expand_as(voxels.feats), voxels.feats, 'amax')
         canvas = voxels.feats.new_zeros(voxels.batch, *voxels.shape[:2], voxels.feats.shape[1])
@@ -129,6 +131,7 @@ class ResidualUnit3D(nn.Module):
         self.second = nn.Conv3d(out_channels, out_channels, 3, padding=dilation, dilation=dilation)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, in, X, Y, Z) -> (B, out, X, Y, Z)."""
         skip = self.first(x)
         return torch.relu(skip + self.second(torch.relu(skip)))
 

@@ -20,8 +20,9 @@ from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ....core.formats.labels import UNKNOWN
 from ....core.named_fields import NamedFields
-from ...models.heads.occ_head import UNKNOWN, OccHead
+from ...models.heads.occ_head import OccHead
 from ...models.losses import lovasz_softmax, majority_pool, voxel_cross_entropy
 from ...structures import Volumes
 from .bi_wkv import MapRWKV
@@ -115,10 +116,15 @@ class OccRWKV(BaseModule):
 
         Args:
             volumes: `cartesian`, the occupancy (B, 1, X, Y, Z), and `points`, a list of (N_i, 4) inside the grid.
+
+        Raises:
+            ValueError: volumes without points.
         """
-        volumes = Volumes.of(volumes)
-        occupancy = volumes.cartesian
-        voxels = self.point_features(volumes.points, self.shape)
+        given = Volumes.of(volumes)
+        occupancy, points = given.cartesian, given.points
+        if points is None:
+            raise ValueError(f'OccRWKV needs volumes with points (PointOccupancyEncoder), got {list(given)}')
+        voxels = self.point_features(points, self.shape)
         semantic, levels = self.semantic(voxels)
         completion, coarse = self.completion(occupancy)
         columns = occupancy.squeeze(1).permute(0, 3, 1, 2)  # (B, Z, X, Y)
@@ -134,10 +140,10 @@ class OccRWKV(BaseModule):
             level = F.interpolate(level, scale_factor=2, mode='bilinear', align_corners=True)
             level = up(torch.cat([skips.pop(), level], dim=1))
         if not self.training:
-            return BranchFeatures(level, volumes.points)
+            return BranchFeatures(level, points)
         return BranchFeatures(
             level,
-            volumes.points,
+            points,
             semantic=[(v, head(v.feats)) for v, head in zip(levels, self.semantic.heads)],
             completion=[head(v) for v, head in zip(coarse, self.completion.heads)],
         )
@@ -175,6 +181,8 @@ class OccRWKVHead(OccHead):
         self, feats: BranchFeatures, data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
     ) -> dict[str, Tensor]:
         """All terms; `visible` is not used (every labelled voxel is supervised)."""
+        if feats.semantic is None or feats.completion is None:
+            raise ValueError('the loss needs the branches of a trunk in training mode, got those of eval mode')
         labels = self._labels(data_samples, visible, feats.bev.device).long()
         logits = self(feats)[1]
         losses = {

@@ -42,11 +42,11 @@ class ActiveVoxels:
         return volume.permute(0, 2, 3, 4, 1)[tuple(self.coords.unbind(1))]
 
     def merged(self, feats: Tensor, factor: int = 2) -> ActiveVoxels:
-        """Voxels of `factor` times the size; each takes the maximum of its parts."""
+        """Voxels of `factor` times the size; each takes the maximum of its parts' feats (V, C)."""
         coords = torch.cat([self.coords[:, :1], self.coords[:, 1:] // factor], dim=1)
         unique, owner = torch.unique(coords, dim=0, return_inverse=True)
-        shape = tuple(-(-size // factor) for size in self.shape)
-        return ActiveVoxels(unique, scatter_max(feats, owner, len(unique)), shape, self.batch)
+        x, y, z = (-(-size // factor) for size in self.shape)
+        return ActiveVoxels(unique, scatter_max(feats, owner, len(unique)), (x, y, z), self.batch)
 
 
 def scatter_max(feats: Tensor, owner: Tensor, number: int) -> Tensor:
@@ -73,6 +73,8 @@ class PointFeatures(nn.Module):
         origin: lower corner of the grid, metres.
     """
 
+    origin: Tensor
+
     def __init__(self, width: int, voxel_size: float, origin: tuple[float, float, float]) -> None:
         super().__init__()
         self.voxel_size = voxel_size
@@ -91,7 +93,7 @@ class PointFeatures(nn.Module):
         if cloud.shape[1] < 4:  # no intensity recorded: 0
             cloud = torch.cat([cloud, cloud.new_zeros(len(cloud), 4 - cloud.shape[1])], dim=1)
         cloud = cloud[:, :4]
-        described, owners = [], None
+        described, located = [], []
         for level, size in enumerate((self.voxel_size, self.voxel_size / 2)):
             cells = torch.floor((cloud[:, :3] - self.origin) / size).long()
             cells = torch.minimum(cells.clamp(min=0), cells.new_tensor(shape) * (level + 1) - 1)
@@ -101,9 +103,8 @@ class PointFeatures(nn.Module):
             offsets = torch.cat([cloud[:, :3] - mean, cloud[:, :3] - centre], dim=1)  # (P, 6)
             feats = self.embed[level](torch.cat([cloud, offsets], 1)) * self.gate[level](offsets)
             described.append(torch.cat([feats, scatter_max(feats, owner, len(coords))[owner]], 1))
-            if level == 0:
-                owners = coords, owner, offsets
-        coords, owner, offsets = owners
+            located.append((coords, owner, offsets))
+        coords, owner, offsets = located[0]
         merged = torch.relu(self.merge_gate(offsets)) * torch.relu(self.merge(torch.cat(described, 1)))
         voxels = scatter_max(self.project(merged), owner, len(coords))
         return ActiveVoxels(coords, voxels, shape, len(points))

@@ -52,14 +52,12 @@ def unwrap(content: object) -> dict[str, Tensor]:
     for name in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             state = content[name]
-    tensors = (
-        {}
-        if not isinstance(state, Mapping)
-        else {str(key).removeprefix('module.'): value for key, value in state.items() if torch.is_tensor(value)}
-    )
+    wanted = f'expected a state dict, bare or under one of {_WRAPPERS}'
+    if not isinstance(state, Mapping):
+        raise ValueError(f'{wanted}, but got {type(state).__name__}')
+    tensors = {str(key).removeprefix('module.'): value for key, value in state.items() if torch.is_tensor(value)}
     if not tensors or len(tensors) < len(state):
-        found = sorted(map(str, state))[:10] if isinstance(state, Mapping) else type(state).__name__
-        raise ValueError(f'expected a state dict, bare or under one of {_WRAPPERS}, but got {found}')
+        raise ValueError(f'{wanted}, but got {sorted(map(str, state))[:10]}')
     return tensors
 
 
@@ -83,6 +81,7 @@ def import_official(method: str, content: object) -> ImportedWeights:
 
 
 def _import_lmscnet(method: str, official: Mapping[str, Tensor]) -> ImportedWeights:
+    """Weights of LMSCNet and LMSCNet-SS."""
     parts = convert_lmscnet(official)
     if set(parts['heads']) != _LMSCNET_STRIDES[method]:
         raise ValueError(
@@ -96,6 +95,7 @@ def _import_lmscnet(method: str, official: Mapping[str, Tensor]) -> ImportedWeig
 
 
 def _import_sscnet(method: str, official: Mapping[str, Tensor]) -> ImportedWeights:
+    """Weights of SSCNet and SSCNet-full."""
     parts = convert_sscnet(official)
     classifier = _SSCNET_CLASSIFIER[method]
     if not parts['head'] or not all(key.startswith(classifier) for key in parts['head']):
@@ -107,6 +107,7 @@ def _import_sscnet(method: str, official: Mapping[str, Tensor]) -> ImportedWeigh
 
 
 def _import_monoscene(method: str, official: Mapping[str, Tensor]) -> ImportedWeights:
+    """Weights of MonoScene: image network, 3D network, head."""
     images, volumes = _inside('net_rgb.', official), _inside('net_3d_decoder.', official)
     if not images or not volumes:
         raise ValueError(
@@ -127,10 +128,12 @@ def _import_monoscene(method: str, official: Mapping[str, Tensor]) -> ImportedWe
 
 
 def _prefixed(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same entries, `prefix` before every name."""
     return {prefix + key: value for key, value in state.items()}
 
 
 def _inside(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries whose names begin with `prefix`, without it."""
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 

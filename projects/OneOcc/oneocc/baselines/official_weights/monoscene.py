@@ -71,7 +71,7 @@ def _rename(key: str) -> str:
 def _unused(key: str, keys: Mapping[str, Tensor]) -> bool:
     """Whether the key is a shortcut of a bottleneck of stride 1, which the official net never calls."""
     match = re.match(r'(.*)\bdownsample[234]\.', key)
-    return bool(match) and f'{match.group(1)}downsample.1.weight' not in keys
+    return match is not None and f'{match.group(1)}downsample.1.weight' not in keys
 
 
 def convert_state_dict(official: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

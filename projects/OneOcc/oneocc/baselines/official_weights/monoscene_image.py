@@ -124,12 +124,14 @@ def convert_image_network(official: Mapping[str, Tensor]) -> tuple[dict[str, Ten
             raise ValueError(f"expected the parameters of MonoScene's 2D network, but got {key!r}")
         renamed[name] = value
     for key in (key for key, reason in dropped.items() if reason == ABSORBED_BIAS):
-        _absorb(renamed, _decoder_name(key.removeprefix('decoder.')), official[key])
+        name = _decoder_name(key.removeprefix('decoder.'))
+        assert name is not None  # only entries of up-blocks are absorbed
+        _absorb(renamed, name, official[key])
     return renamed, dropped
 
 
 def _absorb(renamed: dict[str, Tensor], name: str, bias: Tensor) -> None:
-    """Shift the running mean of the norm behind the convolution whose bias has this name."""
+    """Shift the running mean of the norm behind the convolution whose bias has this name. The bias is (C,)."""
     mean = name.removesuffix('conv.bias') + 'bn.running_mean'
     if mean not in renamed:
         raise ValueError(f'expected the running mean of the norm behind {name!r}, but it is not there')

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
-from PIL import Image
 
+from ....core.formats import lidar_scan
+from ....core.formats.images import check_options
+from ....core.formats.npz_archives import ArchiveError
+from ....core.formats.occupancy import load_occupancy
 from ....core.geometry import CartesianGrid, View
-from ..errors import CorruptSampleError
+from ..errors import CorruptSampleError, one_bad_file
+from .read_image import read_image
 
-UNKNOWN = 255
+__all__ = ['LoadLiDARPoints', 'LoadOccupancy', 'LoadPanorama', 'read_image', 'read_occupancy', 'read_sweep']
+
+T = TypeVar('T')
 _UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
@@ -26,15 +32,23 @@ class LoadPanorama(BaseTransform):
     Args:
         views: which cameras to read, all of the frame by default; the calibration of the
             others is dropped.
+        bit_depth: bits that the camera uses in files of more than 8 bits a channel, e.g. 12; by
+            default what the file states, and a file that does not is refused.
+        orientation: what an EXIF orientation other than 1 means: 'refuse', 'apply' (the
+            calibration was made on turned pixels) or 'ignore' (on the pixels as stored).
 
     Raises:
-        CorruptSampleError: an image is missing, truncated, or its size is not the one that its
-            calibration was made for.
+        CorruptSampleError: an image is missing, damaged, not one opaque RGB picture, or its size
+            is not the one that its calibration was made for.
         KeyError: a view that the frame does not have.
     """
 
-    def __init__(self, views: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, views: Sequence[str] | None = None, bit_depth: int | None = None, orientation: str = 'refuse'
+    ) -> None:
         self.views = None if views is None else tuple(views)
+        check_options(bit_depth, orientation)
+        self.bit_depth, self.orientation = bit_depth, orientation
 
     def transform(self, results: dict) -> dict:
         _refuse_changed_frame(results, self)
@@ -45,17 +59,14 @@ class LoadPanorama(BaseTransform):
         results['cameras'] = {view: results['cameras'][view] for view in views}
         results['imgs'] = {}
         for view in views:
-            path = results['img_paths'][view]
-            image = read_image(path)
-            try:
-                View.of(results['cameras'][view]).check_image_size(image.shape[:2], source=path)
-            except ValueError as error:
-                raise CorruptSampleError(str(error)) from error
+            path, camera = results['img_paths'][view], View.of(results['cameras'][view]).camera
+            size = (camera.width, camera.height)
+            image = read_image(path, size, self.bit_depth, self.orientation)
             results['imgs'][view] = image
         return results
 
     def __repr__(self) -> str:
-        return f'LoadPanorama(views={self.views})'
+        return f'LoadPanorama(views={self.views}, bit_depth={self.bit_depth}, orientation={self.orientation!r})'
 
 
 @TRANSFORMS.register_module()
@@ -96,6 +107,9 @@ class LoadOccupancy(BaseTransform):
 class LoadLiDARPoints(BaseTransform):
     """Read one sweep; adds ``points`` (N, 4) float32: x, y, z in metres in the EGO frame, intensity.
 
+    The intensity lies in [0, 1], by the rules of ``core/formats/lidar_scan.py``. Points at exactly
+    (0, 0, 0) of the sensor are padding: they are dropped, and their number is ``num_padding_points``.
+
     Args:
         lidar: which sensor, by its name in the info.
         with_labels: also add ``point_labels`` (N,) uint8, 255 where a point has none.
@@ -105,7 +119,7 @@ class LoadLiDARPoints(BaseTransform):
 
     Raises:
         CorruptSampleError: the file is missing or truncated, an array is missing or has another
-            shape, or a coordinate is not finite.
+            shape, a coordinate is not finite, or the intensity has an unknown scale.
         KeyError: the frame has no such sensor.
     """
 
@@ -132,7 +146,9 @@ class LoadLiDARPoints(BaseTransform):
         keys = ['points', 'intensity']
         keys += ['label'] if self.with_labels or filtered else []
         keys += ['dynamic'] if self.with_dynamic else []
-        sweep = read_sweep(sensor['path'], keys)
+        sweep, results['num_padding_points'] = _told(
+            'LiDAR', sensor['path'], lambda: lidar_scan.read_sweep(sensor['path'], keys, sensor.get('intensity_max'))
+        )
         # Float64 until the points are in the ego frame, float32 afterwards.
         ego_from_lidar = np.linalg.inv(sensor['lidar_from_ego'])
         points = sweep['points'].astype(np.float64) @ ego_from_lidar[:3, :3].T
@@ -157,89 +173,32 @@ class LoadLiDARPoints(BaseTransform):
         )
 
 
-def read_image(path: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB; ``CorruptSampleError`` if the file is missing, truncated or no image."""
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ('RGB', 'RGBA', 'L', 'P'):
-                raise CorruptSampleError(f'{path}: expected 8-bit colour, but got {image.mode!r}')
-            return np.array(image.convert('RGB'))
-    except CorruptSampleError:
-        raise
-    except FileNotFoundError as error:
-        raise CorruptSampleError(f'{path}: the image file is missing') from error
-    except _UNREADABLE as error:
-        raise CorruptSampleError(
-            f'{path}: expected a complete image file, but it cannot be decoded: {error}'
-        ) from error
-
-
+@one_bad_file
 def read_occupancy(path: str, grid: CartesianGrid, classes: Sequence[str]) -> np.ndarray:
     """The labels (X, Y, Z) uint8 of an occupancy file, or ``CorruptSampleError`` saying why not.
 
     The file must hold ``labels``, ``voxel_size_m``, ``origin_m`` and ``classes`` as expected;
     labels are 0 (empty), 1..C or 255 (unknown).
     """
-    content = _read_npz(path, ('labels', 'voxel_size_m', 'origin_m', 'classes'), 'occupancy')
-    labels = content['labels']
-    if labels.shape != tuple(grid.shape):
-        raise CorruptSampleError(f'{path}: expected a grid of {tuple(grid.shape)}, but the file has {labels.shape}')
-    if labels.dtype != np.uint8:
-        raise CorruptSampleError(f'{path}: expected uint8 labels, but got {labels.dtype}')
-    voxel_size = float(content['voxel_size_m'])
-    if not math.isclose(voxel_size, float(grid.voxel_size), rel_tol=1e-6):
-        raise CorruptSampleError(
-            f'{path}: expected voxels of {float(grid.voxel_size):g} m, but the file has {voxel_size:g} m'
-        )
-    origin = np.asarray(content['origin_m'], dtype=np.float64)
-    expected_origin = np.asarray(grid.origin, dtype=np.float64)
-    if origin.shape != (3,) or not np.allclose(origin, expected_origin, atol=1e-6):
-        raise CorruptSampleError(
-            f'{path}: expected the origin {expected_origin.tolist()} m, but the file has {origin.tolist()} m'
-        )
-    found = tuple(str(name) for name in content['classes'])
-    if found != tuple(classes):
-        raise CorruptSampleError(f'{path}: expected the classes {tuple(classes)}, but the file has {found}')
-    wrong = np.unique(labels[(labels > len(found)) & (labels != UNKNOWN)])
-    if wrong.size:
-        raise CorruptSampleError(
-            f'{path}: expected labels 0..{len(found)} or {UNKNOWN}, but the file has {wrong.tolist()}'
-        )
-    return labels
+    return _told('occupancy', path, lambda: load_occupancy(path, grid, classes).labels)
 
 
+@one_bad_file
 def read_sweep(path: str, keys: Sequence[str]) -> dict[str, np.ndarray]:
     """The named arrays of a LiDAR file, of equal length N; ``points`` (N, 3) in the LIDAR frame."""
-    sweep = _read_npz(path, keys, 'LiDAR')
-    points = sweep['points']
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise CorruptSampleError(f'{path}: expected points of (N, 3), but got {points.shape}')
-    for key in keys:
-        if len(sweep[key]) != len(points):
-            raise CorruptSampleError(f'{path}: expected {len(points)} values of {key!r}, but got {len(sweep[key])}')
-    broken = int((~np.isfinite(points)).any(axis=1).sum())
-    if broken:
-        raise CorruptSampleError(f'{path}: expected finite coordinates, but {broken} of {len(points)} points are not')
-    return sweep
+    return _told('LiDAR', path, lambda: lidar_scan.read_sweep(path, keys)[0])
 
 
-def _read_npz(path: str, keys: Sequence[str], kind: str) -> dict[str, np.ndarray]:
+def _told(kind: str, path: str, read: Callable[[], T]) -> T:
+    """What `read` returns, its errors as ``CorruptSampleError``."""
     try:
-        # Pickled objects stay refused: a data file must not be able to run code.
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in keys if key not in archive.files]
-            if missing:
-                raise CorruptSampleError(f'{path}: expected the arrays {list(keys)}, but the file has {archive.files}')
-            return {key: archive[key] for key in keys}
-    except CorruptSampleError:
-        raise
+        return read()
     except FileNotFoundError as error:
         raise CorruptSampleError(f'{path}: the {kind} file is missing') from error
-    except (*_UNREADABLE, AttributeError) as error:
-        # A bare .npy array has no __enter__, hence AttributeError and TypeError below.
-        raise CorruptSampleError(f'{path}: expected a complete {kind} .npz, but it cannot be read: {error}') from error
-    except TypeError as error:
-        raise CorruptSampleError(f'{path}: expected an .npz archive: {error}') from error
+    except (ArchiveError, OSError, MemoryError) as error:
+        whole = f'; expected a complete {kind} .npz' if type(error) is ArchiveError else ''
+        text = str(error) if str(path) in str(error) else f'{path}: {error}'
+        raise CorruptSampleError(f'{text}{whole}') from error
 
 
 def _refuse_changed_frame(results: dict, transform: BaseTransform) -> None:

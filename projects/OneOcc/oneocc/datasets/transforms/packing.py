@@ -88,4 +88,4 @@ def _tensors(key: str, value: Any, sample_id: str | None) -> Any:
         if array.ndim < 3 or array.shape[-1] != 3:
             raise ValueError(f'{sample_id}: expected images (..., H, W, 3) under {key!r}, got {array.shape}')
         array = np.moveaxis(array, -1, -3)
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.asarray(array, order='C'))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ...structures import Levels
+from ....core.formats.labels import UNKNOWN
 from ..losses import class_weights_from_counts
-
-UNKNOWN = 255
 
 
 class OccHead(BaseModule):
@@ -36,23 +35,23 @@ class OccHead(BaseModule):
         self.register_buffer('class_weights', None, persistent=False)
 
     @abstractmethod
-    def forward(self, feats: Levels | Mapping) -> dict[int, Tensor]:
-        """The neck's levels -> {stride: logits (B, C + 1, X / stride, Y / stride, Z / stride)}; 1 is predicted."""
+    def forward(self, feats: Any) -> dict[int, Tensor]:
+        """What the neck gives, usually Levels -> {stride: logits (B, C + 1, X / stride, ...)}; 1 is predicted."""
 
     @abstractmethod
     def loss(
         self,
-        feats: Levels | Mapping,
+        feats: Any,
         data_samples: Sequence[BaseDataElement],
         visible: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses by name against `gt_occ` of the samples; `visible` (B, X, Y, Z) bool comes from the lifting."""
 
-    def full_logits(self, feats: Levels | Mapping) -> Tensor:
+    def full_logits(self, feats: Any) -> Tensor:
         """Logits (B, C + 1, X, Y, Z) of the label grid; where that is dearer than needed, a head overrides it."""
         return self(feats)[1]
 
-    def predict(self, feats: Levels | Mapping, data_samples: Sequence[BaseDataElement]) -> list[Tensor]:
+    def predict(self, feats: Any, data_samples: Sequence[BaseDataElement]) -> list[Tensor]:
         """Per sample the most likely label, (X, Y, Z) uint8."""
         return list(self.full_logits(feats).argmax(dim=1).to(torch.uint8))
 

@@ -17,6 +17,8 @@ from ....core.geometry.calibration_cache import CalibrationCache
 from ...structures import Levels, sample_view
 from ..layers.aspp3d import ASPPHead3D
 from ..losses import (
+    build_extra_losses,
+    extra_losses,
     frustum_proportion,
     geometric_scal,
     majority_pool,
@@ -56,6 +58,8 @@ class SSCHead(OccHead):
         loss_weights: factor by term: 'ce', 'sem_scal', 'geo_scal', 'frustum', 'relation'; default 1, 0 leaves
             the term out.
         stride_weights: factor by stride in the order of strides; default 1.
+        extra_losses: losses of one's own, beside these: `[dict(type='MyLoss', name='boundary')]` from MODELS, called
+            with logits and labels of the finest stride.
         class_counts: voxels per class of the training set, empty first; weights are 1 / ln(count).
             None weighs all classes alike.
     """
@@ -75,6 +79,7 @@ class SSCHead(OccHead):
         subvoxels: int = 1,
         subvoxel_channels: int | None = 16,
         coarse_labels: str = 'lmscnet',
+        extra_losses: Sequence[Mapping] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(num_classes, supervise, init_cfg=init_cfg)
@@ -107,6 +112,7 @@ class SSCHead(OccHead):
             None if frustum is None else dict(dict(view='equi', sectors=8, bands=8, edges='uniform'), **frustum)
         )
         self.loss_weights = dict(dict.fromkeys(_TERMS, 1.0), **(loss_weights or {}))
+        self.extra_losses = build_extra_losses(extra_losses, taken=_TERMS)
         if class_counts is not None:
             self.set_class_counts(class_counts)
         self._frustum_cache: CalibrationCache[Tensor] = CalibrationCache()
@@ -158,6 +164,8 @@ class SSCHead(OccHead):
                 )
             with torch.autocast(logits.device.type, enabled=False):
                 terms = self._terms(logits.float(), target, data_samples if stride == 1 else None)
+                if stride == 1:
+                    losses.update(extra_losses(self.extra_losses, logits.float(), target))
             suffix = '' if stride == 1 else f'_{stride}'
             losses.update(
                 {f'loss_{name}{suffix}': factor * self.loss_weights[name] * value for name, value in terms.items()}

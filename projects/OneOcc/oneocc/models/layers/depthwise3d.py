@@ -54,7 +54,8 @@ class DepthwiseSeparable3D(nn.Module):
         return self.activation(volume + out if self.residual else out)
 
     def _convolve(self, volume: Tensor) -> Tensor:
-        """The depthwise convolution, on a CPU with the faster backward where there is one."""
+        """The depthwise convolution, on a CPU with the faster backward where there is one. (B, C, X, Y, Z) -> (B,
+        C, X, Y, Z)."""
         layer = self.depthwise
         if volume.device.type != 'cpu':
             return layer(volume.contiguous())  # cuDNN's channels-last kernel is several times slower

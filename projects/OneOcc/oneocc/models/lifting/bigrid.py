@@ -22,9 +22,11 @@ from torch import Tensor
 from ....core.geometry import CartesianGrid, CylindricalGrid, View
 from ...structures import Volumes, batch_views
 from .gait_compensation import Features, GaitCorrection
-from .grid_lifting import GridLifting, ScaleScores
+from .grid_lifting import GridLifting, ScaleScores, merge_views
 from .polar_pyramid import PolarInjection, PolarPyramid
 from .voxel_position import VoxelPosition
+
+__all__ = ['CELL_CENTRES', 'BiGridViewTransformer', 'merge_views', 'surrounding_cylinder']
 
 # How far beside the middle of its s pixels a cell's centre lies, in cells of stride s: this times (1 - 1 / s).
 # The pixel u of a cell centred on its first pixel, u = s j + 0.5, is at u / s + 0.5 (1 - 1 / s) = j + 0.5.
@@ -39,7 +41,7 @@ class BiGridViewTransformer(BaseModule):
         grid: of the Cartesian grid: shape, voxel_size (m), origin (m).
         channels: C of the features and of the volumes.
         cylinder: of the cylindrical grid: shape (R, PHI, Z), radius_range (m), z_range (m).
-            None derives it: radius to the farthest corner of the Cartesian grid in steps of
+            What it leaves out is derived: radius to the farthest corner of the Cartesian grid in steps of
             about its voxel, PHI = 2 X, the same heights.
         grids: ('cartesian', 'cylindrical'), or ('cartesian',) for single-grid lifting.
         injection: 'neck' hands the polar volumes of levels 1, 2, 4 to the neck (hierarchical
@@ -62,6 +64,7 @@ class BiGridViewTransformer(BaseModule):
     """
 
     levels = (1, 2, 4)
+    keeps_channels = True  # lifted volumes are as wide as the features
     # Maps of scores before samples, or samples before scores: the same numbers. None: the first on CPUs, where
     # bytes count, the second on GPUs, where kernels do.
     score_first: bool | None = None
@@ -106,7 +109,7 @@ class BiGridViewTransformer(BaseModule):
         # Checkpoints know the liftings of both grids as `lift.cartesian` and `lift.cylindrical`.
         self.grids: dict[str, CartesianGrid | CylindricalGrid] = {'cartesian': self.grid}
         if 'cylindrical' in grids:
-            self.polar_grid = CylindricalGrid(**(cylinder or surrounding_cylinder(self.grid)))
+            self.polar_grid = CylindricalGrid(**{**surrounding_cylinder(self.grid), **(cylinder or {})})
             levels = self.levels if injection == 'neck' else (1,)
             lifted = levels if polar_levels == 'lifted' else (1,)
             self.grids |= {polar_name(level): self.polar_grid.downsampled(level) for level in lifted}

@@ -60,6 +60,8 @@ class FLoSP(BaseModule):
             in MonoScene.
     """
 
+    keeps_channels = True  # lifted volumes are as wide as the features
+
     def __init__(
         self,
         grid: Mapping,

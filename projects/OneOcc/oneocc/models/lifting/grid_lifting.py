@@ -248,9 +248,10 @@ class GridLifting(nn.Module):
             volume = fuse_scales(list(maps.values()), pixels, valid, score, prior, own_maps, **sampling)
             lifted.append(volume.transpose(1, 2))
             seen.append(valid)
-            if logit is not None and self.view_score is not None:
-                logit = logit + self.view_score[view](lifted[-1]).squeeze(-1).float()  # (B, N)
-            logits.append(logit)
+            if logit is not None:
+                if self.view_score is not None:
+                    logit = logit + self.view_score[view](lifted[-1]).squeeze(-1).float()  # (B, N)
+                logits.append(logit)
         if len(lifted) == 1:
             return lifted[0], seen[0]
         shown = torch.stack(seen, 1)

@@ -5,6 +5,7 @@ unknown, stay in float32 (or float64) under autocast, pool over the batch, and r
 zero gradient where nothing is known.
 """
 
+from .extra_losses import build_extra_losses, extra_losses
 from .frustum_proportion import frustum_proportion, proportion_kl
 from .lovasz import lovasz_softmax
 from .majority_pool import majority_pool
@@ -13,7 +14,9 @@ from .scene_class_affinity import geometric_scal, semantic_scal
 from .voxel_cross_entropy import class_weights_from_counts, voxel_cross_entropy
 
 __all__ = [
+    'build_extra_losses',
     'class_weights_from_counts',
+    'extra_losses',
     'frustum_proportion',
     'geometric_scal',
     'lovasz_softmax',

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-IGNORE_INDEX = 255
+from ....core.formats.labels import UNKNOWN
+
+IGNORE_INDEX = UNKNOWN
 # what binary cross entropy gives for a probability of 0: its logarithm is clamped at -100
 LARGEST_LOG_TERM = 100.0
 
 
 def full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Run a loss without autocast, its first argument in float32 (float64 stays float64)."""
+    """Run a loss without autocast, its first argument in float32 (float64 stays float64). That argument is logits
+    (B, C+1, ...)."""
 
     @functools.wraps(loss)
-    def wrapped(logits: Tensor, *args, **kwargs) -> Tensor:
+    def wrapped(logits: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """logits (B, C+1, ...)."""
         if not logits.is_floating_point():
             raise TypeError(f'{loss.__name__} expects floating-point logits, got {logits.dtype}')
         with torch.autocast(logits.device.type, enabled=False):
@@ -29,14 +34,14 @@ def full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """numerator / denominator, 0 (with gradient 0) where the denominator is not positive."""
+    """numerator / denominator, 0 (with gradient 0) where the denominator is not positive. Any shape (...)."""
     positive = denominator > 0
     ratio = numerator / torch.where(positive, denominator, torch.ones_like(denominator))
     return torch.where(positive, ratio, torch.zeros_like(ratio))
 
 
 def negative_log(ratio: Tensor) -> Tensor:
-    """-log of a ratio in [0, 1], at most 100 as in binary cross entropy, gradient 0 at ratio 0."""
+    """-log of a ratio in [0, 1], at most 100 as in binary cross entropy, gradient 0 at ratio 0. Any shape (...)."""
     # float rounding may lift a ratio of sums slightly above 1
     ratio = ratio.clamp(max=1)
     positive = ratio > torch.finfo(ratio.dtype).tiny

@@ -60,6 +60,11 @@ class AMoE3DNeck(BaseModule):
 
     levels = (1, 2, 4)
 
+    @classmethod
+    def widths(cls, settings: Mapping) -> dict[int, int]:
+        """Channels by stride that a config of this neck comes to."""
+        return dict(zip(cls.levels, settings['channels']))
+
     def __init__(
         self,
         in_channels: int,

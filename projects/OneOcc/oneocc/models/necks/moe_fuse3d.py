@@ -100,6 +100,7 @@ class MoEFuse3D(nn.Module):
         self.gate = nn.Conv3d(1, num_experts, gate_kernel, padding=gate_kernel // 2)
         # a raw energy would saturate the softmax at the usual initialisation
         nn.init.normal_(self.gate.weight, std=gate_kernel**-3 if energy == 'raw' else gate_kernel**-1.5)
+        assert self.gate.bias is not None
         nn.init.zeros_(self.gate.bias)
         self.expand = Pointwise3D(channels, num_experts * hidden)
         self.contract = Pointwise3D(num_experts * hidden, channels, bias=False)

@@ -26,10 +26,12 @@ class DualPathSaliency3D(nn.Module):
         if kernel_size % 2 == 0:
             raise ValueError(f'kernel_size of the spatial gate must be odd, got {kernel_size}')
         hidden = max(channels // reduction, 4)
-        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+        output = nn.Linear(hidden, channels)
+        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), output)
         self.spatial = nn.Conv3d(2, 1, kernel_size, padding=kernel_size // 2)
         # Open gates at the start (0.88 each): half-closed ones, sigmoid(0)^2, would hand on a quarter of the signal.
-        nn.init.ones_(self.mlp[-1].bias)  # counted twice, for GAP and for GMP
+        assert self.spatial.bias is not None
+        nn.init.ones_(output.bias)  # counted twice, for GAP and for GMP
         nn.init.constant_(self.spatial.bias, 2.0)
 
     def gates(self, volume: Tensor) -> tuple[Tensor, Tensor]:

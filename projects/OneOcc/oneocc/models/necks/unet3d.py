@@ -17,6 +17,7 @@ from torch import Tensor
 from ...structures import Levels, Volumes
 
 # axis of the volume (0 = x, 1 = y, 2 = z) in the order in which a bottleneck walks them
+_Size = int | tuple[int, int, int]
 _WALK = (('z', 2), ('y', 1), ('x', 0))
 
 
@@ -25,13 +26,21 @@ def _along(axis: int, value: int, other: int) -> tuple[int, int, int]:
     return tuple(value if i == axis else other for i in range(3))  # type: ignore[return-value]
 
 
-def _conv_bn(in_channels: int, out_channels: int, kernel: Sequence[int] | int = 1, **kwargs) -> nn.Sequential:
+def _conv_bn(
+    in_channels: int,
+    out_channels: int,
+    kernel: _Size = 1,
+    stride: _Size = 1,
+    padding: _Size = 0,
+    dilation: _Size = 1,
+) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv3d(in_channels, out_channels, kernel, bias=False, **kwargs), nn.BatchNorm3d(out_channels)
+        nn.Conv3d(in_channels, out_channels, kernel, stride, padding, dilation, bias=False),
+        nn.BatchNorm3d(out_channels),
     )
 
 
-def _pool_conv_bn(in_channels: int, out_channels: int, factor: Sequence[int] | int) -> nn.Sequential:
+def _pool_conv_bn(in_channels: int, out_channels: int, factor: _Size) -> nn.Sequential:
     return nn.Sequential(
         nn.AvgPool3d(factor, stride=factor),
         nn.Conv3d(in_channels, out_channels, 1, bias=False),
@@ -63,6 +72,10 @@ class DDRBottleneck(nn.Module):
                 f'a bottleneck of stride 1 keeps its channels, but got in_channels='
                 f'{in_channels} and out_channels={out_channels}'
             )
+        # made in the loop below, by name
+        self.along_z: nn.Sequential
+        self.along_y: nn.Sequential
+        self.along_x: nn.Sequential
         self.reduce = _conv_bn(in_channels, mid_channels)
         for name, axis in _WALK:
             conv = _conv_bn(
@@ -174,13 +187,18 @@ class UNet3D(BaseModule):
         self.up_1 = Upsample3D(2 * channels, channels)
         self.up_full = Upsample3D(channels, channels // 2) if project_scale == 2 else None
 
+    @staticmethod
+    def widths(settings: Mapping) -> dict[int, int]:
+        """Channels by stride that a config of this neck comes to."""
+        widths = {settings['project_scale'] << level: settings['channels'] << level for level in range(3)}
+        if settings['project_scale'] == 2:
+            widths[1] = settings['channels'] // 2
+        return dict(sorted(widths.items()))
+
     @property
     def out_channels(self) -> dict[int, int]:
         """Channels of the result by stride of the label grid."""
-        widths = {self.project_scale << level: self.channels << level for level in range(3)}
-        if self.up_full is not None:
-            widths[1] = self.channels // 2
-        return dict(sorted(widths.items()))
+        return self.widths(dict(channels=self.channels, project_scale=self.project_scale))
 
     def forward(self, volumes: Volumes | Mapping) -> Levels:
         """Decode the lifted volume.
