@@ -207,3 +207,14 @@ def test_foreign_and_other_folders_are_refused(sets, tmp_path, capsys):
     assert make('humansim', sets / 'quadsim') == 2
     assert 'dataset is "quadsim" there' in capsys.readouterr().err
     assert digests(sets / 'quadsim') == before
+
+
+def test_the_kind_of_lidar_can_be_chosen():
+    def lidar_of(*options: str) -> str:
+        args = create_data.parse_args(['--out', 'x', *options])
+        return type(create_data.choose_protocol(args).lidar).__name__
+
+    assert lidar_of('quadsim', '--mini') == 'NonRepetitiveLidar'
+    assert lidar_of('quadsim', '--mini', '--lidar', 'spinning') == 'SpinningLidar'
+    with pytest.raises(ValueError, match='--lidar: expected quadsim'):
+        lidar_of('humansim', '--lidar', 'spinning')
