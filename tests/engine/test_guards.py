@@ -68,6 +68,12 @@ def test_a_folder_that_changed_while_a_training_was_starting_is_not_resumed(run,
         runner.train()
 
 
+def test_a_relative_work_dir_is_the_same_folder(run, tmp_path, monkeypatch):
+    shutil.copytree(run, tmp_path / 'run')
+    monkeypatch.chdir(tmp_path)
+    assert train(toy_config('run', resume=True, **{'train_cfg.max_epochs': 3})).epoch == 3
+
+
 def test_nobody_is_watched_without_a_launcher(monkeypatch):
     watch, mpi = LauncherWatch('none'), LauncherWatch('mpi')
     monkeypatch.setattr(launcher_watch.os, 'getppid', lambda: 1)

@@ -12,6 +12,7 @@ from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.baselines.official_weights import BOOK_KEEPING, UNUSED_SHORTCUT, import_official
 from projects.OneOcc.oneocc.baselines.official_weights.monoscene_image import ABSORBED_BIAS, UNUSED_NORM, UNUSED_SCALE
 from projects.OneOcc.oneocc.engine import read_checkpoint, read_config
+from projects.OneOcc.oneocc.engine.config_files import parse_options
 from tests import official_monoscene as official
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.models.skeleton import build
@@ -288,7 +289,7 @@ def test_options_of_the_page_make_models_for_semantickitti(method, options, expe
         ['sscnet', 'in', 'out', '--cfg-options', *options.split()]
     )
     cfg = Config.fromfile(BASELINES / f'{method}_quadsim.py')
-    cfg.merge_from_dict(arguments.cfg_options)
+    cfg.merge_from_dict(parse_options(arguments.cfg_options))
     model = build(cfg.model)
     assert sum(p.numel() for part in (model.neck, model.decode_head) for p in part.parameters()) == expected
 

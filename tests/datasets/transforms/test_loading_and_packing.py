@@ -103,8 +103,6 @@ def test_raises_on_what_it_cannot_find_or_pack(info):
         PackOccInputs(keys=('imgs',), meta_keys=('sample_id', 'wind'))(loaded)
     with pytest.raises(TypeError, match='lighting.*meta_keys'):
         PackOccInputs(keys=('lighting',), meta_keys=())(loaded)
-    with pytest.raises(ValueError, match='depth.*meta_keys'):
-        PackOccInputs(keys=('depth',))
 
 
 def rewrite_sweep(info, **changes):
@@ -122,7 +120,7 @@ def test_a_sweep_without_intensity_keeps_its_points(info):
 def test_padding_points_are_dropped_with_their_labels_and_counted(info):
     rewrite_sweep(info, points=lambda points: np.where(np.arange(200)[:, None] < 30, 0, points))
     results = LoadLiDARPoints(with_labels=True, with_dynamic=True, drop_labels=(1,))(info)
-    assert results['num_padding_points'] == 30
+    assert results['num_padding'] == 30
     assert len(results['points']) == len(results['point_labels']) == len(results['point_dynamic']) <= 170
 
 

@@ -209,7 +209,7 @@ class OneOccRunner(Runner):
     def _check_unchanged(self) -> None:
         """Refuses to resume from what another training has left behind while this one was starting."""
         if self._resume_path is not None and self._load_from is None:
-            newest, _ = ordered_checkpoints(self.work_dir, self._checkpoint_dir)
+            newest, _ = ordered_checkpoints(self._resume_request[0], self._checkpoint_dir)
             if newest != self._found_checkpoints:
                 raise FolderLockedError(
                     f'{self.work_dir}: expected the checkpoints {_names(self._found_checkpoints)}, got '
@@ -415,7 +415,7 @@ class OneOccRunner(Runner):
                 f'{self.seed}: the order of samples will differ'
             )
         self._has_loaded = True
-        self.logger.info(f'Resumed {filename} after epoch {self.epoch}, iteration {self.iter}')
+        self.logger.info(f'Resumed after epoch {self.epoch}, iteration {self.iter} of {filename}')
 
     def _take_random_state(self, states: list[dict], filename: str) -> None:
         if len(states) == self.world_size:

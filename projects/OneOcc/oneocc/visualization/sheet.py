@@ -56,8 +56,8 @@ def comparison_sheet(
     shown = next(iter(volumes.values()))
     strips = [_text_strip(title, 26)] if title else []
     for name, image in images.items():
-        view = View.of(cameras[name])
-        painted = overlay_labels(image, shown, grid, palette, view.camera, view.cam_from_ego, unknown=unknown)
+        seen_by = View.of(cameras[name])
+        painted = overlay_labels(image, shown, grid, palette, seen_by.camera, seen_by.cam_from_ego, unknown=unknown)
         strips.extend(_image_strips(name, image, painted, next(iter(volumes))))
     both = len(volumes) == 2
     if both:

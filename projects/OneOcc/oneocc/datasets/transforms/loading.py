@@ -115,7 +115,7 @@ class LoadLiDARPoints(BaseTransform):
     """Read one sweep; adds ``points`` (N, 4) float32: x, y, z in metres in the EGO frame, intensity.
 
     The intensity lies in [0, 1], by the rules of ``core/formats/lidar_scan.py``. Points at exactly
-    (0, 0, 0) of the sensor are padding: they are dropped, and their number is ``num_padding_points``.
+    (0, 0, 0) of the sensor are padding: they are dropped, and their number is ``num_padding``.
 
     Args:
         lidar: which sensor, by its name in the info.
@@ -153,7 +153,7 @@ class LoadLiDARPoints(BaseTransform):
         keys = ['points', 'intensity']
         keys += ['label'] if self.with_labels or filtered else []
         keys += ['dynamic'] if self.with_dynamic else []
-        sweep, results['num_padding_points'] = _told(
+        sweep, results['num_padding'] = _told(
             'LiDAR', sensor['path'], lambda: lidar_scan.read_sweep(sensor['path'], keys, sensor.get('intensity_max'))
         )
         # Float64 until the points are in the ego frame, float32 afterwards.
