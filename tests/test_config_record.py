@@ -50,6 +50,8 @@ def as_released(cfg: Config) -> None:
     transformer = cfg.model.get('view_transformer') or {}
     if transformer.get('type') == 'BiGridViewTransformer':
         transformer.update(merge='place', polar_levels='strided', view_dropout=0.0)
+    if cfg.model.neck.type == 'AMoE3DNeck':
+        cfg.model.neck.block = 'separable'
     if cfg.model.decode_head.type == 'SSCHead':
         cfg.model.decode_head.subvoxel_channels = None
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...structures import Levels, Volumes
-from ..layers.depthwise3d import DepthwiseSeparable3D, Pointwise3D
+from ..layers.depthwise3d import BLOCKS, Pointwise3D
 from ..lifting.polar_pyramid import PolarInjection
 from .moe_fuse3d import MoEFuse3D
 from .saliency3d import DualPathSaliency3D
@@ -56,6 +56,8 @@ class AMoE3DNeck(BaseModule):
         depths: depthwise-separable blocks at levels 1, 2, 4 on the way down.
         amoe: False leaves the plain UNet with its injections (the ablation without AMoE-3D).
         num_experts, expansion, kernel_size, energy: of AMoE-3D.
+        block: 'inverted' (InvertedSeparable3D), 'separable' (DepthwiseSeparable3D) or 'dense' (Dense3D); the paper
+            says "depthwise-separable" and no more.
     """
 
     levels = (1, 2, 4)
@@ -76,6 +78,7 @@ class AMoE3DNeck(BaseModule):
         expansion: float = 0.5,
         kernel_size: int = 7,
         energy: str = 'standardised',
+        block: str = 'inverted',
         num_groups: int = 8,
         init_cfg: dict | None = None,
     ) -> None:
@@ -83,14 +86,17 @@ class AMoE3DNeck(BaseModule):
         for name, value in (('channels', channels), ('depths', depths)):
             if len(value) != 3:
                 raise ValueError(f'{name} must name the 3 levels 1, 2, 4, got {tuple(value)}')
+        if block not in BLOCKS:
+            raise ValueError(f'block: expected one of {sorted(BLOCKS)}, got {block!r}')
+        convolution = BLOCKS[block]
         self.polar_channels = polar_channels
         self.out_channels = dict(zip(self.levels, channels))
         self.down, self.up, self.inject, self.fuse = (nn.ModuleDict() for _ in range(4))
         incoming = in_channels
         for level, width, depth in zip(self.levels, channels, depths):
             key = str(level)
-            blocks = [DepthwiseSeparable3D(incoming, width, 1 if level == 1 else 2, num_groups=num_groups)]
-            blocks += [DepthwiseSeparable3D(width, width, num_groups=num_groups) for _ in range(depth)]
+            blocks = [convolution(incoming, width, 1 if level == 1 else 2, num_groups=num_groups)]
+            blocks += [convolution(width, width, num_groups=num_groups) for _ in range(depth)]
             self.down[key] = nn.Sequential(*blocks)
             if level > 1:  # from this level up to the next finer one
                 self.up[key] = Pointwise3D(width, incoming, bias=False)
@@ -100,7 +106,7 @@ class AMoE3DNeck(BaseModule):
             incoming = width
         self.merge = nn.ModuleDict(
             {
-                str(level): DepthwiseSeparable3D(width, width, num_groups=num_groups)
+                str(level): convolution(width, width, num_groups=num_groups)
                 for level, width in list(self.out_channels.items())[:-1]
             }
         )
