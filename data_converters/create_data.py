@@ -24,7 +24,14 @@ if __package__ in (None, ''):
 from data_converters.ground_truth import format_table, write_infos
 from data_converters.output_folder import claim_output
 from data_converters.sequence_pool import OutputLock, make_sequences
-from data_converters.synthetic.capture.protocols import HUMANSIM, HUMANSIM_MINI, QUADSIM, QUADSIM_MINI, Protocol
+from data_converters.synthetic.capture.protocols import (
+    HUMANSIM,
+    HUMANSIM_MINI,
+    QUADSIM,
+    QUADSIM_MINI,
+    SPINNING,
+    Protocol,
+)
 
 SETTINGS_FILE = 'create_data.json'
 PROTOCOLS = {
@@ -57,6 +64,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--sequences', type=int, metavar='N', help='number of sequences (humansim: in every map)')
     parser.add_argument('--frames', type=int, metavar='N', help='frames of every sequence')
     parser.add_argument('--image-width', type=int, metavar='W', help='image width; the height follows from the camera')
+    parser.add_argument(
+        '--lidar', choices=['non-repetitive', 'spinning'], default='non-repetitive', help='quadsim: kind of lidar'
+    )
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser.parse_args(arguments)
 
@@ -84,6 +94,10 @@ def choose_protocol(args: argparse.Namespace) -> Protocol:
             raise ValueError(f'--image-width: expected a multiple of {divisor} from 32 on, got {args.image_width}')
         height = args.image_width * 3 // 4 if protocol.is_quad else args.image_width // 2
         protocol = replace(protocol, image_size=(args.image_width, height))
+    if args.lidar == 'spinning':
+        if not protocol.is_quad:
+            raise ValueError('--lidar: expected quadsim, which has one, got humansim')
+        protocol = replace(protocol, lidar=SPINNING[args.mini])
     if protocol.is_quad:
         if args.maps is not None:
             raise ValueError('--maps: every quadsim sequence has a map of its own; use --sequences')

@@ -114,9 +114,9 @@ def label_sequence(
         on_frame: Called after every labelled frame.
 
     Returns:
-        JSON-able `dict(sequence, recording, classes, entries, counts, dropped)`; counts[grid key] is
-        C + 2 voxel numbers: empty, the classes, unknown; `dropped` counts padding points and returns
-        from the robot's own body.
+        JSON-able `dict(sequence, recording, classes, entries, counts, unobserved, dropped)`; counts[grid
+        key] is C + 2 voxel numbers: empty, the classes, unknown; `unobserved` says how many of the unknown
+        ones nothing was seen of; `dropped` counts padding points and returns from the robot's own body.
 
     Raises:
         RecordingError: Names what cannot be used.
@@ -137,16 +137,18 @@ def label_sequence(
         (scan for frame in recording.frames for scan in scans_of(frame)), positions, grids, num_classes, settings
     )
     counts = {grid_key(grid.shape): np.zeros(num_classes + 2, np.int64) for grid in grids}
+    never_seen = dict.fromkeys(counts, 0)
     entries = []
     for frame in key_frames:
         own_scans = scans_of(frame)
         occupancy = {}
         for grid in grids:
-            labels = aggregate.labels(frame.world_from_ego, grid, own_scans)
-            write_occupancy(folders[grid] / f'{frame.id}.npz', labels, grid, recording.classes)
+            labels, unobserved = aggregate.observe(frame.world_from_ego, grid, own_scans)
+            write_occupancy(folders[grid] / f'{frame.id}.npz', labels, grid, recording.classes, unobserved)
             occupancy[grid_key(grid.shape)] = f'{occupancy_folder(grids, grid)}/{recording.name}/{frame.id}.npz'
             known, unknown = count_labels(labels, num_classes)
             counts[grid_key(grid.shape)] += [*known, unknown]
+            never_seen[grid_key(grid.shape)] += int(unobserved.sum())
         entries.append(_entry(recording, frame, base, occupancy))
         on_frame()
     return dict(
@@ -155,6 +157,7 @@ def label_sequence(
         classes=list(recording.classes),
         entries=entries,
         counts={key: numbers.tolist() for key, numbers in counts.items()},
+        unobserved=never_seen,
         dropped=dict(padding=sum(recording.padding.values()), own_body=sum(own_returns.values())),
     )
 
@@ -194,6 +197,9 @@ def write_infos(
             for grid in grids
         }
         shares = {key: float(total[-1] / total.sum()) for key, total in totals.items()}
+        never_seen = {
+            key: sum(int(by_name[name].get('unobserved', {}).get(key, 0)) for name in names) for key in totals
+        }
         default = grid_key(grids[0].shape)
         infos = build_infos(
             dataset,
@@ -206,6 +212,7 @@ def write_infos(
             grids={grid_key(grid.shape): grid.to_dict() for grid in grids},
             class_counts_by_grid={key: total[:-1].tolist() for key, total in totals.items()},
             unknown_share_by_grid=shares,
+            unobserved_by_grid=never_seen,
             **extra,
         )
         files[root / f'infos_{split}.json'] = infos
@@ -215,6 +222,7 @@ def write_infos(
                 class_counts=total[:-1].tolist(),
                 unknown=int(total[-1]),
                 unknown_share=shares[key],
+                unobserved=never_seen[key],
             )
             for key, total in totals.items()
         }
@@ -228,18 +236,21 @@ def format_table(table: dict[str, Any]) -> str:
     """Class shares as text: percent of the occupied voxels, and of all voxels for empty, unknown."""
     names = table['classes']
     width = max(12, *(len(name) + 1 for name in names))
-    head = ['samples', *names, 'empty', 'unknown']
+    head = ['samples', *names, 'empty', 'unknown', 'unobserved']
     lines = [f'{"split, grid":<26}' + ''.join(f'{name:>{width}}' for name in head)]
     for split, grids in table['splits'].items():
         for key, row in grids.items():
             counts = np.asarray(row['class_counts'], dtype=np.float64)
             voxels = counts.sum() + row['unknown']
             shares = [*(counts[1:] / max(counts[1:].sum(), 1)), counts[0] / voxels, row['unknown'] / voxels]
+            shares.append(row['unobserved'] / voxels)
             lines.append(
                 f'{split + ", " + key:<26}{row["samples"]:>{width}}'
                 + ''.join(f'{100 * share:>{width}.2f}' for share in shares)
             )
-    return '\n'.join([*lines, 'classes: % of occupied voxels; empty, unknown: % of all voxels'])
+    return '\n'.join(
+        [*lines, 'classes: % of occupied voxels; empty, unknown (unobserved ones among them): % of all voxels']
+    )
 
 
 def _entry(recording: Recording, frame: Frame, base: str, occupancy: dict[str, str]) -> dict[str, Any]:

@@ -58,13 +58,20 @@ def data_record(loader: Mapping, whole_pipeline: Callable[[Mapping], list]) -> d
     """A loader, its set, and every transform between a frame on disk and a batch."""
     dataset = dict(loader['dataset'])
     pipeline = whole_pipeline(dataset)
-    own = {key: dataset[key] for key in dataset if key not in ('pipeline', 'views', 'points', 'grid', 'body_pose')}
+    own = {
+        key: dataset[key]
+        for key in dataset
+        if key not in ('pipeline', 'views', 'points', 'grid', 'body_pose', 'unobserved')
+    }
     return plain(dict(loader, dataset=own, pipeline=pipeline))
 
 
-def config_record(path: Path, whole_pipeline: Callable[[Mapping], list]) -> dict:
-    """All of it for one config file."""
+def config_record(
+    path: Path, whole_pipeline: Callable[[Mapping], list], change: Callable[[Config], None] = lambda cfg: None
+) -> dict:
+    """All of it for one config file, after `change` was made to the config."""
     cfg = Config.fromfile(path)
+    change(cfg)
     parts = {loader: data_record(cfg[loader], whole_pipeline) for loader in LOADERS}
     return dict(
         parts, model=model_record(json.dumps(plain(cfg.model))), settings=plain({key: cfg.get(key) for key in SETTINGS})

@@ -110,7 +110,7 @@ def test_a_config_is_a_few_lines_on_a_few_levels(path):
 
 def test_every_origin_is_said_once():
     said = [found for path in CONFIGS + BASES for found in re.findall(r'origin=(\(.*?\))', path.read_text())]
-    assert sorted(said) == ['(-12.8, -12.8, -1.2)', '(-12.8, -12.8, -2.0)']
+    assert sorted(said) == ['(-12.8, -12.8, -1.2)', '(-12.8, -12.8, -2.4)']
 
 
 def test_few_lines_are_said_twice():

@@ -52,11 +52,13 @@ def write_tiny_dataset(
         sequence = f'seq{number:02d}'
         entries = []
         counts = {key: np.zeros(256, dtype=np.int64) for key in grids}
+        never_seen = dict.fromkeys(grids, 0)
         for index in range(frames):
             entry = _entry(kind, sequence, f'{index:06d}', index, image_size, grids)
             for key, one_grid in grids.items():
                 labels = _labels(rng, one_grid['shape'], len(classes))
                 counts[key] += np.bincount(labels.ravel(), minlength=256)
+                never_seen[key] += int(unobserved_of(labels).sum())
                 _write_labels(root / entry['occupancy'][key], labels, one_grid, classes)
             _write_sensors(root, entry, rng, len(classes), image_size)
             entries.append(entry)
@@ -75,6 +77,7 @@ def write_tiny_dataset(
             'class_counts_by_grid': by_grid,
             'unknown_share': unknown[default],
             'unknown_share_by_grid': unknown,
+            'unobserved_by_grid': never_seen,
         }
         infos = {'metainfo': metainfo, 'data_list': entries}
         (root / f'infos_{split}.json').write_text(json.dumps(infos), encoding='utf-8')
@@ -149,7 +152,13 @@ def _write_labels(path: Path, labels: np.ndarray, grid: dict, classes: tuple[str
         voxel_size_m=np.float64(grid['voxel_size']),
         origin_m=np.asarray(grid['origin'], dtype=np.float64),
         classes=np.asarray(classes),
+        unobserved=unobserved_of(labels),
     )
+
+
+def unobserved_of(labels: np.ndarray) -> np.ndarray:
+    """Which of the unknown voxels nothing was seen of: every other one in space."""
+    return (labels == 255) & (np.indices(labels.shape).sum(0) % 2 == 0)
 
 
 def _write_sensors(

@@ -255,3 +255,14 @@ def test_the_lens_of_a_set_is_the_lens_that_made_it(sets):
     infos = read_infos(sets / 'quadsim/infos_train.json')
     mine, theirs = pal_camera(64, 48), camera_from_dict(infos['data_list'][0]['cameras']['raw'])
     assert theirs.direct == mine.direct and theirs.coefficients == mine.coefficients
+
+
+def test_the_kind_of_lidar_can_be_chosen():
+    def lidar_of(*options: str) -> str:
+        args = create_data.parse_args(['--out', 'x', *options])
+        return type(create_data.choose_protocol(args).lidar).__name__
+
+    assert lidar_of('quadsim', '--mini') == 'NonRepetitiveLidar'
+    assert lidar_of('quadsim', '--mini', '--lidar', 'spinning') == 'SpinningLidar'
+    with pytest.raises(ValueError, match='--lidar: expected quadsim'):
+        lidar_of('humansim', '--lidar', 'spinning')

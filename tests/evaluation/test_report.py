@@ -33,6 +33,7 @@ def test_report_holds_every_key_of_the_format(report):
         'precision',
         'recall',
         'class_iou',
+        'unobserved',
         'subsets',
         'confusion',
         'mask_policy',

@@ -56,7 +56,10 @@ def test_columns_stand_in_the_order_of_the_paper(runs):
     ]
     first, second = run(0)['miou'], run(1)['miou']
     assert cells(lines[3])[-1] == f'{(first + second) / 2:.2f} ± {abs(first - second) / 2**0.5:.2f}'
-    assert lines[-1] == 'Percent; 6 frames, mask policy `known`, runs per row: 1 to 2 (mean ± sample sd).'
+    assert (
+        lines[-1] == 'Percent; 6 frames, mask policy `known`, unobserved voxels `ignore`, '
+        'runs per row: 1 to 2 (mean ± sample sd).'
+    )
 
 
 def test_lighting_and_ablation_layouts(runs):

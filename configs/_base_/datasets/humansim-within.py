@@ -3,8 +3,9 @@
 _base_ = ['../loaders.py', '../grids/human.py']
 
 data_root = '{{$ONEOCC_DATA:data}}/humansim'
-frames = dict(type='Human360OccDataset', data_root=data_root, grid={{_base_.grid}}, views=dict(equi=dict()))
+views = dict(equi=dict())
+frames = dict(type='Human360OccDataset', data_root=data_root, grid={{_base_.grid}}, views=views, unobserved='empty')
 train_dataloader = dict(dataset=dict(frames, ann_file='infos_within_train.json'))
 val_dataloader = dict(dataset=dict(frames, ann_file='infos_within_val.json'))
 test_dataloader = val_dataloader
-del frames
+del views, frames

@@ -4,7 +4,7 @@ _base_ = ['../loaders.py', '../grids/quad.py']
 
 data_root = '{{$ONEOCC_DATA:data}}/quadsim-mini'
 views = dict(raw=dict(height=96, width=128), equi=dict(height=96, width=192, unwrap_from='raw'))
-frames = dict(type='QuadOccDataset', data_root=data_root, grid={{_base_.grid}}, views=views)
+frames = dict(type='QuadOccDataset', data_root=data_root, grid={{_base_.grid}}, views=views, unobserved='empty')
 train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(frames, ann_file='infos_train.json'))
 val_dataloader = dict(num_workers=1, dataset=dict(frames, ann_file='infos_val.json'))
 test_dataloader = val_dataloader

@@ -6,7 +6,7 @@ data_root = '{{$ONEOCC_DATA:data}}/quadsim'
 # The raw view is shrunk after unwrapping: 576 rows keep as many pixels on the horizon as the panorama has, and both
 # views stay divisible by 32.
 views = dict(raw=dict(height=576, width=768), equi=dict(height=608, width=1216, unwrap_from='raw'))
-frames = dict(type='QuadOccDataset', data_root=data_root, grid={{_base_.grid}}, views=views)
+frames = dict(type='QuadOccDataset', data_root=data_root, grid={{_base_.grid}}, views=views, unobserved='empty')
 train_dataloader = dict(dataset=dict(frames, ann_file='infos_train.json'))
 val_dataloader = dict(dataset=dict(frames, ann_file='infos_val.json'))
 test_dataloader = val_dataloader

@@ -23,6 +23,7 @@ model = dict(
         type='BiGridViewTransformer',
         grids=('cartesian', 'cylindrical'),
         injection='neck',
+        view_dropout=0.1,
         gait=dict(type='GaitDisplacementCompensation', mode='shift'),
     ),
     neck=dict(type='AMoE3DNeck', channels=(64, 128, 256), depths=(2, 3, 3), num_experts=4),

@@ -1,4 +1,4 @@
-"""A spinning LiDAR: rings and azimuth steps, echo strength, lost echoes, range noise."""
+"""LiDAR units and what comes back to them: echo strength, lost echoes, range noise."""
 
 from __future__ import annotations
 
@@ -26,29 +26,46 @@ _WEATHER = {
 
 
 @dataclass(frozen=True)
-class SpinningLidar:
-    """Rings of a spinning LiDAR. Frame: x forward, y left, z up, metres; the default is a 32-ring
-    wide-angle unit.
+class LidarUnit:
+    """What all units share.
 
-    `noise_m` is the standard deviation of the range; `echo` the strength (reflectance * cosine *
-    (10 m / range)^2) at which half of the echoes are lost.
+    Attributes:
+        min_range_m, max_range_m: echoes outside are not reported.
+        noise_m: standard deviation of the range.
+        echo: strength (reflectance * cosine * (10 m / range)^2) at which half of the echoes are lost.
+        base_loss: share of shots that never come back.
     """
 
-    rings: int = 32
-    elevation_low_deg: float = -52.0
-    elevation_high_deg: float = 22.0
-    columns: int = 1024
     min_range_m: float = 0.4
     max_range_m: float = 60.0
     noise_m: float = 0.015
     echo: float = 0.006
     base_loss: float = 0.01
 
+    def directions(self, time_s: float = 0.0) -> np.ndarray:
+        """Unit rays (N, 3) of the frame that begins at `time_s` (s), in the lidar frame."""
+        raise NotImplementedError
+
+    def ring_indices(self) -> np.ndarray:
+        """Ring of every ray, (N,) integers."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SpinningLidar(LidarUnit):
+    """Rings of a spinning LiDAR. Frame: x forward, y left, z up, metres; the default is a 32-ring
+    wide-angle unit."""
+
+    elevation_low_deg: float = -52.0
+    elevation_high_deg: float = 22.0
+    rings: int = 32
+    columns: int = 1024
+
     def elevations(self) -> np.ndarray:
         """Elevation of every ring (rad), upwards. Shape (rings,)."""
         return np.radians(np.linspace(self.elevation_low_deg, self.elevation_high_deg, self.rings))
 
-    def directions(self) -> np.ndarray:
+    def directions(self, time_s: float = 0.0) -> np.ndarray:
         """Unit rays (rings * columns, 3), ring by ring; azimuth from straight behind, turning
         right."""
         phi = (np.arange(self.columns) + 0.5) / self.columns * 2 * np.pi - np.pi
@@ -62,22 +79,27 @@ class SpinningLidar:
             -1,
         ).reshape(-1, 3)
 
+    def ring_indices(self) -> np.ndarray:
+        """Ring of every ray, (rings * columns,)."""
+        return np.repeat(np.arange(self.rings), self.columns)
+
 
 def scan_lidar(
     scene: Scene,
     world_from_lidar: np.ndarray,
-    lidar: SpinningLidar,
+    lidar: LidarUnit,
     lighting: Lighting,
     rng: np.random.Generator,
+    time_s: float = 0.0,
 ) -> dict[str, np.ndarray]:
-    """One instantaneous turn (the sensor does not move during it).
+    """One instantaneous frame that begins at `time_s` (the sensor does not move during it).
 
     Returns points (N, 3) float32 in the LIDAR frame, intensity (N,) float32 in [0, 1], label (N,)
     uint8, dynamic (N,) bool, ring (N,) uint8; only rays that came back. Weak echoes (far, dark,
     slanting, wet, through fog; sunlight adds noise) are lost more often.
     """
     pose = check_rigid('world_from_lidar', world_from_lidar)
-    local = lidar.directions()
+    local = lidar.directions(time_s)
     world = local[:, :1] * pose[:3, 0] + local[:, 1:2] * pose[:3, 1] + local[:, 2:] * pose[:3, 2]
     hit = scene.cast(pose[:3, 3], world, lidar.max_range_m)
     distance = hit['range'].astype(np.float64)
@@ -94,11 +116,10 @@ def scan_lidar(
     seen = np.isfinite(distance) & (distance >= lidar.min_range_m) & (dice < chance)
     # weak echoes are timed less well
     measured = distance[seen] + noise[seen] * lidar.noise_m * (1 + 0.5 * np.sqrt(floor / (echo[seen] + floor)))
-    ring = np.repeat(np.arange(lidar.rings), lidar.columns)
     return dict(
         points=(local[seen] * measured[:, None]).astype(np.float32),
         intensity=np.clip(reflectance * cosine, 0, 1)[seen].astype(np.float32),
         label=hit['label'][seen],
         dynamic=hit['instance'][seen] > 0,
-        ring=ring[seen].astype(np.uint8),
+        ring=lidar.ring_indices()[seen].astype(np.uint8),
     )

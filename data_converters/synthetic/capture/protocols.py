@@ -2,14 +2,15 @@
 
 | set | sequences | frames each | key frames | camera | lidar | grids |
 |---|---|---|---|---|---|---|
-| quadsim | 10 maps x 1 | 2400 at 10 Hz | every 5th | annulus 1280x960 | 32 x 1024 | 64x64x8 |
-| quadsim --mini | 20 maps x 1 | 36 at 3 Hz | every 3rd | annulus 320x240 | 24 x 360 | 64x64x8 |
+| quadsim | 10 maps x 1 | 2400 at 10 Hz | every 5th | annulus 1280x960 | 20000 rays | 64x64x8 |
+| quadsim --mini | 20 maps x 1 | 36 at 3 Hz | every 3rd | annulus 320x240 | 10000 rays | 64x64x8 |
 | humansim | 16 maps x 10 | 50 at 2 Hz | all | 608x1216 | - | 64x64x8, 128x128x16 |
 | humansim --mini | 4 maps x 5 | 12 at 1 Hz | all | 128x256 | - | 64x64x8, 128x128x16 |
 
 QuadSim is split by sequence, and every map belongs to one sequence only (a heterogeneous split);
 the last three tenths are val, by day, dusk and night. The mini set has more and shorter rides than
 the full one: with few frames, what a model learns of other places hangs on how many it has seen.
+The lidar is non-repetitive and tilted, as QuadOcc's; `SPINNING` is the other choice.
 HumanSim is split within the maps (the last fifth of each map's sequences is within_val) and across
 them (the last quarter of the maps is cross_val).
 """
@@ -22,14 +23,16 @@ from typing import Any
 import numpy as np
 
 from data_converters.synthetic.capture.gait import TROT, WALK, GaitStyle
+from data_converters.synthetic.capture.lidar import LidarUnit, SpinningLidar
+from data_converters.synthetic.capture.livox import NonRepetitiveLidar
 from projects.OneOcc.core.geometry import CartesianGrid
 
 LIGHTINGS = ('day', 'dusk', 'night')
 HUMAN_WEATHERS = ('clear', 'overcast', 'rain', 'fog')
 QUAD_GRIDS = (CartesianGrid((64, 64, 8), 0.4, (-12.8, -12.8, -1.2)),)
 HUMAN_GRIDS = (
-    CartesianGrid((64, 64, 8), 0.4, (-12.8, -12.8, -2.0)),
-    CartesianGrid((128, 128, 16), 0.2, (-12.8, -12.8, -2.0)),
+    CartesianGrid((64, 64, 8), 0.4, (-12.8, -12.8, -2.4)),
+    CartesianGrid((128, 128, 16), 0.2, (-12.8, -12.8, -2.4)),
 )
 
 
@@ -56,7 +59,7 @@ class Protocol:
         frames, frame_hz: Frames of a sequence.
         key_stride: Every so many frames one has images and labels; the others have lidar only.
         image_size: (width, height) of the camera.
-        lidar: (rings, columns), or None: depth and semantic panoramas instead.
+        lidar: the unit, or None: depth and semantic panoramas instead.
         grids: Label grids; the first is the default one.
     """
 
@@ -69,7 +72,7 @@ class Protocol:
     frame_hz: float
     key_stride: int
     image_size: tuple[int, int]
-    lidar: tuple[int, int] | None
+    lidar: LidarUnit | None
     grids: tuple[CartesianGrid, ...]
 
     def __post_init__(self) -> None:
@@ -134,7 +137,7 @@ class Protocol:
             grids=[grid.to_dict() for grid in self.grids],
             gait=asdict(self.gait),
             image_size=list(self.image_size),
-            lidar=None if self.lidar is None else list(self.lidar),
+            lidar=None if self.lidar is None else dict(asdict(self.lidar), unit=type(self.lidar).__name__),
         )
 
     def _plan(self, m: int, s: int) -> SequencePlan:
@@ -167,10 +170,18 @@ QUADSIM = Protocol(
     frame_hz=10.0,
     key_stride=5,
     image_size=(1280, 960),
-    lidar=(32, 1024),
+    lidar=NonRepetitiveLidar(points=20000, frame_s=0.1),
     grids=QUAD_GRIDS,
 )
-QUADSIM_MINI = replace(QUADSIM, maps=20, frames=36, frame_hz=3.0, key_stride=3, image_size=(320, 240), lidar=(24, 360))
+QUADSIM_MINI = replace(
+    QUADSIM,
+    maps=20,
+    frames=36,
+    frame_hz=3.0,
+    key_stride=3,
+    image_size=(320, 240),
+    lidar=NonRepetitiveLidar(points=10000, frame_s=0.33),
+)
 HUMANSIM = Protocol(
     'humansim',
     'human',
@@ -185,6 +196,12 @@ HUMANSIM = Protocol(
     grids=HUMAN_GRIDS,
 )
 HUMANSIM_MINI = replace(HUMANSIM, maps=4, sequences=5, frames=12, frame_hz=1.0, image_size=(256, 128))
+
+# spinning units that may take the place of the non-repetitive ones: of the full set, of the mini set
+SPINNING = {
+    False: SpinningLidar(rings=32, columns=1024),
+    True: SpinningLidar(rings=24, columns=360),
+}
 
 
 def _seed(*key: int) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data_converters.synthetic.capture.gait import GaitTrajectory
-from data_converters.synthetic.capture.lidar import SpinningLidar, scan_lidar
+from data_converters.synthetic.capture.lidar import scan_lidar
 from data_converters.synthetic.capture.protocols import Protocol, SequencePlan
 from data_converters.synthetic.capture.rigs import equirect_camera, head_mount, lidar_mount, pal_camera, pal_mount
 from data_converters.synthetic.capture.sensors import render_panorama
@@ -119,10 +119,7 @@ def _sense_quad(recording: Recording, frame: Frame, shot: Shot, protocol: Protoc
     camera_rng, lidar_rng = shot.rng.spawn(2)
     world_from_lidar = frame.world_from_body @ np.linalg.inv(recording.lidars['lidar'])
     assert protocol.lidar is not None  # a protocol of the quadruped has one
-    rings, columns = protocol.lidar
-    sweep = scan_lidar(
-        shot.scene, world_from_lidar, SpinningLidar(rings=rings, columns=columns), shot.lighting, lidar_rng
-    )
+    sweep = scan_lidar(shot.scene, world_from_lidar, protocol.lidar, shot.lighting, lidar_rng, frame.time)
     recording.write_lidar(frame, 'lidar', sweep)
     if is_key:
         view = shot.panorama(

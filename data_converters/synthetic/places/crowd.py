@@ -33,7 +33,11 @@ def draw_agents(plan: Plan, kind: str, labels: dict[str, int], rng: np.random.Ge
     human = kind == 'human'
     agents: list[Agent] = []
     length = 2 * plan.extent
-    names = dict(person='person', rider='two_wheeler') if human else dict(person='pedestrian', rider='vehicle')
+    # as in the real sets: a rider is a person in Human360Occ, and goes with the vehicle on a campus
+    person, wheels, rider = (
+        labels[name]
+        for name in (('person', 'two_wheeler', 'person') if human else ('pedestrian', 'vehicle', 'vehicle'))
+    )
 
     def add(**values: Any) -> None:  # fields of Agent
         agents.append(Agent(instance=len(agents) + 1, **values))
@@ -43,7 +47,7 @@ def draw_agents(plan: Plan, kind: str, labels: dict[str, int], rng: np.random.Ge
         for side in (1, -1):
             for _ in range(rng.poisson(PEOPLE[kind] * length)):
                 add(
-                    label=labels[names['person']],
+                    label=person,
                     street=street,
                     offset=side * rng.uniform(low, high),
                     s0=rng.uniform(0, length),
@@ -59,14 +63,14 @@ def draw_agents(plan: Plan, kind: str, labels: dict[str, int], rng: np.random.Ge
                 plan,
                 street,
                 side,
-                labels[names['person']],
+                person,
                 (low, high),
                 PEOPLE[kind] * length * 0.06,
             )
             for _ in range(rng.poisson(RIDERS[kind] * length)):
-                rows = vehicles.two_wheeler(rng, Person.draw(rng), rng.uniform(0, 6.28))
+                rows = vehicles.two_wheeler(rng, Person.draw(rng), rng.uniform(0, 6.28), labels=(wheels, rider))
                 add(
-                    label=labels[names['rider']],
+                    label=None,  # the rows carry their own
                     street=street,
                     offset=-side * (street.half_width * 0.55),
                     s0=rng.uniform(0, length),

@@ -23,10 +23,10 @@ PHASES = 16
 @dataclass
 class Agent:
     """One moving thing. `forward` is +1 or -1 along its street, `speed` in m/s (0: it stays at
-    s0)."""
+    s0). Without a `label` its rows carry theirs."""
 
     instance: int
-    label: int
+    label: int | None
     street: Street
     offset: float
     s0: float

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_converters.synthetic.places.people import Person, seated_rider
-from data_converters.synthetic.tracing.solids import BODY, CABIN, CARGO, COACH, METAL, TYRE, SolidLook, Solids
+from data_converters.synthetic.tracing.solids import BODY, CABIN, CARGO, COACH, LABEL, METAL, TYRE, SolidLook, Solids
 
 PAINTS = (
     (0.75, 0.75, 0.74),
@@ -157,8 +157,10 @@ def bus(rng: np.random.Generator, lights: bool) -> np.ndarray:
     return s.rows()
 
 
-def two_wheeler(rng: np.random.Generator, rider: Person | None = None, phase: float = 0.0) -> np.ndarray:
-    """A bicycle or a motor scooter, with a rider if one is given. Rows (P, WIDTH)."""
+def two_wheeler(
+    rng: np.random.Generator, rider: Person | None = None, phase: float = 0.0, labels: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """A bicycle or a motor scooter, with a rider if one is given; rows (P, WIDTH) with the two `labels`."""
     s = Solids()
     colour, motor = _paint(rng), rng.random() < 0.35
     frame = SolidLook(material=METAL, colour=colour)
@@ -187,8 +189,10 @@ def two_wheeler(rng: np.random.Generator, rider: Person | None = None, phase: fl
         s.box((-0.2, 0, 0.90), (0.13, 0.07, 0.03), colour=(0.03, 0.03, 0.03))
         seat, back = 0.95, -0.2
     rows = s.rows()
+    rows[:, LABEL] = labels[0]
     if rider is None:
         return rows
     upper = seated_rider(rider, seat, 0.8 if motor else phase)
+    upper[:, LABEL] = labels[1]
     upper[:, 1] += back
     return np.concatenate([rows, upper])

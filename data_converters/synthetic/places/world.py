@@ -6,8 +6,8 @@ What counts as what -------------------
   vehicle; people on foot are pedestrian; lamp posts and garden walls, being fixed and man-made, are
   building.
 * human (a town): road = carriageway, sidewalk = pavement and kerb; lawns count as vegetation like
-  the plants on them; lamp posts, signs and signals are pole; garden walls are building; a rider
-  belongs to the two_wheeler.
+  the plants on them; lamp posts, signs and signals are pole; garden walls are building; a rider is a
+  person, as in Human360Occ.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from projects.OneOcc.oneocc.models.heads.ssc_head import divide_voxels
+from projects.OneOcc.oneocc.models.heads.subvoxels import divide_voxels
 from projects.OneOcc.oneocc.models.losses import majority_pool, relation, relation_matrix
 from tests.models import two_view_rig as rig
 from tests.models.skeleton import build
@@ -190,3 +190,33 @@ def test_subvoxels_classify_a_finer_grid(device):
     assert module.predict(coarse, [])[0].shape == SHAPE
     with pytest.raises(ValueError, match='subvoxels'):
         head(subvoxels=0)
+
+
+def thin_poles(parts: int) -> torch.Tensor:
+    """Labels (1, 2 X, 2 Y, 2 Z) with poles one label voxel thick, at places of all parities."""
+    torch.manual_seed(1)
+    labels = torch.zeros(1, 24, 24, 8, dtype=torch.long)
+    for _ in range(24):
+        i, j = torch.randint(2, 22, (2,)).tolist()
+        labels[0, i, j, :5] = 1
+    return labels
+
+
+def test_thin_things_do_not_come_out_as_a_checkerboard(device):
+    """Fitted to poles: no parity of the label grid holds more than twice another's share."""
+    torch.manual_seed(0)
+    labels = thin_poles(2).to(device)
+    # coarse features that say where the poles are, smeared as bilinear lifting smears them
+    signal = torch.nn.functional.avg_pool3d((labels == 1).float()[:, None], 3, 1, 1)
+    coarse = torch.nn.functional.avg_pool3d(signal, 2) * 20
+    features = torch.cat([coarse.roll(shift, dims=2 + axis) for axis in range(3) for shift in (-1, 0, 1)], 1)[:, :8]
+    module = head(num_classes=1, subvoxels=2, strides=(1,), in_channels=8, subvoxel_channels=8).to(device)
+    optimizer = torch.optim.Adam(module.parameters(), lr=2e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        logits = module({1: features})[1]
+        torch.nn.functional.cross_entropy(logits, labels, weight=torch.tensor([1.0, 20.0], device=device)).backward()
+        optimizer.step()
+    found = (module({1: features})[1].argmax(1) == 1).float()[0]
+    shares = torch.stack([found[i::2, j::2].mean() for i in (0, 1) for j in (0, 1)])
+    assert 0 < shares.min() and shares.max() < 2 * shares.min(), shares

@@ -14,7 +14,7 @@ from projects.OneOcc.oneocc.models.lifting.bigrid import (
     surrounding_cylinder,
 )
 from projects.OneOcc.oneocc.models.lifting.gait_compensation import GaitCorrection, rotation_from_vector
-from projects.OneOcc.oneocc.models.lifting.grid_lifting import merge_views, scale_weights
+from projects.OneOcc.oneocc.models.lifting.grid_lifting import drop_views, merge_views, scale_weights
 from projects.OneOcc.oneocc.models.lifting.polar_pyramid import PolarPyramid
 from tests.models import two_view_rig as rig
 
@@ -149,7 +149,7 @@ def test_moving_the_centres_is_a_constant_displacement(device):
     def half_a_cell(maps):
         return GaitCorrection(
             shifts={
-                view: {s: f.new_full((2, 2), 0.5 - 0.5 / s) for s, f in scales.items()} for view, scales in maps.items()
+                view: {s: f.new_full((2, 2), 0.5 * (s - 1)) for s, f in scales.items()} for view, scales in maps.items()
             }
         )
 
@@ -160,6 +160,101 @@ def test_moving_the_centres_is_a_constant_displacement(device):
     assert not torch.allclose(run(moved, given).cartesian, got.cartesian)
     with pytest.raises(ValueError, match='cell_centre must be one of'):
         build(device, cell_centre='middle')
+
+
+def test_views_are_weighed_by_what_they_show(device):
+    lifting = build(device, grids=('cartesian',)).eval()
+    given = rig.features(device=device)
+    alike = run(lifting, given).cartesian
+    score = lifting.lift['cartesian'].view_score['raw']
+    torch.nn.init.constant_(score.weight, 3.0)
+    torch.nn.init.constant_(score.bias, 30.0)
+    raw = run(lifting, given).cartesian
+    assert (alike - raw).abs().max() > 0.1
+    assert build(device, merge='place').lift['cartesian'].view_score is None
+    with pytest.raises(ValueError, match='merge: expected'):
+        build(device, merge='vote')
+
+
+def test_dropping_a_view_leaves_every_seen_voxel_seen(device):
+    torch.manual_seed(0)
+    seen = torch.rand(64, 2, 50, device=device) < 0.5
+    left = drop_views(seen, 0.5)
+    assert torch.equal(left.any(1), seen.any(1)) and not (left & ~seen).any()
+    lost = (seen & ~left).any(2)  # (B, V)
+    assert lost.any(0).all() and not lost.all(1).any() and 0.2 < lost.any(1).float().mean() < 0.8
+    assert torch.equal(drop_views(seen, 0.0), seen)
+
+
+def test_view_dropout_is_for_training_only(device):
+    lifting = build(device, grids=('cartesian',), view_dropout=0.9)
+    given = rig.features(batch=4, device=device)
+    samples = [rig.sample() for _ in range(4)]
+    with torch.no_grad():
+        first, second = (run(lifting.eval(), given, samples).cartesian for _ in range(2))
+        assert torch.equal(first, second)
+        torch.manual_seed(0)
+        assert not torch.equal(run(lifting.train(), given, samples).cartesian, first)
+
+
+def test_polar_levels_are_lifted_or_strided(device):
+    given = rig.features(device=device)
+    shapes = []
+    for source in ('lifted', 'strided'):
+        lifting = build(device, polar_levels=source)
+        shapes.append({level: tuple(volume.shape) for level, volume in run(lifting, given).polar.items()})
+        assert ('cylindrical_4' in lifting.lift) == (source == 'lifted')
+    assert shapes[0] == shapes[1]
+    with pytest.raises(ValueError, match='polar_levels: expected'):
+        build(device, polar_levels='pooled')
+
+
+def test_a_lifted_level_hears_the_images_itself(device):
+    """A coarse cell samples the image at its own centre: its gradient does not pass through level 1."""
+    lifting = build(device, polar_levels='lifted')
+    given = rig.features(device=device)
+    given['equi'][1].requires_grad_()
+    run(lifting, given).polar[4].square().sum().backward()
+    assert given['equi'][1].grad.abs().sum() > 0
+    assert all(p.grad is None for p in lifting.polar.blocks['1'].parameters())
+
+
+def test_a_displacement_beyond_the_map_has_a_gradient_back(device):
+    """However far a head is driven, the displacement stays on the map and still depends on the head."""
+    lifting = build(device, grids=('cartesian',), gait=dict(GAIT, max_shift=0.06))
+    given = rig.features(device=device)
+    for head in lifting.gait.shift.values():
+        torch.nn.init.constant_(head.bias, 2.0)  # all but saturated
+    run(lifting, given).cartesian.square().sum().backward()
+    for view, scales in lifting.gait(given).shifts.items():
+        most = 0.06 * rig.image_sizes()[view][0]
+        assert all((shift.abs() < most).all() and (shift.abs() > 0.7 * most).all() for shift in scales.values())
+    assert all((head.bias.grad.abs() > 0).all() for head in lifting.gait.shift.values())
+
+
+def test_one_displacement_in_pixels_means_the_same_at_every_scale(device):
+    """Shifting the whole image and compensating for it gives the volume of the image at rest (Eq. 10)."""
+    lifting = build(device, grids=('cartesian',), views=('equi',)).eval()
+    given = rig.features(views=('equi',), device=device)
+    rest = run(lifting, given).cartesian
+    moved = {'equi': {s: level.roll(16 // s, dims=-1) for s, level in given['equi'].items()}}
+    lifting.gait = lambda maps: GaitCorrection(
+        shifts={'equi': {s: level.new_tensor([[16.0, 0.0]]) for s, level in maps['equi'].items()}}
+    )
+    torch.testing.assert_close(run(lifting, moved).cartesian, rest)
+
+
+def test_zoom_moves_pixels_about_the_middle(device):
+    pixels = torch.tensor([[[64.0, 32.0], [74.0, 12.0]]], device=device)
+    zoomed = GaitCorrection(zooms={'equi': torch.tensor([[1.0, 1.1]], device=device)}).zoomed('equi', pixels, (64, 128))
+    torch.testing.assert_close(zoomed, torch.tensor([[[64.0, 32.0], [74.0, 10.0]]], device=device))
+    assert GaitCorrection().zoomed('equi', pixels, (64, 128)) is pixels
+    lifting = build(device, gait=dict(GAIT, zoom=True))
+    given = rig.features(device=device)
+    assert torch.equal(lifting.gait(given).zooms['raw'], torch.ones(1, 2, device=device))
+    torch.nn.init.constant_(lifting.gait.zoom['equi_4'].bias, 1.0)
+    around, high = lifting.gait(given).zooms['equi'][0]
+    assert around == 1 and 1.05 < high < 1.1  # a ring has no middle along its width
 
 
 def test_merged_views(device):

@@ -49,13 +49,14 @@ def test_every_weight_learns_from_the_first_step(device, config):
     assert all(p.grad is not None and (p.grad != 0).any() for p in gait.parameters())
 
 
-def test_shift_is_linear_of_gap(device):
+def test_shift_is_a_bounded_linear_of_gap(device):
     gait = MODELS.build(SHIFT).to(device)
     head = gait.shift['raw_4']
     torch.nn.init.normal_(head.weight)
     torch.nn.init.normal_(head.bias)
     given = rig.features(device=device)
-    want = given['raw'][4].mean((2, 3)) @ head.weight.T + head.bias
+    most = 0.06 * rig.RAW_SIZE[0]
+    want = most * torch.tanh(given['raw'][4].mean((2, 3)) @ head.weight.T + head.bias)
     torch.testing.assert_close(gait(given).shifts['raw'][4], want)
 
 
@@ -105,3 +106,25 @@ def test_refuses_modes_that_do_not_exist():
         MODELS.build(dict(SHIFT, mode='warp'))
     with pytest.raises(ValueError, match='translation'):
         MODELS.build(dict(SHIFT, translation=True))
+
+
+def test_sizes_of_the_displacements_are_logged_in_training_only(device):
+    gait = MODELS.build(SHIFT).to(device)
+    torch.nn.init.constant_(gait.shift['equi_8'].bias, 0.3)
+    gait(rig.features(batch=3, device=device))
+    assert set(gait.log_vars) == {
+        f'gait_{view}_{scale}_{what}_px'
+        for view in ('equi', 'raw')
+        for scale in rig.SCALES
+        for what in ('mean', 'spread')
+    }
+    want = 0.06 * rig.EQUI_SIZE[0] * math.tanh(0.3) * math.sqrt(2)
+    assert abs(gait.log_vars['gait_equi_8_mean_px'] - want) < 1e-5 and gait.log_vars['gait_equi_8_spread_px'] == 0
+    gait.eval()(rig.features(device=device))
+    assert gait.log_vars == {}
+
+
+@pytest.mark.parametrize('options', [dict(max_shift=0.0), dict(max_shift=0.7), dict(mode='rotation', zoom=True)])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(ValueError, match='max_shift|zoom'):
+        MODELS.build(dict(SHIFT, **options))

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from projects.OneOcc.oneocc.models.necks.moe_fuse3d import MoEFuse3D, grad_energy3d
+from projects.OneOcc.oneocc.models.necks.moe_fuse3d import (
+    MoEFuse3D,
+    grad_energy3d,
+    relative_entropy,
+    standardised_energy,
+)
 
 
 @pytest.mark.parametrize('shape', [(5, 4, 3), (2, 7, 2), (4, 1, 3), (1, 1, 1)])
@@ -60,3 +65,36 @@ def test_flat_volumes_choose_alike_everywhere_inside(device):
 def test_refuses_no_experts():
     with pytest.raises(ValueError, match='num_experts'):
         MoEFuse3D(4, num_experts=0)
+
+
+@pytest.mark.parametrize('scale', [1e-3, 1.0, 30.0])
+@pytest.mark.parametrize('channels', [16, 256])
+def test_no_expert_dies_whatever_the_width_and_the_scale_of_the_features(device, channels, scale):
+    torch.manual_seed(0)
+    moe = MoEFuse3D(channels).to(device)
+    alpha = moe.weights(scale * torch.randn(2, channels, 16, 16, 4, device=device))
+    assert alpha.mean((0, 2, 3, 4)).min() > 0.1 and alpha.amax(1).mean() < 0.6
+    if scale == 30:
+        raw = MoEFuse3D(channels, energy='raw').to(device)
+        dead = raw.weights(scale * torch.randn(2, channels, 16, 16, 4, device=device))
+        assert dead.amax(1).mean() > 0.95  # what the letter of Eq. 13 comes to: a softmax without a gradient
+
+
+def test_standardised_energy_has_no_mean_and_unit_spread(device):
+    energy = standardised_energy(5 + 100 * torch.randn(3, 8, 6, 5, 4, device=device))
+    torch.testing.assert_close(energy.mean((1, 2, 3, 4)), torch.zeros(3, device=device), atol=1e-5, rtol=0)
+    torch.testing.assert_close(energy.square().mean((1, 2, 3, 4)), torch.ones(3, device=device), atol=1e-3, rtol=0)
+    assert (standardised_energy(torch.ones(1, 4, 3, 3, 3, device=device)) == 0).all()
+
+
+def test_entropy_says_how_many_experts_are_used(device):
+    one = torch.zeros(1, 4, 2, 2, 2, device=device)
+    one[:, 1] = 1
+    assert relative_entropy(one) == 0 and relative_entropy(torch.full_like(one, 0.25)) == 1
+    moe = MoEFuse3D(4).to(device)
+    moe(torch.randn(1, 4, 3, 3, 3, device=device))
+    assert 0 < moe.log_vars['expert_entropy'] <= 1
+    moe.eval()(torch.randn(1, 4, 3, 3, 3, device=device))
+    assert moe.log_vars == {}
+    with pytest.raises(ValueError, match='energy: expected'):
+        MoEFuse3D(4, energy='log')

@@ -18,6 +18,7 @@ from ...core.geometry import CartesianGrid, OmniCamera, View, camera_from_dict
 from .class_colours import default_palette
 from .errors import CorruptSampleCount, CorruptSampleError
 from .synthetic_twins import how_to_get
+from .transforms.loading import LoadOccupancy
 from .views import loads_for_itself, whole_pipeline
 
 _PLAIN_KEYS = ('sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'map')
@@ -52,6 +53,9 @@ class PALOccDataset(BaseDataset):
             one, e.g. '128x128x16', where a set has several; its default one otherwise. ``grid``,
             ``class_counts`` and ``unknown_share`` of the metainfo follow.
         max_corrupt_share: largest tolerated share of corrupt frames while training.
+        unobserved: what voxels count as that no ray and no hit reached, 'ignore' or 'empty' (LoadOccupancy, whose
+            own argument counts where the pipeline loads for itself); ``unobserved`` of the metainfo says it, and
+            ``class_counts`` and ``unknown_share`` follow.
 
     Raises:
         FileNotFoundError: the info file is missing; the message says how to get the set.
@@ -72,6 +76,7 @@ class PALOccDataset(BaseDataset):
         views: Mapping[str, Mapping] | None = None,
         points: Mapping | None = None,
         body_pose: bool = False,
+        unobserved: str = 'ignore',
         **kwargs: Any,
     ) -> None:
         if int(stride) != stride or stride < 1:
@@ -85,9 +90,13 @@ class PALOccDataset(BaseDataset):
         given = [name for name, value in (('views', views), ('points', points), ('body_pose', body_pose)) if value]
         if given and loads_for_itself(pipeline):
             print_log(f'{ann_file}: the pipeline loads for itself, {given} are left aside', logger='current')
-        pipeline = whole_pipeline(dict(pipeline=pipeline, views=views, points=points, grid=grid, body_pose=body_pose))
+        pipeline = whole_pipeline(
+            dict(pipeline=pipeline, views=views, points=points, grid=grid, body_pose=body_pose, unobserved=unobserved)
+        )
         # Built here and not by Compose, so that it works whatever the default scope is.
         pipeline = [TRANSFORMS.build(t) if isinstance(t, Mapping) else t for t in pipeline]
+        loaders = [step for step in pipeline if isinstance(step, LoadOccupancy)]
+        self.unobserved = loaders[0].unobserved if loaders else unobserved
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,
@@ -120,10 +129,28 @@ class PALOccDataset(BaseDataset):
             raise ValueError(f'{self.ann_file}: expected the classes {tuple(expected)}, but the file has {classes}')
         if self.grid is not None:
             self._choose_grid(self.grid, found)
+        self._count_unobserved(found)
         for key, value in found.items():
             self._metainfo.setdefault(key, value)
         self._choose_palette(len(classes))
         return content['data_list']
+
+    def _count_unobserved(self, metainfo: dict) -> None:
+        """Say the policy in the metainfo, and let its counts follow: unobserved voxels are empty, or unknown."""
+        metainfo['unobserved'] = self.unobserved
+        by_grid = metainfo.pop('unobserved_by_grid', None)
+        if self.unobserved == 'ignore':
+            return
+        if by_grid is None:
+            raise ValueError(
+                f"{self.ann_file}: unobserved='empty' needs 'unobserved_by_grid' in the metainfo, got a set without "
+                'it; make its labels anew'
+            )
+        counts = list(metainfo['class_counts'])
+        never_seen = int(by_grid[grid_key(metainfo['grid']['shape'])])
+        voxels = sum(counts) / max(1 - metainfo['unknown_share'], 1e-9)
+        counts[0] += never_seen
+        metainfo.update(class_counts=counts, unknown_share=max(1 - sum(counts) / max(voxels, 1), 0.0))
 
     def filter_data(self) -> list[dict]:
         """Keep the wanted lighting and weather, and every stride-th frame of each sequence."""

@@ -25,6 +25,7 @@ def loading_steps(
     points: Mapping | None = None,
     grid: Mapping | None = None,
     body_pose: bool = False,
+    unobserved: str = 'ignore',
 ) -> list[dict[str, Any]]:
     """The configs of the transforms that load a frame: images, labels, points, then unwrapping, then resizing.
 
@@ -35,6 +36,7 @@ def loading_steps(
         points: arguments of LoadLiDARPoints, {} for its defaults; None loads none.
         grid: label grid that the files must have; None takes what the set declares.
         body_pose: give every camera the pose that the body really had (UseBodyPose).
+        unobserved: what voxels count as that nothing was seen of (LoadOccupancy).
 
     Raises:
         ValueError: a setting that no view has, a view unwrapped from one that is not loaded, half a size.
@@ -45,7 +47,12 @@ def loading_steps(
     if body_pose and not stored:
         raise ValueError('body_pose moves cameras: expected views, got none')
     steps: list[dict] = [dict(type='LoadPanorama', views=stored)] if stored else []
-    steps.append(dict(type='LoadOccupancy') if grid is None else dict(type='LoadOccupancy', grid=dict(grid)))
+    labels: dict[str, Any] = dict(type='LoadOccupancy')
+    if grid is not None:
+        labels['grid'] = dict(grid)
+    if unobserved != 'ignore':
+        labels['unobserved'] = unobserved
+    steps.append(labels)
     if points is not None:
         steps.append(dict(type='LoadLiDARPoints', **points))
     if body_pose:
@@ -70,7 +77,8 @@ def whole_pipeline(settings: Mapping) -> list:
         return pipeline
     grid = settings.get('grid')
     grid = grid if isinstance(grid, Mapping) else None
-    return loading_steps(views, points, grid, settings.get('body_pose', False)) + pipeline
+    further = (settings.get('body_pose', False), settings.get('unobserved', 'ignore'))
+    return loading_steps(views, points, grid, *further) + pipeline
 
 
 def _check(views: Mapping[str, Mapping]) -> None:

@@ -21,6 +21,10 @@ MASK_POLICIES = {
     'known': 'every voxel with a known label (label != 255)',
     'visible': 'known voxels whose centre projects into the image',
 }
+UNOBSERVED = {
+    'ignore': 'voxels that nothing was seen of do not count',
+    'empty': 'voxels that nothing was seen of count as empty',
+}
 # order of the columns of Table 5; other subsets follow alphabetically
 SUBSET_ORDER = ('day', 'dusk', 'night')
 OVERALL = (('precision', 'P'), ('recall', 'R'), ('iou', 'IoU'), ('miou', 'mIoU'))
@@ -49,6 +53,8 @@ def build_report(
     mask_policy: str,
     config: str | None = None,
     commit: str | None = None,
+    unobserved: str = 'ignore',
+    rides: Sequence[str] | None = None,
 ) -> dict:
     """The contents of metrics.json.
 
@@ -57,6 +63,8 @@ def build_report(
         subsets: the names of the subsets that each sample belongs to.
         classes: C names, without empty.
         mask_policy: key of `MASK_POLICIES`.
+        unobserved: key of `UNOBSERVED`.
+        rides: the ride of every sample; the report then holds the counts of each, which intervals are drawn from.
     """
     size = len(classes) + 1
     total = np.zeros((size, size), dtype=np.uint64)
@@ -73,15 +81,29 @@ def build_report(
         for name in sorted(pooled, key=_subset_rank)
     }
     report.update(
-        confusion=total.tolist(), mask_policy=mask_policy, config=config, commit=commit, frames=len(confusions)
+        confusion=total.tolist(),
+        mask_policy=mask_policy,
+        unobserved=unobserved,
+        config=config,
+        commit=commit,
+        frames=len(confusions),
     )
+    if rides is not None:
+        by_ride: dict[str, np.ndarray] = {}
+        for confusion, ride in zip(confusions, rides, strict=True):
+            by_ride[ride] = by_ride.get(ride, 0) + confusion
+        report['rides'] = {ride: by_ride[ride].tolist() for ride in sorted(by_ride)}
     return report
 
 
 def text_table(report: dict) -> str:
     """The report as two small tables: classes then P, R, IoU, mIoU; one line a subset."""
     policy = report['mask_policy']
-    lines = [f'{report["frames"]} frames, mask policy {policy}: {MASK_POLICIES.get(policy, "not described")}; percent']
+    unobserved = report.get('unobserved', 'ignore')
+    lines = [
+        f'{report["frames"]} frames, mask policy {policy}: {MASK_POLICIES.get(policy, "not described")}; '
+        f'unobserved {unobserved}: {UNOBSERVED.get(unobserved, "not described")}; percent'
+    ]
     names = [*report['class_iou'], *(title for _, title in OVERALL)]
     values = [*report['class_iou'].values(), *(report[key] for key, _ in OVERALL)]
     lines += _aligned([names, [f'{value:.2f}' for value in values]])

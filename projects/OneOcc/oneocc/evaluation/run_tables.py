@@ -75,6 +75,7 @@ def group_runs(paths: Sequence[Path]) -> dict[str, list[dict]]:
         first = first or (path, run)
         for what, of in (
             ('mask policy', lambda r: r['mask_policy']),
+            ('policy on unobserved voxels', lambda r: r.get('unobserved', 'ignore')),
             ('number of frames', lambda r: r['frames']),
             ('classes', lambda r: list(r['class_iou'])),
         ):
@@ -124,7 +125,8 @@ def markdown_table(
         lines.append(_row([label, *cells]))
     counts = sorted({len(groups[name]) for name in rows})
     runs = str(counts[0]) if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
-    note = f'Percent; {some["frames"]} frames, mask policy `{some["mask_policy"]}`, runs per row: {runs}'
+    policies = f'mask policy `{some["mask_policy"]}`, unobserved voxels `{some.get("unobserved", "ignore")}`'
+    note = f'Percent; {some["frames"]} frames, {policies}, runs per row: {runs}'
     return '\n'.join([*lines, '', note + (' (mean ± sample sd).' if counts[-1] > 1 else '.')])
 
 

@@ -29,7 +29,7 @@ class SSCMetric(BaseMetric):
     Args:
         mask_policy: which voxels count: 'known' = label != 255; 'visible' = known, and the centre
             projects into the image (`visible_voxels`; needs `cameras` and `grid` in the metainfo).
-            Printed and stored with the numbers.
+            Printed and stored with the numbers, as is what the data set does with unobserved voxels.
         view: the view that decides on 'visible'; by default all of a sample's views together.
         subset_keys: metainfo keys whose values name the subsets that are scored separately.
         out_file: where to write metrics.json; None = nowhere.
@@ -90,6 +90,8 @@ class SSCMetric(BaseMetric):
             self.mask_policy,
             self.config,
             self.commit,
+            (self.dataset_meta or {}).get('unobserved', 'ignore'),
+            None if any(result['ride'] is None for result in results) else [result['ride'] for result in results],
         )
         print_log(f'semantic scene completion, {text_table(report)}', logger='current')
         if self.out_file is not None:
@@ -110,7 +112,8 @@ class SSCMetric(BaseMetric):
         if self.prediction_dir is not None:
             self._save(self.prediction_dir, fields, pred)
         subsets = [str(fields[key]) for key in self.subset_keys if fields.get(key) is not None]
-        return dict(confusion=confusion, subsets=subsets)
+        ride = fields.get('sequence')
+        return dict(confusion=confusion, subsets=subsets, ride=None if ride is None else str(ride))
 
     def _mask(self, fields: Mapping) -> np.ndarray | None:
         """Voxels that count, apart from the unknown ones; None = all. (X, Y, Z) bool."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
@@ -145,9 +146,17 @@ class OccupancySegmentor(BaseModel):
         return self.neck(volumes, **self._needed('neck', inputs)), volumes.visible
 
     def loss(self, inputs: Mapping, data_samples: Sequence[BaseDataElement]) -> dict[str, Tensor]:
-        """Losses by name; every name that contains 'loss' is summed by the runner."""
+        """Losses by name; every name that contains 'loss' is summed by the runner, others are logged.
+
+        A part that keeps a dict `log_vars` of its last forward pass has it logged, averaged over parts of one kind.
+        """
         feats, visible = self.extract_feat(inputs, data_samples)
-        return self.decode_head.loss(feats, data_samples, visible)
+        losses = self.decode_head.loss(feats, data_samples, visible)
+        logged: dict[str, list[Tensor]] = {}
+        for part in self.modules():
+            for name, value in getattr(part, 'log_vars', {}).items():
+                logged.setdefault(name, []).append(value)
+        return losses | {name: torch.stack(values).mean() for name, values in logged.items()}
 
     def predict(self, inputs: Mapping, data_samples: Sequence[BaseDataElement]) -> Sequence[BaseDataElement]:
         """The same samples with `pred_occ`: uint8 (X, Y, Z), 0 empty, 1..C classes."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data_converters.synthetic.places.world import CLASSES, build_world
+from data_converters.synthetic.tracing import solids as sd
 
 
 def fingerprint(world) -> str:
@@ -135,3 +136,12 @@ def test_class_shares_are_near_the_benchmarks(kind, paper):
         factor = 1.6 if printed > 5 else 6.0
         least = printed / factor if printed > 0.5 else 0.0
         assert least <= share <= printed * factor + 1.0, f'{name}: {share:.2f} %, printed {printed} %'
+
+
+def test_a_rider_is_a_person_in_town_and_goes_with_the_vehicle_on_a_campus(town, campus):
+    for world, wheels, rider in ((town, 'two_wheeler', 'person'), (campus, 'vehicle', 'vehicle')):
+        riders = [agent for agent in world.agents if agent.label is None]
+        assert riders
+        for agent in riders:
+            labels = agent.rows[:, sd.LABEL]
+            assert {world.classes[int(label) - 1] for label in labels} == {wheels, rider}

@@ -11,6 +11,7 @@ from mmdet3d.registry import TRANSFORMS
 
 from ....core.formats import lidar_scan
 from ....core.formats.images import check_options
+from ....core.formats.labels import EMPTY
 from ....core.formats.npz_archives import ArchiveError
 from ....core.formats.occupancy import load_occupancy
 from ....core.geometry import CartesianGrid, View
@@ -20,6 +21,7 @@ from .read_image import read_image
 __all__ = ['LoadLiDARPoints', 'LoadOccupancy', 'LoadPanorama', 'read_image', 'read_occupancy', 'read_sweep']
 
 T = TypeVar('T')
+UNOBSERVED_POLICIES = ('ignore', 'empty')
 
 
 @TRANSFORMS.register_module()
@@ -73,6 +75,8 @@ class LoadOccupancy(BaseTransform):
     Args:
         grid: the expected ``shape``, ``voxel_size`` and ``origin``; by default the grid that the
             set declares. Give it to choose among several resolutions, or to be sure.
+        unobserved: what voxels count as that no ray and no hit reached: 'ignore' (unknown, right for a
+            robot) or 'empty' (as QuadOcc and Human360Occ store them, and the paper counts them).
 
     Raises:
         CorruptSampleError: the file is missing, truncated, of another grid or other classes, or
@@ -80,8 +84,11 @@ class LoadOccupancy(BaseTransform):
         KeyError: the frame has no labels of this shape.
     """
 
-    def __init__(self, grid: Mapping | None = None) -> None:
+    def __init__(self, grid: Mapping | None = None, unobserved: str = 'ignore') -> None:
         self.grid = None if grid is None else CartesianGrid(**grid)
+        if unobserved not in UNOBSERVED_POLICIES:
+            raise ValueError(f'unobserved: expected one of {UNOBSERVED_POLICIES}, got {unobserved!r}')
+        self.unobserved = unobserved
 
     def transform(self, results: dict) -> dict:
         _refuse_changed_frame(results, self)
@@ -92,12 +99,12 @@ class LoadOccupancy(BaseTransform):
                 f'{results["sample_id"]}: no labels for the grid {name}; it has {sorted(results["occupancy_paths"])}'
             )
         path = results['occupancy_paths'][name]
-        results['gt_occ'] = read_occupancy(path, grid, results['classes'])
+        results['gt_occ'] = read_occupancy(path, grid, results['classes'], self.unobserved)
         results['grid'] = grid
         return results
 
     def __repr__(self) -> str:
-        return f'LoadOccupancy(grid={self.grid})'
+        return f'LoadOccupancy(grid={self.grid}, unobserved={self.unobserved!r})'
 
 
 @TRANSFORMS.register_module()
@@ -171,13 +178,21 @@ class LoadLiDARPoints(BaseTransform):
 
 
 @one_bad_file
-def read_occupancy(path: str, grid: CartesianGrid, classes: Sequence[str]) -> np.ndarray:
+def read_occupancy(path: str, grid: CartesianGrid, classes: Sequence[str], unobserved: str = 'ignore') -> np.ndarray:
     """The labels (X, Y, Z) uint8 of an occupancy file, or ``CorruptSampleError`` saying why not.
 
     The file must hold ``labels``, ``voxel_size_m``, ``origin_m`` and ``classes`` as expected;
-    labels are 0 (empty), 1..C or 255 (unknown).
+    labels are 0 (empty), 1..C or 255 (unknown). With ``unobserved='empty'`` it must say which of the
+    unknown voxels nothing was seen of; these become empty.
     """
-    return _told('occupancy', path, lambda: load_occupancy(path, grid, classes).labels)
+    found = _told('occupancy', path, lambda: load_occupancy(path, grid, classes))
+    if unobserved == 'ignore':
+        return found.labels
+    if found.unobserved is None:
+        raise CorruptSampleError(
+            f"{path}: unobserved='empty' needs the array 'unobserved', got a file without it; make the labels anew"
+        )
+    return np.where(found.unobserved, EMPTY, found.labels).astype(np.uint8)
 
 
 @one_bad_file

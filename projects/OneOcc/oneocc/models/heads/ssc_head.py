@@ -26,21 +26,11 @@ from ..losses import (
     semantic_scal,
     voxel_cross_entropy,
 )
+from ..losses.majority_pool import RULES
 from .occ_head import OccHead
+from .subvoxels import SubvoxelClassifier, divide_voxels
 
 _TERMS = ('ce', 'sem_scal', 'geo_scal', 'frustum', 'relation')
-
-
-def divide_voxels(volume: Tensor, parts: int) -> Tensor:
-    """Channels into space: (B, C parts^3, X, Y, Z) -> (B, C, parts X, parts Y, parts Z).
-
-    Channel c parts^3 + (i parts + j) parts + k of a voxel is channel c of its part (i, j, k).
-    """
-    if parts == 1:
-        return volume
-    batch, _, x, y, z = volume.shape
-    volume = volume.view(batch, -1, parts, parts, parts, x, y, z).permute(0, 1, 5, 2, 6, 3, 7, 4)
-    return volume.reshape(batch, -1, parts * x, parts * y, parts * z)
 
 
 @MODELS.register_module()
@@ -58,6 +48,9 @@ class SSCHead(OccHead):
         head_channels: channels inside the 'aspp' head; by default those of its level.
         subvoxels: every voxel of the neck is as long as so many voxels of the labels, and classifies each of
             those apart; for lifting on a coarser grid than the labels'.
+        subvoxel_channels: features of each of them, among which a 3x3x3 convolution classifies (`SubvoxelClassifier`);
+            None classifies them apart, straight from the neck's voxel.
+        coarse_labels: rule of `majority_pool` that makes the targets of strides 2 and 4; the paper is silent.
         supervise: 'visible' supervises labelled voxels inside the field of view (the paper), 'known' all
             labelled voxels (MonoScene).
         frustum: view, sectors, bands, edges of the panoramic frustums; None switches the term off.
@@ -82,6 +75,8 @@ class SSCHead(OccHead):
         class_counts: Sequence[int] | None = None,
         head_channels: int | None = None,
         subvoxels: int = 1,
+        subvoxel_channels: int | None = 16,
+        coarse_labels: str = 'lmscnet',
         extra_losses: Sequence[Mapping] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -92,7 +87,10 @@ class SSCHead(OccHead):
             raise ValueError(f'loss_weights knows {_TERMS}, but got {sorted(unknown_terms)}')
         if subvoxels < 1:
             raise ValueError(f'subvoxels must be at least 1, but got {subvoxels}')
-        self.subvoxels = subvoxels
+        self.subvoxels, self.subvoxel_channels = subvoxels, subvoxel_channels
+        self.coarse_labels = coarse_labels
+        if coarse_labels not in RULES:
+            raise ValueError(f'coarse_labels: expected one of {RULES}, got {coarse_labels!r}')
         self.strides = tuple(int(stride) for stride in strides)
         if self.strides[:1] != (1,) or len(set(self.strides)) != len(self.strides):
             raise ValueError(f'strides must be distinct and begin with 1, but got {self.strides}')
@@ -118,6 +116,8 @@ class SSCHead(OccHead):
         self._frustum_cache: CalibrationCache[Tensor] = CalibrationCache()
 
     def _classifier(self, head: str, width: int, inner: int) -> nn.Module:
+        if head == 'linear' and self.subvoxels > 1 and self.subvoxel_channels is not None:
+            return SubvoxelClassifier(width, self.num_classes + 1, self.subvoxels, self.subvoxel_channels)
         outputs = (self.num_classes + 1) * self.subvoxels**3
         if head == 'linear':
             return nn.Conv3d(width, outputs, 1)
@@ -126,7 +126,9 @@ class SSCHead(OccHead):
         raise ValueError(f"head must be 'linear' or 'aspp', but got {head!r}")
 
     def _logits(self, levels: Levels, stride: int) -> Tensor:
-        return divide_voxels(self.classifiers[str(stride)](levels.at(stride)), self.subvoxels)
+        classifier = self.classifiers[str(stride)]
+        logits = classifier(levels.at(stride))
+        return logits if isinstance(classifier, SubvoxelClassifier) else divide_voxels(logits, self.subvoxels)
 
     def forward(self, feats: Levels | Mapping) -> dict[int, Tensor]:
         """Levels {stride: (B, C_in, ...)} -> {stride: logits (B, C + 1, X / stride, ...)}."""
@@ -152,7 +154,7 @@ class SSCHead(OccHead):
         losses: dict[str, Tensor] = {}
         for stride, factor in zip(self.strides, self.stride_weights):
             logits = self._logits(levels, stride)
-            target = labels if stride == 1 else majority_pool(labels, stride)
+            target = labels if stride == 1 else majority_pool(labels, stride, rule=self.coarse_labels)
             if logits.shape[2:] != target.shape[1:]:
                 raise ValueError(
                     f'stride {stride}: logits of {tuple(logits.shape[2:])} do not fit labels '
@@ -209,4 +211,4 @@ class SSCHead(OccHead):
                 f'relation logits of {logits.shape[-1]} voxels belong to no stride of labels '
                 f'of {tuple(labels.shape[1:])}'
             )
-        return relation(logits, relation_matrix(majority_pool(labels, stride)))
+        return relation(logits, relation_matrix(majority_pool(labels, stride, rule=self.coarse_labels)))

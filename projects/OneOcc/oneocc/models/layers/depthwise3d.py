@@ -21,6 +21,33 @@ class Pointwise3D(nn.Linear):
         return super().forward(volume.movedim(1, -1)).movedim(-1, 1)
 
 
+def depthwise_layer(channels: int, stride: int, kernel_size: int) -> nn.Conv3d:
+    """A depthwise k x k x k convolution without bias, padded so that stride 1 keeps the size."""
+    return nn.Conv3d(
+        channels,
+        channels,
+        kernel_size,
+        stride=stride,
+        padding=kernel_size // 2,
+        groups=channels,
+        bias=False,
+    )
+
+
+def convolve_depthwise(layer: nn.Conv3d, volume: Tensor) -> Tensor:
+    """`layer(volume)`, on a CPU with the faster backward where there is one. (B, C, X, Y, Z) -> (B, C, X', Y', Z')."""
+    if volume.device.type != 'cpu':
+        return layer(volume.contiguous())  # cuDNN's channels-last kernel is several times slower
+    fast = (
+        torch.is_grad_enabled()
+        and type(layer) is nn.Conv3d
+        and layer.stride == (1, 1, 1)
+        and not torch.is_autocast_enabled('cpu')
+        and not torch.compiler.is_compiling()
+    )
+    return depthwise_conv3d(volume, layer.weight) if fast else layer(volume)
+
+
 class DepthwiseSeparable3D(nn.Module):
     """Depthwise k x k x k, then pointwise 1x1x1; GroupNorm after each, GELU between, residual.
 
@@ -32,15 +59,7 @@ class DepthwiseSeparable3D(nn.Module):
         self, in_channels: int, out_channels: int, stride: int = 1, kernel_size: int = 3, num_groups: int = 8
     ) -> None:
         super().__init__()
-        self.depthwise = nn.Conv3d(
-            in_channels,
-            in_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=in_channels,
-            bias=False,
-        )
+        self.depthwise = depthwise_layer(in_channels, stride, kernel_size)
         self.norm_depthwise = group_norm(in_channels, num_groups)
         self.pointwise = Pointwise3D(in_channels, out_channels, bias=False)
         self.norm_pointwise = group_norm(out_channels, num_groups)
@@ -49,21 +68,65 @@ class DepthwiseSeparable3D(nn.Module):
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B, in, X, Y, Z) -> (B, out, X / stride, Y / stride, Z / stride)."""
-        out = self.activation(self.norm_depthwise(self._convolve(volume)))
+        out = self.activation(self.norm_depthwise(convolve_depthwise(self.depthwise, volume)))
         out = self.norm_pointwise(self.pointwise(out))
         return self.activation(volume + out if self.residual else out)
 
-    def _convolve(self, volume: Tensor) -> Tensor:
-        """The depthwise convolution, on a CPU with the faster backward where there is one. (B, C, X, Y, Z) -> (B,
-        C, X, Y, Z)."""
-        layer = self.depthwise
-        if volume.device.type != 'cpu':
-            return layer(volume.contiguous())  # cuDNN's channels-last kernel is several times slower
-        fast = (
-            torch.is_grad_enabled()
-            and type(layer) is nn.Conv3d
-            and layer.stride == (1, 1, 1)
-            and not torch.is_autocast_enabled('cpu')
-            and not torch.compiler.is_compiling()
+
+class InvertedSeparable3D(nn.Module):
+    """Depthwise k x k x k, GroupNorm, then a pointwise perceptron of `expansion` times the width, residual.
+
+    The same depthwise-separable idea in the order of newer networks: one norm, one activation, and between them
+    room. A norm and an activation on the few channels behind a depthwise convolution cost a narrow network dearly:
+    four frames are memorised to 51 instead of 41 % in 150 steps by the tiny decoder.
+
+    Args:
+        in_channels, out_channels: the residual is added where they are equal and stride is 1.
+        expansion: width of the perceptron over `in_channels`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        kernel_size: int = 3,
+        num_groups: int = 8,
+        expansion: int = 4,
+    ) -> None:
+        super().__init__()
+        self.depthwise = depthwise_layer(in_channels, stride, kernel_size)
+        self.norm = group_norm(in_channels, num_groups)
+        self.expand = Pointwise3D(in_channels, expansion * in_channels)
+        self.activation = nn.GELU()
+        self.contract = Pointwise3D(expansion * in_channels, out_channels)
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B, in, X, Y, Z) -> (B, out, X / stride, Y / stride, Z / stride)."""
+        out = self.norm(convolve_depthwise(self.depthwise, volume))
+        out = self.contract(self.activation(self.expand(out)))
+        return volume + out if self.residual else out
+
+
+class Dense3D(nn.Module):
+    """A full k x k x k convolution, GroupNorm, residual, GELU: what the separable blocks are measured against."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, kernel_size: int = 3, num_groups: int = 8
+    ) -> None:
+        super().__init__()
+        self.convolve = nn.Conv3d(
+            in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False
         )
-        return depthwise_conv3d(volume, layer.weight) if fast else layer(volume)
+        self.norm = group_norm(out_channels, num_groups)
+        self.activation = nn.GELU()
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B, in, X, Y, Z) -> (B, out, X / stride, Y / stride, Z / stride)."""
+        out = self.norm(self.convolve(volume))
+        return self.activation(volume + out if self.residual else out)
+
+
+BLOCKS = {'inverted': InvertedSeparable3D, 'separable': DepthwiseSeparable3D, 'dense': Dense3D}

@@ -57,6 +57,11 @@ class BiGridViewTransformer(BaseModule):
             its s x s pixels. Strided convolutions do not put it there: with the same padding on both sides
             (ResNet, MobileNet) a cell is centred on its 'first_pixel', with TensorFlow's padding (EfficientNet)
             on its 'last_pixel', half a cell beside the middle. A network can learn that, and so can a GDC.
+        polar_levels: where the cylindrical volumes of levels 2 and 4 come from: 'lifted' samples the views on grids
+            of these levels too ("at three scales", Fig. 2), 'strided' halves the volume of level 1. Eq. 8 leaves it
+            open.
+        merge: how the views of a voxel are weighed, 'features' (its place and what each view shows there) or 'place'.
+        view_dropout: share of the training samples that one view is taken away from (`drop_views`).
     """
 
     levels = (1, 2, 4)
@@ -78,6 +83,9 @@ class BiGridViewTransformer(BaseModule):
         gait: Mapping | None = None,
         position: bool = False,
         cell_centre: str = 'area',
+        polar_levels: str = 'lifted',
+        merge: str = 'features',
+        view_dropout: float = 0.0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -88,36 +96,45 @@ class BiGridViewTransformer(BaseModule):
             raise ValueError(f"grids must be ('cartesian',) or ('cartesian', 'cylindrical'), got {tuple(grids)}")
         if injection not in ('neck', 'volume'):
             raise ValueError(f"injection must be 'neck' or 'volume', got {injection!r}")
+        if polar_levels not in ('lifted', 'strided'):
+            raise ValueError(f"polar_levels: expected 'lifted' or 'strided', got {polar_levels!r}")
+        if merge not in ('features', 'place'):
+            raise ValueError(f"merge: expected 'features' or 'place', got {merge!r}")
+        if not 0 <= view_dropout < 1:
+            raise ValueError(f'view_dropout: expected a share in [0, 1), got {view_dropout}')
         self.views, self.scales = tuple(views), tuple(scales)
+        self.merging = dict(channels=channels if merge == 'features' else None, view_dropout=view_dropout)
         self.ring_views = tuple(view for view in views if view in ring_views)
         self.grid = CartesianGrid(**grid)
         self.polar_grid, self.inject = None, None
         # Checkpoints know the liftings of both grids as `lift.cartesian` and `lift.cylindrical`.
-        self.lift = nn.ModuleDict({'cartesian': self._lifting(self.grid, 0)})
+        self.grids: dict[str, CartesianGrid | CylindricalGrid] = {'cartesian': self.grid}
         if 'cylindrical' in grids:
             self.polar_grid = CylindricalGrid(**{**surrounding_cylinder(self.grid), **(cylinder or {})})
-            self.lift['cylindrical'] = self._lifting(self.polar_grid, 1)
             levels = self.levels if injection == 'neck' else (1,)
-            self.polar = PolarPyramid(self.polar_grid, self.grid, channels, levels)
+            lifted = levels if polar_levels == 'lifted' else (1,)
+            self.grids |= {polar_name(level): self.polar_grid.downsampled(level) for level in lifted}
+            self.polar = PolarPyramid(self.polar_grid, self.grid, channels, levels, strided=polar_levels == 'strided')
             if injection == 'volume':
                 self.inject = PolarInjection(channels, channels)
+        self.lift = nn.ModuleDict(
+            {name: self._lifting(own, index) for index, (name, own) in enumerate(self.grids.items())}
+        )
         self.position = None
         if position:
             self.position = nn.ModuleDict(
-                {name: VoxelPosition(self._grid(name).centers().reshape(-1, 3), channels) for name in self.lift}
+                {name: VoxelPosition(own.centers().reshape(-1, 3), channels) for name, own in self.grids.items()}
             )
         self.score = ScaleScores(channels, len(self.lift), self.views, self.scales)
         self._init_zero()
         self.gait = None
         if gait is not None:
             compensated = self.ring_views if gait.get('mode') == 'rotation' else self.views
-            self.gait = MODELS.build(dict(dict(channels=channels, views=compensated, scales=self.scales), **gait))
+            given = dict(channels=channels, views=compensated, scales=self.scales, ring_views=self.ring_views)
+            self.gait = MODELS.build(dict(given, **gait))
 
     def _lifting(self, grid: CartesianGrid | CylindricalGrid, index: int) -> GridLifting:
-        return GridLifting(grid.centers().reshape(-1, 3), self.views, len(self.scales), index)
-
-    def _grid(self, name: str) -> CartesianGrid | CylindricalGrid:
-        return self.grid if name == 'cartesian' or self.polar_grid is None else self.polar_grid
+        return GridLifting(grid.centers().reshape(-1, 3), self.views, len(self.scales), index, **self.merging)
 
     def _init_zero(self) -> None:
         for lifting in self.lift.values():
@@ -165,7 +182,12 @@ class BiGridViewTransformer(BaseModule):
         if self.polar_grid is None:
             return Volumes(cartesian, visible)
         cylindrical, cylindrical_visible = self._volume('cylindrical', lifting)  # Eq. 6, 7: V^Po
-        polar = self.polar(cylindrical)  # Eq. 8: V^Po_l[J_l]
+        coarser = {
+            level: self._volume(polar_name(level), lifting)[0]
+            for level in self.levels[1:]
+            if polar_name(level) in self.lift
+        }
+        polar = self.polar({1: cylindrical, **coarser})  # Eq. 8: V^Po_l[J_l]
         if self.inject is None:
             return Volumes(cartesian, visible, cylindrical, cylindrical_visible, polar)
         return Volumes(self.inject(cartesian, polar[1]), visible, cylindrical, cylindrical_visible)
@@ -175,7 +197,7 @@ class BiGridViewTransformer(BaseModule):
         volume, visible = self.lift[name](**lifting)
         if self.position is not None:
             volume = self.position[name](volume.transpose(1, 2), visible).transpose(1, 2)
-        shape = self._grid(name).shape
+        shape = self.grids[name].shape
         # (B, N, C) -> (B, C, X, Y, Z); the memory stays channels-last
         return volume.unflatten(1, shape).permute(0, 4, 1, 2, 3), visible.unflatten(1, shape)
 
@@ -190,7 +212,7 @@ class BiGridViewTransformer(BaseModule):
             correction,
             shifts={
                 view: {
-                    s: f.new_full((len(f), 2), self.cell_shift * (1 - 1 / s), dtype=torch.float32)
+                    s: f.new_full((len(f), 2), self.cell_shift * (s - 1), dtype=torch.float32)
                     + (0 if found is None else found[view][s])
                     for s, f in scales.items()
                 }
@@ -207,6 +229,11 @@ class BiGridViewTransformer(BaseModule):
             view: batch_views(data_samples, view, image_sizes[view], ring=view in self.ring_views)
             for view in self.views
         }
+
+
+def polar_name(level: int) -> str:
+    """How modules and checkpoints call the cylindrical grid of a level."""
+    return 'cylindrical' if level == 1 else f'cylindrical_{level}'
 
 
 def surrounding_cylinder(grid: CartesianGrid) -> dict:

@@ -16,6 +16,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 Features = Mapping[str, Mapping[int, Tensor]]
+MOST_ZOOM = 0.1
 
 
 @dataclass
@@ -23,13 +24,22 @@ class GaitCorrection:
     """What lifting has to apply; None where there is nothing to do.
 
     Attributes:
-        shifts: {view: {scale: (B, 2)}} displacement (dx, dy) in pixels of that scale.
+        shifts: {view: {scale: (B, 2)}} displacement (dx, dy) in pixels of the image, whatever the scale.
+        zooms: {view: (B, 2)} factors (zx, zy) of the pixels' distance from the image's middle.
         motion: (B, 3, 4) rotation and translation (m) of the voxel centres in the ego frame,
             p -> R p + t.
     """
 
     shifts: dict[str, dict[int, Tensor]] | None = None
     motion: Tensor | None = None
+    zooms: dict[str, Tensor] | None = None
+
+    def zoomed(self, view: str, pixels: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """Pixels (B, N, 2) of a view, moved from or towards the middle of its image (H, W)."""
+        if self.zooms is None or view not in self.zooms:
+            return pixels
+        middle = pixels.new_tensor((image_size[1] / 2, image_size[0] / 2))
+        return middle + (pixels - middle) * self.zooms[view][:, None]
 
 
 def rotation_from_vector(vector: Tensor) -> Tensor:
@@ -58,10 +68,12 @@ def rotation_from_vector(vector: Tensor) -> Tensor:
 class GaitDisplacementCompensation(BaseModule):
     """Regress the displacement of each frame from its own features, zero at the start.
 
-    `mode='shift'` is the paper's: for each view and scale Delta_s = Linear_0(GAP(F_s)) (Eq. 9),
-    a displacement in pixels of that scale, added to the projected pixels before the bilinear
-    sample (Eq. 10, 11). One shift of an equirectangular image is a turn about the vertical plus
-    a mean rise of the horizon; it cannot express roll or pitch, which is what gait mostly is.
+    `mode='shift'` is the paper's: for each view and scale Delta_s = Linear_0(GAP(F_s)) (Eq. 9), a displacement
+    in pixels of the image, added to the projected pixels before the bilinear sample (Eq. 10, 11). It is bounded,
+    Delta = m tanh(x): a displacement that carried every sample off the map would lose its gradient, and could
+    never come back. One shift of an equirectangular image is a turn about the vertical plus a mean rise of the
+    horizon; it cannot express roll or pitch, which is what gait mostly is. One of a raw annulus can: a tilt moves
+    the circle of the horizon sideways.
 
     `mode='rotation'` therefore moves the voxel centres before projection, by a rotation vector
     (and a translation) that Linear_0 regresses from all scales of the ring views. GAP does not
@@ -76,6 +88,10 @@ class GaitDisplacementCompensation(BaseModule):
         scales: strides s of the features.
         mode: 'shift' or 'rotation'.
         translation: mode 'rotation' also regresses a translation in metres.
+        max_shift: the most that mode 'shift' displaces, m, as a share of the image's height.
+        zoom: mode 'shift' also regresses the scale of Fig. 3a, one a view and axis, at most 10 % (around a ring
+            only its height); the equations do not have it.
+        ring_views: views whose width is the full turn.
     """
 
     def __init__(
@@ -85,6 +101,9 @@ class GaitDisplacementCompensation(BaseModule):
         scales: Sequence[int] = (1, 4, 8, 16),
         mode: str = 'shift',
         translation: bool = False,
+        max_shift: float = 0.06,
+        zoom: bool = False,
+        ring_views: Sequence[str] = ('equi',),
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -92,11 +111,18 @@ class GaitDisplacementCompensation(BaseModule):
             raise ValueError(f"mode must be 'shift' or 'rotation', got {mode!r}")
         if translation and mode != 'rotation':
             raise ValueError(f"translation needs mode='rotation', got mode={mode!r}")
+        if zoom and mode != 'shift':
+            raise ValueError(f"zoom needs mode='shift', got mode={mode!r}")
+        if not 0 < max_shift < 0.5:
+            raise ValueError(f'max_shift: expected a share of the image height in (0, 0.5), got {max_shift}')
+        self.max_shift, self.ring_views = float(max_shift), tuple(ring_views)
+        self.log_vars: dict[str, Tensor] = {}
         self.views, self.scales, self.mode = tuple(views), tuple(scales), mode
         keys = [f'{view}_{scale}' for view in self.views for scale in self.scales]
         vectors = 1 + int(translation)
         if mode == 'shift':
             self.shift = nn.ModuleDict({key: nn.Linear(channels, 2) for key in keys})
+            self.zoom = nn.ModuleDict({key: nn.Linear(channels, 2) for key in keys}) if zoom else None
         else:
             self.vertical = nn.ModuleDict({key: nn.Linear(channels, vectors) for key in keys})
             self.horizontal = nn.ModuleDict({key: nn.Linear(2 * channels, vectors, bias=False) for key in keys})
@@ -116,13 +142,26 @@ class GaitDisplacementCompensation(BaseModule):
         device = features[self.views[0]][self.scales[0]].device
         with torch.autocast(device_type=device.type, enabled=False):
             if self.mode == 'shift':
-                return GaitCorrection(
-                    shifts={
-                        view: {s: self.shift[f'{view}_{s}'](_mean(features[view][s])) for s in self.scales}
-                        for view in self.views
-                    }
-                )
+                means = {view: {s: _mean(features[view][s]) for s in self.scales} for view in self.views}
+                shifts = {view: self._shifts(view, means[view], features[view]) for view in self.views}
+                self.log_vars = {} if not self.training else _sizes(shifts)
+                zooms = None if self.zoom is None else {view: self._zoom(view, means[view]) for view in self.views}
+                return GaitCorrection(shifts=shifts, zooms=zooms)
             return GaitCorrection(motion=self._motion(features))
+
+    def _shifts(self, view: str, means: Mapping[int, Tensor], maps: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """{scale: (B, 2)} bounded displacements of a view, in pixels of its image."""
+        finest = self.scales[0]
+        most = self.max_shift * maps[finest].shape[-2] * finest
+        return {s: most * torch.tanh(self.shift[f'{view}_{s}'](mean)) for s, mean in means.items()}
+
+    def _zoom(self, view: str, means: Mapping[int, Tensor]) -> Tensor:
+        """(B, 2) factors of a view, from all scales; a ring has no middle along its width."""
+        raw = torch.stack([self.zoom[f'{view}_{s}'](mean) for s, mean in means.items()]).sum(0)
+        factors = 1 + MOST_ZOOM * torch.tanh(raw)
+        if view not in self.ring_views:
+            return factors
+        return torch.stack((torch.ones_like(factors[:, 0]), factors[:, 1]), dim=1)
 
     def _motion(self, features: Features) -> Tensor:
         parts: list[Tensor] = []
@@ -137,6 +176,17 @@ class GaitDisplacementCompensation(BaseModule):
         rotation = rotation_from_vector(total[..., 0])
         shift = total[..., 1:] if total.shape[-1] == 2 else torch.zeros_like(total)
         return torch.cat((rotation, shift), dim=-1)
+
+
+def _sizes(shifts: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Tensor]:
+    """What a log shows: length of the mean displacement of each view and scale, and its spread over the batch (px)."""
+    found = {}
+    for view, scales in shifts.items():
+        for scale, shift in scales.items():
+            shift = shift.detach()
+            found[f'gait_{view}_{scale}_mean_px'] = shift.mean(0).norm()
+            found[f'gait_{view}_{scale}_spread_px'] = (shift - shift.mean(0)).norm(dim=1).mean()
+    return found
 
 
 def _mean(feature: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ def fuse_scales(
 def merge_views(
     lifted: Tensor,  # (B, V, N, C)
     seen: Tensor,  # (B, V, N) bool
-    logits: Tensor,  # (V, N)
+    logits: Tensor,  # (V, N) or (B, V, N)
 ) -> tuple[Tensor, Tensor]:
     """Softmax over the views that see a voxel; one view alone has weight one, none gives zero.
 
@@ -125,13 +125,34 @@ def merge_views(
     return (lifted * weights.to(lifted.dtype)[..., None]).sum(1), visible
 
 
+def drop_views(seen: Tensor, share: float) -> Tensor:
+    """Take one view away from a share of the samples, where another one sees the voxel.
+
+    A view that is always at hand beside an easier one is never learned from; this makes the network need each.
+
+    Args:
+        seen: (B, V, N) bool.
+        share: of the samples, in [0, 1].
+
+    Returns:
+        (B, V, N) bool; every voxel that some view sees is still seen by one.
+    """
+    batch, views, _ = seen.shape
+    lost = torch.rand(batch, device=seen.device) < share
+    view = torch.randint(views, (batch,), device=seen.device)
+    dropped = lost[:, None] & (torch.arange(views, device=seen.device) == view[:, None])  # (B, V)
+    left = seen & ~dropped[..., None]
+    return torch.where(left.any(1, keepdim=True), left, seen)
+
+
 class GridLifting(nn.Module):
     """Lift all views onto one grid (Eq. 6, 7) and merge the views where they see the voxel.
 
     The weights of the scales are a softmax of two terms: the sampled score of each scale, and a
     small MLP of the voxel's range and height (no azimuth, so that turning the world turns the
     volume). Views are merged by a softmax over the views that see the voxel, its logits from the
-    same MLP. All start at zero: every scale and every view begins with an equal share.
+    same MLP and from the lifted feature itself (the paper leaves the merging open). All start at
+    zero: every scale and every view begins with an equal share.
 
     Args:
         centers: (N, 3) voxel centres c of Eq. 5 in the ego frame, metres.
@@ -139,10 +160,19 @@ class GridLifting(nn.Module):
         num_scales: S.
         index: which channel of the scores is this grid's.
         hidden: width of the MLP.
+        channels: C; None merges views by their place alone.
+        view_dropout: share of the training samples that one view is taken away from.
     """
 
     def __init__(
-        self, centers: Tensor, views: Sequence[str], num_scales: int, index: int = 0, hidden: int = 16
+        self,
+        centers: Tensor,
+        views: Sequence[str],
+        num_scales: int,
+        index: int = 0,
+        hidden: int = 16,
+        channels: int | None = None,
+        view_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.projection = VoxelProjection(centers)
@@ -159,12 +189,18 @@ class GridLifting(nn.Module):
                 for view in views
             }
         )
+        self.view_dropout = view_dropout
+        self.view_score = None
+        if channels is not None and len(views) > 1:
+            self.view_score = nn.ModuleDict({view: nn.Linear(channels, 1) for view in views})
         self.init_zero()
 
     def init_zero(self) -> None:
-        """All places prefer no scale and no view."""
+        """Neither places nor features prefer a scale or a view."""
         for view in self.place:
             zero_layer(self._mlp(view)[-1])
+        for layer in () if self.view_score is None else self.view_score.values():
+            zero_layer(cast('nn.Linear', layer))
 
     def _mlp(self, view: str) -> nn.Sequential:
         return cast('nn.Sequential', self.place[view])
@@ -208,9 +244,10 @@ class GridLifting(nn.Module):
         for view, maps in features.items():
             device = next(iter(maps.values())).device
             pixels, valid = self._project(views[view], device, correction.motion)  # pi_v(c)
+            pixels = correction.zoomed(view, pixels, image_sizes[view])
             sampling: dict[str, Any] = dict(image_size=image_sizes[view], wrap=view in ring_views)
             if correction.shifts is not None:
-                sampling['shifts'] = [correction.shifts[view][s] for s in maps]  # Delta_s of Eq. 10
+                sampling['shifts'] = [correction.shifts[view][s] / s for s in maps]  # Delta_s of Eq. 10, in cells
 
             own_maps = None
             if score_maps is not None:
@@ -221,10 +258,15 @@ class GridLifting(nn.Module):
             lifted.append(volume.transpose(1, 2))
             seen.append(valid)
             if logit is not None:
+                if self.view_score is not None:
+                    logit = logit + self.view_score[view](lifted[-1]).squeeze(-1).float()  # (B, N)
                 logits.append(logit)
         if len(lifted) == 1:
             return lifted[0], seen[0]
-        return merge_views(torch.stack(lifted, 1), torch.stack(seen, 1), torch.stack(logits))
+        shown = torch.stack(seen, 1)
+        if self.training and self.view_dropout:
+            shown = drop_views(shown, self.view_dropout)
+        return merge_views(torch.stack(lifted, 1), shown, torch.stack(logits, -2))
 
     @torch.compiler.disable
     def _project(self, views: Sequence[View], device: torch.device, motion: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ Shapes: B batch, C channels, cylindrical volumes (B, C, R, PHI, Z), periodic alo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn as nn
@@ -17,21 +17,28 @@ from ..layers.group_norm import group_norm
 
 
 class PolarPyramid(nn.Module):
-    """Strided cylindrical levels, each gathered by a precomputed index table J_l.
+    """Cylindrical levels, each gathered by a precomputed index table J_l.
 
-    Level 1 passes one residual block; levels 2 and 4 halve R, PHI and Z. All convolutions run
-    around the ring along PHI. A Cartesian voxel reads the cell that holds its centre
-    (index_select); a voxel outside the cylinder reads zero.
+    Each level passes one block. Where levels 2 and 4 are lifted themselves it is a residual one;
+    strided, they halve R, PHI and Z of the level before. All convolutions run around the ring
+    along PHI. A Cartesian voxel reads the cell that holds its centre (index_select); a voxel
+    outside the cylinder reads zero.
 
     Args:
         polar: grid of level 1; its sizes must be divisible by the coarsest level.
         cartesian: grid of level 1.
         channels: C at all levels.
         levels: subset of 1, 2, 4, ascending, starting at 1.
+        strided: levels 2 and 4 are made from level 1; else every level is handed in.
     """
 
     def __init__(
-        self, polar: CylindricalGrid, cartesian: CartesianGrid, channels: int, levels: Sequence[int] = (1, 2, 4)
+        self,
+        polar: CylindricalGrid,
+        cartesian: CartesianGrid,
+        channels: int,
+        levels: Sequence[int] = (1, 2, 4),
+        strided: bool = True,
     ) -> None:
         super().__init__()
         if any(size % levels[-1] for size in (*polar.shape, *cartesian.shape)):
@@ -39,11 +46,11 @@ class PolarPyramid(nn.Module):
                 f'both grids must be divisible by the coarsest level {levels[-1]}, '
                 f'got {tuple(polar.shape)} and {tuple(cartesian.shape)}'
             )
-        self.levels = tuple(levels)
+        self.levels, self.strided = tuple(levels), strided
         self.blocks = nn.ModuleDict(
             {
                 str(level): make_ring_continuous(
-                    DepthwiseSeparable3D(channels, channels, 1 if level == 1 else 2), axis=-2
+                    DepthwiseSeparable3D(channels, channels, 2 if strided and level > 1 else 1), axis=-2
                 )
                 for level in self.levels
             }
@@ -64,11 +71,12 @@ class PolarPyramid(nn.Module):
         taken = torch.where(getattr(self, f'inside_{level}')[:, None], taken, taken.new_zeros(()))
         return taken.unflatten(1, self._shapes[level]).permute(0, 4, 1, 2, 3)
 
-    def forward(self, volume: Tensor) -> dict[int, Tensor]:
-        """(B, C, R, PHI, Z) -> {l: (B, C, X/l, Y/l, Z/l)}."""
+    def forward(self, volumes: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """{l: (B, C, R/l, PHI/l, Z/l)}, level 1 alone where the others are strided -> {l: (B, C, X/l, Y/l, Z/l)}."""
         gathered = {}
+        volume = volumes[1]
         for level in self.levels:
-            volume = self.blocks[str(level)](volume)
+            volume = self.blocks[str(level)](volume if self.strided else volumes[level])
             gathered[level] = self.gather(volume, level)
         return gathered
 

@@ -7,16 +7,21 @@ from torch import Tensor
 
 from .precision import IGNORE_INDEX
 
+RULES = ('lmscnet', 'monoscene')
+MONOSCENE_EMPTY_SHARE = 0.95
 
-def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX) -> Tensor:
-    """Labels of cells of factor^3 voxels, by the rule of LMSCNet.
 
-    A cell that holds a real class gets the most frequent one (empty and unknown voxels do not
-    vote, a tie goes to the lower label); else it is empty if any of its voxels is; else unknown.
+def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX, rule: str = 'lmscnet') -> Tensor:
+    """Labels of cells of factor^3 voxels.
+
+    By both rules the most frequent class wins (empty and unknown voxels do not vote, a tie goes to the lower
+    label). 'lmscnet': a cell that holds any class gets one; else it is empty if any of its voxels is; else unknown.
+    'monoscene': a cell of which more than 95 % are empty or unknown is what there is more of, unknown on a tie.
 
     Args:
         labels: (..., X, Y, Z) integers, X, Y, Z multiples of `factor`.
         factor: edge of a cell in voxels.
+        rule: one of `RULES`.
 
     Returns:
         (..., X/factor, Y/factor, Z/factor), dtype of `labels`.
@@ -25,6 +30,8 @@ def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX)
         raise ValueError(
             f'labels must be (..., X, Y, Z) with X, Y, Z multiples of the factor {factor}, got {tuple(labels.shape)}'
         )
+    if rule not in RULES:
+        raise ValueError(f'rule: expected one of {RULES}, got {rule!r}')
     if factor == 1:
         return labels.clone()
     *lead, x, y, z = labels.shape
@@ -40,6 +47,12 @@ def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX)
     # argmax does not promise the first of equal maxima on every device, so rank breaks the tie
     rank = torch.arange(classes - 1, -1, -1, device=labels.device)
     winner = (votes * classes + rank).argmax(dim=-1)
-    fallback = torch.where((cells == 0).any(dim=-1), 0, ignore_index)
-    pooled = torch.where(real.any(dim=-1), winner, fallback)
+    if rule == 'lmscnet':
+        fallback = torch.where((cells == 0).any(dim=-1), 0, ignore_index)
+        occupied = real.any(dim=-1)
+    else:
+        empty = (cells == 0).sum(dim=-1)
+        fallback = torch.where(empty > (cells == ignore_index).sum(dim=-1), 0, ignore_index)
+        occupied = (~real).sum(dim=-1) <= MONOSCENE_EMPTY_SHARE * factor**3
+    pooled = torch.where(occupied, winner, fallback)
     return pooled.reshape(*lead, *pooled.shape[1:]).to(labels.dtype)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...structures import Levels, Volumes
-from ..layers.depthwise3d import DepthwiseSeparable3D, Pointwise3D
+from ..layers.depthwise3d import BLOCKS, Pointwise3D
 from ..lifting.polar_pyramid import PolarInjection
 from .moe_fuse3d import MoEFuse3D
 from .saliency3d import DualPathSaliency3D
@@ -23,10 +23,17 @@ from .saliency3d import DualPathSaliency3D
 class AMoE3D(nn.Module):
     """Saliency gates (Eq. 12), then the mixture of experts (Eq. 13), at one level."""
 
-    def __init__(self, channels: int, num_experts: int = 4, expansion: float = 0.5, kernel_size: int = 7) -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_experts: int = 4,
+        expansion: float = 0.5,
+        kernel_size: int = 7,
+        energy: str = 'standardised',
+    ) -> None:
         super().__init__()
         self.saliency = DualPathSaliency3D(channels, kernel_size=kernel_size)
-        self.experts = MoEFuse3D(channels, num_experts, expansion)
+        self.experts = MoEFuse3D(channels, num_experts, expansion, energy=energy)
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B, C, X, Y, Z) -> the same shape."""
@@ -48,7 +55,9 @@ class AMoE3DNeck(BaseModule):
         channels: C_1, C_2, C_4.
         depths: depthwise-separable blocks at levels 1, 2, 4 on the way down.
         amoe: False leaves the plain UNet with its injections (the ablation without AMoE-3D).
-        num_experts, expansion, kernel_size: of AMoE-3D.
+        num_experts, expansion, kernel_size, energy: of AMoE-3D.
+        block: 'inverted' (InvertedSeparable3D), 'separable' (DepthwiseSeparable3D) or 'dense' (Dense3D); the paper
+            says "depthwise-separable" and no more.
     """
 
     levels = (1, 2, 4)
@@ -68,6 +77,8 @@ class AMoE3DNeck(BaseModule):
         num_experts: int = 4,
         expansion: float = 0.5,
         kernel_size: int = 7,
+        energy: str = 'standardised',
+        block: str = 'inverted',
         num_groups: int = 8,
         init_cfg: dict | None = None,
     ) -> None:
@@ -75,24 +86,27 @@ class AMoE3DNeck(BaseModule):
         for name, value in (('channels', channels), ('depths', depths)):
             if len(value) != 3:
                 raise ValueError(f'{name} must name the 3 levels 1, 2, 4, got {tuple(value)}')
+        if block not in BLOCKS:
+            raise ValueError(f'block: expected one of {sorted(BLOCKS)}, got {block!r}')
+        convolution = BLOCKS[block]
         self.polar_channels = polar_channels
         self.out_channels = dict(zip(self.levels, channels))
         self.down, self.up, self.inject, self.fuse = (nn.ModuleDict() for _ in range(4))
         incoming = in_channels
         for level, width, depth in zip(self.levels, channels, depths):
             key = str(level)
-            blocks = [DepthwiseSeparable3D(incoming, width, 1 if level == 1 else 2, num_groups=num_groups)]
-            blocks += [DepthwiseSeparable3D(width, width, num_groups=num_groups) for _ in range(depth)]
+            blocks = [convolution(incoming, width, 1 if level == 1 else 2, num_groups=num_groups)]
+            blocks += [convolution(width, width, num_groups=num_groups) for _ in range(depth)]
             self.down[key] = nn.Sequential(*blocks)
             if level > 1:  # from this level up to the next finer one
                 self.up[key] = Pointwise3D(width, incoming, bias=False)
             if polar_channels is not None:
                 self.inject[key] = PolarInjection(width, polar_channels, num_groups)
-            self.fuse[key] = AMoE3D(width, num_experts, expansion, kernel_size) if amoe else nn.Identity()
+            self.fuse[key] = AMoE3D(width, num_experts, expansion, kernel_size, energy) if amoe else nn.Identity()
             incoming = width
         self.merge = nn.ModuleDict(
             {
-                str(level): DepthwiseSeparable3D(width, width, num_groups=num_groups)
+                str(level): convolution(width, width, num_groups=num_groups)
                 for level, width in list(self.out_channels.items())[:-1]
             }
         )
