@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from mmengine.structures import BaseDataElement
@@ -42,6 +42,7 @@ class Frames:
     mean_shifts: Mapping[str, Mapping[int, Tensor]] | None = None
 
 
+Part = TypeVar('Part', bound=nn.Module)
 Intervention = Callable[[OccupancySegmentor, Frames], Any]  # a context manager
 
 
@@ -70,23 +71,19 @@ def knockouts_of(model: OccupancySegmentor) -> list[Knockout]:
 def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
     """`owner.name` is `value` for a while."""
     missing = object()
-    own = vars(owner).get(name, missing) if not isinstance(owner, nn.Module) else missing
     modules = owner._modules if isinstance(owner, nn.Module) and name in owner._modules else None
-    if modules is not None:
-        own = modules.pop(name)
-    elif isinstance(owner, nn.Module):
-        own = owner.__dict__.get(name, missing)
+    module = None if modules is None else modules.pop(name)
+    own = vars(owner).get(name, missing)
     object.__setattr__(owner, name, value)
     try:
         yield
     finally:
-        if modules is not None:
-            object.__delattr__(owner, name)
-            modules[name] = own
-        elif own is missing:
+        if own is missing:
             object.__delattr__(owner, name)
         else:
             object.__setattr__(owner, name, own)
+        if modules is not None:
+            modules[name] = module
 
 
 def _views(model: OccupancySegmentor) -> tuple[str, ...]:
@@ -100,7 +97,7 @@ def _lifts(model: OccupancySegmentor, view: str | None = None) -> bool:
     return view in _views(model) if view else bool(_views(model))
 
 
-def _parts(model: OccupancySegmentor, kind: type) -> list[nn.Module]:
+def _parts(model: OccupancySegmentor, kind: type[Part]) -> list[Part]:
     return [part for part in model.modules() if isinstance(part, kind)]
 
 
@@ -168,9 +165,8 @@ def _polar(source: str, model: OccupancySegmentor, frames: Frames) -> Iterator[N
         if source == 'other':
             polar = model.lift(frames.other_inputs, frames.other_samples).polar
         else:
-            polar = {
-                level: volume.mean((2, 3), keepdim=True).expand_as(volume) for level, volume in volumes.polar.items()
-            }
+            own = volumes.polar or {}
+            polar = {level: volume.mean((2, 3), keepdim=True).expand_as(volume) for level, volume in own.items()}
         return replace(volumes, polar=polar)
 
     forward = model.neck.forward

@@ -216,7 +216,7 @@ class OneOccRunner(Runner):
 
     def _check_unchanged(self) -> None:
         """Refuses to resume from what another training has left behind while this one was starting."""
-        if self._resume_path is not None and self._load_from is None:
+        if self._resume_request is not None and self._resume_path is not None and self._load_from is None:
             newest, _ = ordered_checkpoints(self._resume_request[0], self._checkpoint_dir)
             if newest != self._found_checkpoints:
                 raise FolderLockedError(

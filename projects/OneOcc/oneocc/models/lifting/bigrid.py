@@ -103,7 +103,8 @@ class BiGridViewTransformer(BaseModule):
         if not 0 <= view_dropout < 1:
             raise ValueError(f'view_dropout: expected a share in [0, 1), got {view_dropout}')
         self.views, self.scales = tuple(views), tuple(scales)
-        self.merging = dict(channels=channels if merge == 'features' else None, view_dropout=view_dropout)
+        self.merge_channels = channels if merge == 'features' else None
+        self.view_dropout = view_dropout
         self.ring_views = tuple(view for view in views if view in ring_views)
         self.grid = CartesianGrid(**grid)
         self.polar_grid, self.inject = None, None
@@ -134,7 +135,14 @@ class BiGridViewTransformer(BaseModule):
             self.gait = MODELS.build(dict(given, **gait))
 
     def _lifting(self, grid: CartesianGrid | CylindricalGrid, index: int) -> GridLifting:
-        return GridLifting(grid.centers().reshape(-1, 3), self.views, len(self.scales), index, **self.merging)
+        return GridLifting(
+            grid.centers().reshape(-1, 3),
+            self.views,
+            len(self.scales),
+            index,
+            channels=self.merge_channels,
+            view_dropout=self.view_dropout,
+        )
 
     def _init_zero(self) -> None:
         for lifting in self.lift.values():

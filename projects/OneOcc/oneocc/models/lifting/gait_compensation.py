@@ -157,6 +157,7 @@ class GaitDisplacementCompensation(BaseModule):
 
     def _zoom(self, view: str, means: Mapping[int, Tensor]) -> Tensor:
         """(B, 2) factors of a view, from all scales; a ring has no middle along its width."""
+        assert self.zoom is not None  # asked for only where it was built
         raw = torch.stack([self.zoom[f'{view}_{s}'](mean) for s, mean in means.items()]).sum(0)
         factors = 1 + MOST_ZOOM * torch.tanh(raw)
         if view not in self.ring_views:
