@@ -117,6 +117,7 @@ def _shifts(constant: bool, model: OccupancySegmentor, frames: Frames) -> Iterat
     """Displacements of zero, or of their mean over all frames."""
 
     def correction(maps: Mapping[str, Mapping[int, Tensor]]) -> GaitCorrection:
+        """{view: {scale: (B, C, Hs, Ws)}} -> nothing, or the mean displacements."""
         if not constant or frames.mean_shifts is None:
             return GaitCorrection()
         batch = len(next(iter(next(iter(maps.values())).values())))
@@ -135,6 +136,7 @@ def _experts(uniform: bool, model: OccupancySegmentor, frames: Frames) -> Iterat
     """All experts alike, or for all voxels the one that the scene chooses most."""
 
     def weights(own: Callable[[Tensor], Tensor], volume: Tensor) -> Tensor:
+        """(B, C, X, Y, Z) -> (B, K, X, Y, Z)."""
         chosen = own(volume)
         if uniform:
             return torch.full_like(chosen, 1 / chosen.shape[1])
@@ -179,6 +181,7 @@ def _broken_ring(model: OccupancySegmentor, frames: Frames) -> Iterator[None]:
     """Zeros beyond the seam instead of the other side."""
 
     def zero_pad(x: Tensor, pad: tuple[int, int], axis: int = -1) -> Tensor:
+        """(B, C, ...) -> the same, longer along `axis`."""
         behind = (x.dim() - 1 - axis % x.dim()) * 2
         return torch.nn.functional.pad(x, [0] * behind + list(pad))
 

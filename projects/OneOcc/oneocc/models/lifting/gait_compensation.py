@@ -180,7 +180,10 @@ class GaitDisplacementCompensation(BaseModule):
 
 
 def _sizes(shifts: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Tensor]:
-    """What a log shows: length of the mean displacement of each view and scale, and its spread over the batch (px)."""
+    """What a log shows: length of the mean displacement of each view and scale, and its spread over the batch.
+
+    Displacements (B, 2) in pixels -> numbers in pixels.
+    """
     found = {}
     for view, scales in shifts.items():
         for scale, shift in scales.items():
