@@ -7,10 +7,12 @@ says "passed or not" costs a bit a cell. The kernels that read and write the cou
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from projects.OneOcc.core.compiled_kernels import compile_kernel
 
 EDGE = 16
 SHIFT = 4
@@ -67,7 +69,7 @@ def whole_box(shape: tuple[int, ...], limit: int = 1) -> CellBlocks:
     return make_blocks(np.zeros(3), np.asarray(shape), np.arange(total), limit)
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def _fill_table(table: np.ndarray, blocks: np.ndarray, keys: np.ndarray) -> None:
     mask = table.size - 1
     for n in range(keys.size):
@@ -78,13 +80,13 @@ def _fill_table(table: np.ndarray, blocks: np.ndarray, keys: np.ndarray) -> None
         blocks[place] = n
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def hash_key(key: int) -> int:
     """Multiplicative hash: spreads neighbouring cells over a table."""
     return (key * 0x9E3779B1) >> 7
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def find_block(cells: CellBlocks, x: int, y: int, z: int) -> int:
     """Number of the block that holds the cell (x, y, z), counted from the lowest cell; -1 if it is not kept."""
     ny, nz = (cells.shape[1] + EDGE - 1) >> SHIFT, (cells.shape[2] + EDGE - 1) >> SHIFT
@@ -98,13 +100,13 @@ def find_block(cells: CellBlocks, x: int, y: int, z: int) -> int:
     return cells.blocks[place]
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def inner_cell(x: int, y: int, z: int) -> int:
     """Number 0..4095 of a cell inside its block."""
     return ((x & (EDGE - 1)) * EDGE + (y & (EDGE - 1))) * EDGE + (z & (EDGE - 1))
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def add_one(bits: np.ndarray, block: int, cell: int) -> None:
     """Count up in `CellBlocks.bits`; a full counter stays full."""
     byte, bit = cell >> 3, 1 << (cell & 7)
@@ -119,7 +121,7 @@ def add_one(bits: np.ndarray, block: int, cell: int) -> None:
         bits[plane, block, byte] |= bit
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def read_counter(bits: np.ndarray, block: int, cell: int) -> int:
     """Value of one counter in `CellBlocks.bits`."""
     value = (bits[0, block, cell >> 3] >> (cell & 7)) & 1
@@ -128,7 +130,7 @@ def read_counter(bits: np.ndarray, block: int, cell: int) -> int:
     return value
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def in_kept_blocks(cells: CellBlocks, points: np.ndarray, size: float) -> np.ndarray:
     """Mask (N,) of the points (N, 3), in metres from cell 0, that lie in a kept block.
 

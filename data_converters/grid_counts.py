@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from data_converters.cell_blocks import SHIFT, CellBlocks, find_block, inner_cell, read_counter, to_dense
+from projects.OneOcc.core.compiled_kernels import compile_kernel
 
 
 class GridPose(NamedTuple):
@@ -26,7 +27,7 @@ class GridPose(NamedTuple):
     voxel: float
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def count_hits(hits: np.ndarray, points: np.ndarray, columns: np.ndarray, grid: GridPose) -> None:
     """Add points to the histogram of their voxel.
 
@@ -61,7 +62,7 @@ def count_hits_reference(hits: np.ndarray, points: np.ndarray, columns: np.ndarr
     np.add.at(hits, (*voxels[inside].astype(np.int64).T, columns[inside]), 1)
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def tally(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All hits (X, Y, Z) int64 of a histogram (X, Y, Z, C + 1), and the label with most of them.
 
@@ -92,7 +93,7 @@ def tally_reference(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return hits.sum(axis=-1, dtype=np.int64), winner.astype(np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def count_free(
     free: np.ndarray, seen: np.ndarray, cells: CellBlocks, size: float, min_passes: int, grid: GridPose, samples: int
 ) -> None:
@@ -136,7 +137,7 @@ def count_free(
                 seen[i, j, k] |= any_passed
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def _blocks_around(
     cells: CellBlocks, map_from_ego: np.ndarray, origin: np.ndarray, extent: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

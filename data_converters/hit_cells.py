@@ -6,11 +6,13 @@ number of passes, however long the ride stands in one place. Blocks that the rid
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
-from numba import njit
 
 from data_converters.cell_blocks import MAX_KEY, hash_key
 from data_converters.hit_file import HitFile, Hits
+from projects.OneOcc.core.compiled_kernels import compile_kernel
 
 # edge of a block in metres, hits that are sorted into blocks at once, hits that wait in a block at least
 BLOCK_M = 3.2
@@ -18,7 +20,7 @@ BATCH = 500_000
 LEAST_WAITING = 1024
 
 
-@njit(cache=True, nogil=True)
+@partial(compile_kernel, nogil=True)
 def first_of_each(keys: np.ndarray) -> np.ndarray:
     """Mask (N,) of the first occurrence of every value among int64 `keys` (N,) >= 0."""
     capacity = 16
