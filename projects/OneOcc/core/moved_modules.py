@@ -11,50 +11,54 @@ from types import ModuleType
 
 _CORE = 'projects.OneOcc.core'
 _PLUGIN = 'projects.OneOcc.oneocc'
-MOVED = {
-    f'{_PLUGIN}.ops': f'{_CORE}.ops',
-    f'{_PLUGIN}.evaluation.visibility': f'{_CORE}.geometry.visibility',
-    f'{_PLUGIN}.evaluation.predictions': f'{_CORE}.formats.occupancy',
-    f'{_PLUGIN}.models.calibration_cache': f'{_CORE}.geometry.calibration_cache',
-    f'{_PLUGIN}.datasets.info_schema': f'{_CORE}.formats.infos',
-    'data_converters.atomic_files': f'{_CORE}.formats.atomic_files',
-    'data_converters.recording': f'{_CORE}.formats.recording',
-} | {
-    f'{_PLUGIN}.{old}': f'{_PLUGIN}.{new}'
-    for old, new in {
-        'baselines.lmscnet': 'baselines.lidar.lmscnet',
-        'baselines.sscnet': 'baselines.lidar.sscnet',
-        'baselines.point_occupancy': 'baselines.lidar.point_occupancy',
-        'baselines.lmscnet_weights': 'baselines.official_weights.lmscnet',
-        'baselines.monoscene_weights': 'baselines.official_weights.monoscene',
-        'baselines.monoscene_image_weights': 'baselines.official_weights.monoscene_image',
-        'models.dual_projection': 'models.backbones.dual_projection',
-        'models.pano_encoder': 'models.backbones.pano_encoder',
-        'models.aspp3d': 'models.layers.aspp3d',
-        'models.depthwise3d': 'models.layers.depthwise3d',
-        'models.group_norm': 'models.layers.group_norm',
-        'models.bigrid': 'models.lifting.bigrid',
-        'models.flosp': 'models.lifting.flosp',
-        'models.gait_compensation': 'models.lifting.gait_compensation',
-        'models.polar_pyramid': 'models.lifting.polar_pyramid',
-        'models.voxel_position': 'models.lifting.voxel_position',
-        'models.voxel_projection': 'models.lifting.voxel_projection',
-        'models.amoe3d': 'models.necks.amoe3d',
-        'models.moe_fuse3d': 'models.necks.moe_fuse3d',
-        'models.saliency3d': 'models.necks.saliency3d',
-        'models.unet3d': 'models.necks.unet3d',
-        'models.ssc_head': 'models.heads.ssc_head',
-    }.items()
-} | {
-    f'data_converters.synthetic.{name}': f'data_converters.synthetic.{part}.{name}'
-    for part, names in {
-        'capture': 'benchmark blur gait lidar protocols record rigs sensors truth',
-        'places': 'buildings crowd paths people placement plants streets style town traffic vehicles world',
-        'shading': 'facades lighting noise pavement sky textures',
-        'tracing': 'ambient ground jit raycast shapes solids',
-    }.items()
-    for name in names.split()
-}
+MOVED = (
+    {
+        f'{_PLUGIN}.ops': f'{_CORE}.ops',
+        f'{_PLUGIN}.evaluation.visibility': f'{_CORE}.geometry.visibility',
+        f'{_PLUGIN}.evaluation.predictions': f'{_CORE}.formats.occupancy',
+        f'{_PLUGIN}.models.calibration_cache': f'{_CORE}.geometry.calibration_cache',
+        f'{_PLUGIN}.datasets.info_schema': f'{_CORE}.formats.infos',
+        'data_converters.atomic_files': f'{_CORE}.formats.atomic_files',
+        'data_converters.recording': f'{_CORE}.formats.recording',
+    }
+    | {
+        f'{_PLUGIN}.{old}': f'{_PLUGIN}.{new}'
+        for old, new in {
+            'baselines.lmscnet': 'baselines.lidar.lmscnet',
+            'baselines.sscnet': 'baselines.lidar.sscnet',
+            'baselines.point_occupancy': 'baselines.lidar.point_occupancy',
+            'baselines.lmscnet_weights': 'baselines.official_weights.lmscnet',
+            'baselines.monoscene_weights': 'baselines.official_weights.monoscene',
+            'baselines.monoscene_image_weights': 'baselines.official_weights.monoscene_image',
+            'models.dual_projection': 'models.backbones.dual_projection',
+            'models.pano_encoder': 'models.backbones.pano_encoder',
+            'models.aspp3d': 'models.layers.aspp3d',
+            'models.depthwise3d': 'models.layers.depthwise3d',
+            'models.group_norm': 'models.layers.group_norm',
+            'models.bigrid': 'models.lifting.bigrid',
+            'models.flosp': 'models.lifting.flosp',
+            'models.gait_compensation': 'models.lifting.gait_compensation',
+            'models.polar_pyramid': 'models.lifting.polar_pyramid',
+            'models.voxel_position': 'models.lifting.voxel_position',
+            'models.voxel_projection': 'models.lifting.voxel_projection',
+            'models.amoe3d': 'models.necks.amoe3d',
+            'models.moe_fuse3d': 'models.necks.moe_fuse3d',
+            'models.saliency3d': 'models.necks.saliency3d',
+            'models.unet3d': 'models.necks.unet3d',
+            'models.ssc_head': 'models.heads.ssc_head',
+        }.items()
+    }
+    | {
+        f'data_converters.synthetic.{name}': f'data_converters.synthetic.{part}.{name}'
+        for part, names in {
+            'capture': 'benchmark blur gait lidar protocols record rigs sensors truth',
+            'places': 'buildings crowd paths people placement plants streets style town traffic vehicles world',
+            'shading': 'facades lighting noise pavement sky textures',
+            'tracing': 'ambient ground jit raycast shapes solids',
+        }.items()
+        for name in names.split()
+    }
+)
 # Whatever lay in these; the old package of the first is still there, with the public names.
 MOVED_PACKAGES = {f'{_PLUGIN}.geometry': f'{_CORE}.geometry', f'{_PLUGIN}.ops': f'{_CORE}.ops'}
 
