@@ -125,6 +125,7 @@ class GaitDisplacementCompensation(BaseModule):
             return GaitCorrection(motion=self._motion(features))
 
     def _motion(self, features: Features) -> Tensor:
+        """Rotation, and shift in metres where it is estimated, (B, 3, 4)."""
         parts: list[Tensor] = []
         for view in self.views:
             for scale in self.scales:
