@@ -108,7 +108,7 @@ def inner_cell(x: int, y: int, z: int) -> int:
 
 @partial(compile_kernel, nogil=True)
 def add_one(bits: np.ndarray, block: int, cell: int) -> None:
-    """Count up in `CellBlocks.bits`; a full counter stays full."""
+    """Count up in `CellBlocks.bits` (P, N, 512); a full counter stays full."""
     byte, bit = cell >> 3, 1 << (cell & 7)
     carry = bit
     for plane in range(bits.shape[0]):
@@ -123,7 +123,7 @@ def add_one(bits: np.ndarray, block: int, cell: int) -> None:
 
 @partial(compile_kernel, nogil=True)
 def read_counter(bits: np.ndarray, block: int, cell: int) -> int:
-    """Value of one counter in `CellBlocks.bits`."""
+    """Value of one counter in `CellBlocks.bits` (P, N, 512)."""
     value = (bits[0, block, cell >> 3] >> (cell & 7)) & 1
     for plane in range(1, bits.shape[0]):
         value |= ((bits[plane, block, cell >> 3] >> (cell & 7)) & 1) << plane

@@ -87,7 +87,7 @@ def tally(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tally_reference(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same as `tally`, with numpy."""
+    """The same as `tally`, with numpy: hits (X, Y, Z, C + 1) -> two arrays (X, Y, Z)."""
     votes = hits[..., :-1]
     winner = np.where(votes.any(axis=-1), votes.argmax(axis=-1) + 1, 0)
     return hits.sum(axis=-1, dtype=np.int64), winner.astype(np.uint8)

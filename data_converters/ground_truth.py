@@ -126,12 +126,12 @@ def label_sequence(
     check_grids(grids)
     base = folder_below(recording, root)
     check_labelable(recording)
+    positions = np.stack([frame.world_from_ego[:3, 3] for frame in recording.frames])
+    check_positions(positions, settings.max_step, [f'{recording.name}/{frame.id}' for frame in recording.frames])
     own_returns: dict[tuple[str, int], int] = {}
     scans_of = frame_scanner(recording, settings, own_returns)
     folders = {grid: claim_labels(root / occupancy_folder(grids, grid), recording.name, base) for grid in grids}
     key_frames = [f for f in recording.frames if set(f.files) & set(recording.cameras)]
-    positions = np.stack([frame.world_from_ego[:3, 3] for frame in recording.frames])
-    check_positions(positions, settings.max_step, [f'{recording.name}/{frame.id}' for frame in recording.frames])
     num_classes = len(recording.classes)
     aggregate = SequenceMap(
         (scan for frame in recording.frames for scan in scans_of(frame)), positions, grids, num_classes, settings

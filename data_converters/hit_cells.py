@@ -39,7 +39,7 @@ def first_of_each(keys: np.ndarray) -> np.ndarray:
 
 
 def first_of_each_reference(keys: np.ndarray) -> np.ndarray:
-    """The same as `first_of_each`, by sorting."""
+    """The same as `first_of_each`, by sorting: keys (N,) -> (N,) bool."""
     first = np.zeros(len(keys), bool)
     first[np.unique(keys, return_index=True)[1]] = True
     return first

@@ -116,7 +116,7 @@ class MapTile:
         return self.hits.add(local[kept], columns[kept])
 
     def _box_around(self, point: np.ndarray, reach: float) -> CellBox | None:
-        """The part of the tile that holds every asked block within `reach` of a point; None if there is none."""
+        """The part of the tile that holds every asked block within `reach` of a point (3,); None if there is none."""
         edge = EDGE * self._cell
         corner = point - self._box.lowest * self._cell
         first, last = np.floor((corner - reach) / edge), np.floor((corner + reach) / edge)
@@ -193,7 +193,7 @@ class MapTiles:
         return (cells + self._edge // 2) // self._edge
 
     def _low_cell(self, index: tuple[int, ...]) -> np.ndarray:
-        """Lowest cell that the grids reach around the positions inside a tile; without any, its own lowest."""
+        """Lowest cell (3,) that the grids reach around the positions inside a tile; without any, its own lowest."""
         inside = (self._of_position == index).all(axis=1)
         if not inside.any():
             return np.array(index) * self._edge - self._edge // 2

@@ -42,7 +42,7 @@ from data_converters.ray_carving import Rays, box_of, carve
 from projects.OneOcc.core.formats.labels import UNKNOWN as UNLABELLED
 from projects.OneOcc.core.formats.occupancy import OCCUPANCY_KEYS, count_labels, read_occupancy, write_occupancy
 from projects.OneOcc.core.formats.recording import Frame, Recording
-from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, camera_from_dict
+from projects.OneOcc.core.geometry import CartesianGrid, OmniCamera, camera_from_dict
 
 __all__ = [
     'OCCUPANCY_KEYS',
@@ -160,7 +160,7 @@ class PanoramaScanner:
         rays, valid = camera.unproject(torch.from_numpy(np.stack([u, v], axis=-1)))
         self._rays = rays.numpy()
         self._valid = valid.numpy() & camera.valid_mask().numpy()
-        self._kept = self._valid & _even_pixels(camera, settings.ray_spacing_deg)
+        self._kept = self._valid & even_pixels(camera, settings.ray_spacing_deg)
 
     def scan(self, frame: Frame) -> Scan:
         """Scan of one frame, placed with the true body pose."""
@@ -335,17 +335,17 @@ def _box_of(pose: GridPose, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndar
     return corners.min(axis=0), corners.max(axis=0)
 
 
-def _even_pixels(camera, spacing_deg: float) -> np.ndarray:
+def even_pixels(camera: OmniCamera, spacing_deg: float) -> np.ndarray:
     """Mask (H, W) of pixels about `spacing_deg` apart; rows near a panorama's poles are thinned."""
+    if not camera.periodic:
+        return np.ones((camera.height, camera.width), bool)
     keep = np.zeros((camera.height, camera.width), bool)
-    if not isinstance(camera, EquirectCamera):
-        keep[:] = True
-        return keep
+    rays = camera.unproject(camera.pixel_centers()[:, 0])[0].numpy()
     per_pixel = 360.0 / camera.width
     row_step = max(1, round(spacing_deg / per_pixel))
-    band = camera.elevation_max - camera.elevation_min
+    # the radius of a row's circle on the unit sphere, the cosine of its elevation
+    radii = np.hypot(rays[:, 0], rays[:, 1])
     for row in range(row_step // 2, camera.height, row_step):
-        elevation = camera.elevation_max - band * (row + 0.5) / camera.height
-        step = max(1, round(spacing_deg / per_pixel / max(np.cos(elevation), 1e-3)))
+        step = max(1, round(spacing_deg / per_pixel / max(radii[row], 1e-3)))
         keep[row, (row * 7) % step :: step] = True
     return keep

@@ -9,7 +9,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 _SKIPPED = {'.venv', 'data', 'work_dirs', 'node_modules'}
 _SHELLS = ('bash', 'shell', 'sh')
-AHEAD = ('data_converters/label_recordings.py',)  # described before it is there
 PAGES = [path for path in sorted(ROOT.rglob('*.md')) if not _SKIPPED & set(path.relative_to(ROOT).parts[:1])]
 
 
@@ -49,5 +48,5 @@ def page_name(page: Path) -> str:
 
 
 def written_by(page: Path) -> set[str]:
-    """Files that a reader of the page has saved, and those described ahead of the code."""
-    return {block.file for block in blocks(page) if block.file} | set(AHEAD)
+    """Files that a reader of the page has saved."""
+    return {block.file for block in blocks(page) if block.file}

@@ -21,9 +21,8 @@ import pytest
 import torch
 from PIL import Image
 
-from projects.OneOcc.core.geometry import cameras
 from tests.goldens.frame import DEFAULT_FOLDER, load
-from tests.markdown import AHEAD, PAGES, ROOT, Block, blocks, commands, page_name
+from tests.markdown import PAGES, ROOT, Block, blocks, commands, page_name
 from tests.scripts import load_script
 
 _HERE = [
@@ -53,11 +52,6 @@ NOT_RUN = [
     (r'--device cuda', 'needs a GPU'),
     (r'^python -m tests\.', 'writes into the repository; tests/test_public_api.py writes a copy'),
 ]
-# Pages that need something which is not there yet.
-READY = {
-    'docs/own_dataset.md': all((ROOT / path).is_file() for path in AHEAD),
-    'docs/extend/camera.md': hasattr(cameras, 'register_camera'),
-}
 FOLLOWED = [page for page in PAGES if any(block.language in ('bash', 'python') for block in blocks(page))]
 
 
@@ -160,8 +154,6 @@ def follow(block: Block, names: dict) -> None:
 
 @pytest.mark.parametrize('page', FOLLOWED, ids=page_name)
 def test_page_can_be_followed(page, checkout):
-    if not READY.get(page_name(page), True):
-        pytest.skip('waits for what it describes')
     BROUGHT.get(page_name(page), lambda folder: None)(checkout)
     names: dict = {}
     for block in blocks(page):
@@ -173,7 +165,7 @@ def test_every_exception_is_needed():
     said = [command for page in PAGES for command in commands(page)]
     for pattern, _ in [*SMALLER, *NOT_RUN]:
         assert any(re.search(pattern, command) for command in said), pattern
-    assert set(READY) | set(BROUGHT) <= {page_name(page) for page in FOLLOWED}
+    assert set(BROUGHT) <= {page_name(page) for page in FOLLOWED}
 
 
 def test_every_page_is_listed():

@@ -41,7 +41,7 @@ PACKAGES = [
         )
     ),
 ]
-# Modules without `__all__` whose functions and classes are called from outside.
+# Modules whose functions and classes are called from outside.
 MODULES = [
     f'{CORE}.formats.atomic_files',
     f'{CORE}.formats.infos',
@@ -90,12 +90,13 @@ def described(thing: object) -> object:
 
 
 def own_names(module: object) -> list[str]:
-    """Public functions and classes that a module defines."""
-    return [
+    """Public functions and classes that a module defines, and whatever else it says that it offers."""
+    defined = {
         name
         for name, value in vars(module).items()
         if not name.startswith('_') and getattr(value, '__module__', None) == module.__name__
-    ]
+    }
+    return sorted(defined | set(getattr(module, '__all__', ())))
 
 
 def surface() -> dict[str, dict]:

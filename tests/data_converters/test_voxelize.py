@@ -1,17 +1,28 @@
 """Aggregation in a room whose occupancy is known in closed form: a floor, a box, a moving box."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_converters import ground_truth
 from data_converters.grid_counts import tally
 from data_converters.ground_truth import label_sequence
-from data_converters.voxelize import Scan, SequenceMap, VoxelizeSettings, count_labels, read_occupancy, write_occupancy
+from data_converters.voxelize import (
+    Scan,
+    SequenceMap,
+    VoxelizeSettings,
+    count_labels,
+    even_pixels,
+    read_occupancy,
+    write_occupancy,
+)
 from projects.OneOcc.core.formats.recording import Frame, Recording
-from projects.OneOcc.core.geometry import CartesianGrid
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, OmniCamera
 
 FLOOR, BOX, MOVER = 1, 2, 3
 GRID = CartesianGrid((32, 32, 8), 0.4, (-6.4, -6.4, -1.3))
@@ -293,13 +304,16 @@ def test_settings_out_of_range_are_named(setting):
         (np.nan, VoxelizeSettings(max_step=np.inf), r'frames\[1\] \(000001\)'),
     ],
 )
-def test_a_jump_in_the_poses_is_refused_by_name(step, settings, message, tmp_path):
+def test_a_jump_in_the_poses_is_refused_by_name(step, settings, message, tmp_path, monkeypatch):
+    # the checks of a recording's own entries, which come first, have tests of their own
+    monkeypatch.setattr(ground_truth, 'check_labelable', lambda recording: None)
     poses = [np.eye(4), np.eye(4)]
     poses[1][0, 3] = step
     recording = Recording(tmp_path / 'ride', 'ride', ('floor',), {}, {'lidar': np.eye(4)}, {})
     recording.frames.extend(Frame(f'{i:06d}', float(i), pose, pose) for i, pose in enumerate(poses))
     with pytest.raises(ValueError, match=message):
         label_sequence(recording, tmp_path, [GRID], settings)
+    assert not list(tmp_path.iterdir())
 
 
 def test_order_of_scans_does_not_matter():
@@ -335,3 +349,31 @@ def test_occupancy_files_round_trip_and_name_what_is_wrong(tmp_path):
     np.savez(path, labels=labels)
     with pytest.raises(ValueError, match='a.npz: expected the arrays'):
         read_occupancy(path)
+
+
+class Cylinder(OmniCamera):
+    """A panorama on a cylinder, as somebody may register one: rows are heights, not elevations."""
+
+    periodic = True
+
+    def __init__(self) -> None:
+        self.width, self.height, self.elevation_range = 360, 120, (-1.1, 1.1)
+
+    def unproject(self, pixels):
+        phi, height = pixels[..., 0] * (2 * np.pi / 360), 2 - pixels[..., 1] / 30
+        rays = torch.stack((phi.cos(), -phi.sin(), height), dim=-1)
+        return torch.nn.functional.normalize(rays, dim=-1), torch.ones(pixels.shape[:-1], dtype=torch.bool)
+
+    project = to_dict = resized = mirrored = mirror = None
+
+
+@pytest.mark.parametrize('camera', [EquirectCamera(360, 180), Cylinder()])
+def test_rays_of_any_panorama_are_thinned_to_an_even_angle(camera):
+    kept = even_pixels(camera, 2.0)
+    radii = np.linalg.norm(camera.unproject(camera.pixel_centers())[0].numpy()[:, 0, :2], axis=1)
+    rows = kept.any(axis=1)
+    np.testing.assert_array_equal(np.flatnonzero(rows), np.arange(1, camera.height, 2))
+    around = 360 * radii[rows] / kept[rows].sum(axis=1)  # degrees from one kept ray of a row to the next
+    assert (np.abs(around - 2.0)[radii[rows] > 0.3] < 0.6).all()
+    lens = SimpleNamespace(periodic=False, width=8, height=6)
+    assert even_pixels(lens, 2.0).all()

@@ -109,6 +109,15 @@ def test_finished_run_resumes_to_nothing(tmp_path):
     assert same(whole, state_of(train(cfg)))
 
 
+@pytest.mark.parametrize('out_dir', [None, 'kept'])
+def test_a_folder_named_from_here_resumes_too(tmp_path, monkeypatch, out_dir):
+    monkeypatch.chdir(tmp_path)
+    cfg = toy_config('work_dirs/toy', **{'default_hooks.checkpoint.out_dir': out_dir})
+    whole = state_of(train(cfg))
+    cfg.resume = True
+    assert same(whole, state_of(train(cfg)))
+
+
 def test_resume_in_an_empty_folder_starts_from_the_beginning(tmp_path):
     assert same(state_of(train(toy_config(tmp_path / 'a'))), state_of(train(toy_config(tmp_path / 'b', resume=True))))
 

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from projects.OneOcc.core.geometry import EquirectCamera, View
-from projects.OneOcc.oneocc.visualization import comparison_sheet, legend, write_picture
+from projects.OneOcc.oneocc.visualization import Viewpoint, comparison_sheet, legend, write_picture
 from tests.visualization.scenes import CLASSES, GRID, PALETTE, town
 
 
@@ -21,6 +21,14 @@ def test_sheet_of_a_prediction(size):
     assert sheet.dtype == np.uint8 and sheet.shape[1:] == (1536, 3)
     alone = comparison_sheet(*parts(*size), town(), None, GRID, PALETTE, CLASSES)
     assert alone.shape[1] == 1536 and (alone != 250).any()
+
+
+def test_the_eye_stands_where_it_is_asked_to_beside_images_too():
+    behind, ahead = (
+        comparison_sheet(*parts(), town(), None, GRID, PALETTE, CLASSES, view=Viewpoint(azimuth_deg=azimuth))
+        for azimuth in (180.0, 0.0)
+    )
+    assert behind.shape == ahead.shape and (behind != ahead).any()
 
 
 def test_sheet_without_images_or_without_truth():

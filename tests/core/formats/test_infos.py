@@ -88,6 +88,7 @@ def _set(path, value):
         (_set(('data_list', 0, 'occupancy', '64x64x8'), '../x.npz'), ('below the data root', '../x')),
         (_set(('data_list', 0, 'occupancy'), {'8x8x8': 'a.npz'}), ("'64x64x8'", '8x8x8')),
         (_set(('data_list', 0, 'lighting'), None), ('lighting', 'None')),
+        (_set(('data_list', 0, 'cameras', 'raw', 'mask'), '../mask.png'), ('raw', 'mask', '../mask.png')),
     ],
 )
 def test_the_first_wrong_entry_is_named(change, words):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, elevation_limits, panoramic_frustums
+from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, View, elevation_limits, panoramic_frustums
 from tests.core.geometry.lenses import DOWN_FROM_EGO, pal
 
 POINTS = CartesianGrid((32, 32, 8), 0.8, (-12.8, -12.8, -1.2)).centers()
@@ -83,3 +83,11 @@ def test_elevation_limits():
 def test_refusals(arguments, words):
     with pytest.raises(ValueError, match=words):
         panoramic_frustums(POINTS, SPHERE, np.eye(4), *arguments)
+
+
+def test_a_mount_that_loads_is_good_enough_for_the_frustums():
+    pose = np.eye(4)
+    pose[:3, :3] *= 1 + 4e-5  # what rounding to four decimals does
+    view = View(SPHERE, pose)
+    found = panoramic_frustums(POINTS, view.camera, view.cam_from_ego, 8, 4)
+    assert (found >= 0).all() and np.isfinite(elevation_limits(view.camera, view.cam_from_ego)).all()

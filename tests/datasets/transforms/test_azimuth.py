@@ -189,6 +189,11 @@ def test_augmenting_before_or_after_unwrapping_is_the_same(change):
 
 
 @pytest.mark.parametrize('change', [lambda results: turn_world(results, 1), mirror_world])
+def test_the_number_of_padding_points_is_no_cloud(change):
+    assert change(dict(frame(), num_padding_points=3))['num_padding_points'] == 3
+
+
+@pytest.mark.parametrize('change', [lambda results: turn_world(results, 1), mirror_world])
 def test_points_and_labels_change_without_any_image(change):
     full, bare = frame(), frame()
     del bare['imgs']

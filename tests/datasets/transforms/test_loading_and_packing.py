@@ -103,6 +103,8 @@ def test_raises_on_what_it_cannot_find_or_pack(info):
         PackOccInputs(keys=('imgs',), meta_keys=('sample_id', 'wind'))(loaded)
     with pytest.raises(TypeError, match='lighting.*meta_keys'):
         PackOccInputs(keys=('lighting',), meta_keys=())(loaded)
+    with pytest.raises(ValueError, match="'depth'.* in both"):
+        PackOccInputs(keys=('depth',), meta_keys=('depth',))
 
 
 def rewrite_sweep(info, **changes):

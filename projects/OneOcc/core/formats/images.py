@@ -181,7 +181,7 @@ def _sixteen_bits(content: bytes, facts: PngFacts, bit_depth: int | None) -> np.
 
 
 def _left_aligned(image: np.ndarray, bits: int) -> bool:
-    """Whether the lower bits are empty or repeat the upper ones, as in samples scaled up from ``bits``."""
+    """Whether the lower bits of (H, W, ...) are empty or repeat the upper ones, as in samples scaled up from `bits`."""
     spare = 16 - bits
     upper = image >> spare
     exact = np.rint(upper * (65535.0 / ((1 << bits) - 1)))

@@ -96,7 +96,7 @@ def load_occupancy(
 
 
 def read_occupancy(path: str | Path) -> tuple[np.ndarray, CartesianGrid, tuple[str, ...]]:
-    """Labels, grid and classes of a label file; raises as `load_occupancy` does."""
+    """Labels (X, Y, Z), grid and classes of a label file; raises as `load_occupancy` does."""
     found = load_occupancy(path)
     return found.labels, found.grid, found.classes
 

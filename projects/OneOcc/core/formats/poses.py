@@ -9,7 +9,6 @@ import numpy as np
 
 from ..geometry.checks import check_rigid
 
-ROTATION_TOLERANCE = 1e-4
 FARTHEST_M = 1e8  # beyond, float64 no longer holds what a voxel needs
 
 
@@ -27,7 +26,7 @@ def rigid_pose(value: Any, where: str, error: type[ValueError] = ValueError) -> 
     """A pose from nested lists or an array as (4, 4) float64, metres.
 
     Raises:
-        error: Not 4x4 finite numbers, no rotation (within 1e-4), another last row than 0 0 0 1, or a
+        error: Not 4x4 finite numbers, no rotation (within POSE_TOLERANCE), another last row than 0 0 0 1, or a
             position beyond 1e8 m; the message begins with `where`.
     """
     matrix = _as_numbers(value, where, error)
@@ -36,7 +35,7 @@ def rigid_pose(value: Any, where: str, error: type[ValueError] = ValueError) -> 
     if np.abs(matrix[3] - (0.0, 0.0, 0.0, 1.0)).max() > 1e-9:
         raise error(f'{where}: expected the last row 0 0 0 1, got {matrix[3].tolist()}')
     try:
-        check_rigid(f'{where}: expected a rigid transform', matrix, ROTATION_TOLERANCE)
+        check_rigid(f'{where}: expected a rigid transform', matrix)
     except ValueError as cause:
         mirrored = ' (a mirrored frame)' if np.linalg.det(matrix[:3, :3]) < 0 else ''
         raise error(f'{cause}{mirrored}') from cause

@@ -192,7 +192,7 @@ class Recording:
         return camera
 
     def write_image(self, frame: Frame, name: str, image: np.ndarray) -> None:
-        """Write an image, depth or semantic map as PNG and note it in the frame."""
+        """Write an image (H, W, 3), depth or semantic map (H, W) as PNG and note it in the frame."""
         write_png(self._new_file(frame, name, 'png'), image)
 
     def write_depth(self, frame: Frame, range_m: np.ndarray) -> None:

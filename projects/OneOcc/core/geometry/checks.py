@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+# What files may hold: poses that went through a few decimals. One number, so that what loads fails nowhere later.
+POSE_TOLERANCE = 1e-4
+
 
 def check_shape(name: str, tensor: Any, spec: str) -> dict[str, int]:
     """Match a tensor's shape against a spec such as ``'B C H W'``.
@@ -57,7 +60,7 @@ def check_points(name: str, tensor: Any, width: int) -> torch.Tensor:
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
 
 
-def check_rigid(name: str, matrix: Any, tolerance: float = 1e-5) -> np.ndarray:
+def check_rigid(name: str, matrix: Any, tolerance: float = POSE_TOLERANCE) -> np.ndarray:
     """Return a finite, proper rigid transform as (4, 4) float64; a (3, 3) rotation is completed.
 
     Raises:

@@ -58,7 +58,7 @@ def to_runs(mask: np.ndarray) -> dict[str, list[int]]:
 
 
 def resized(mask: np.ndarray | None, width: int, height: int) -> np.ndarray | None:
-    """The mask on a resampled sensor: the nearest pixel's word for each."""
+    """The mask (H, W) on a resampled sensor, (height, width): the nearest pixel's word for each."""
     if mask is None:
         return None
     rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(int)
@@ -67,7 +67,7 @@ def resized(mask: np.ndarray | None, width: int, height: int) -> np.ndarray | No
 
 
 def mirrored(mask: np.ndarray | None) -> np.ndarray | None:
-    """The mask of the image flipped left-right."""
+    """The mask (H, W) of the image flipped left-right."""
     return None if mask is None else mask[:, ::-1].copy()
 
 

@@ -88,7 +88,7 @@ def _check_falling(coefficients: Sequence[float], low: float, high: float) -> No
 
 
 def fit(x: np.ndarray, y: np.ndarray, max_degree: int, tolerance: float) -> tuple[tuple[float, ...], float]:
-    """Lowest-degree least-squares polynomial within ``tolerance``, else the best up to the limit.
+    """Lowest-degree least-squares polynomial y (N,) of x (N,) within ``tolerance``, else the best up to the limit.
 
     Fitted in the Chebyshev basis of the data's own interval (the power basis is ill-conditioned
     from degree 10 on) and then written as powers.

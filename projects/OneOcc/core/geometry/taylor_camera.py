@@ -120,6 +120,7 @@ class TaylorCamera(OmniCamera):
         )
 
     def project(self, points_cam: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(..., 3) metres -> pixels (..., 2), valid (...); see `OmniCamera.project`."""
         points = check_points('points_cam', points_cam, 3)
         x, y, z = points.unbind(-1)
         on_axis = (x == 0) & (y == 0)
@@ -141,6 +142,7 @@ class TaylorCamera(OmniCamera):
         return pixels, valid & finite & self._inside(pixels) & self._unmasked(pixels)
 
     def unproject(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(..., 2) pixels -> unit rays (..., 3), valid (...); see `OmniCamera.unproject`."""
         pixels = check_points('pixels', pixels, 2)
         (a, b), (c, d) = self.affine
         determinant = a * d - b * c

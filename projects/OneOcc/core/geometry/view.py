@@ -17,7 +17,6 @@ from .omni_camera import OmniCamera
 from .transforms import transform_points
 
 MIRROR_Y = np.diag((1.0, -1.0, 1.0, 1.0))
-POSE_TOLERANCE = 1e-4  # what info files may hold: poses that went through a few decimals
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class View(NamedFields):
     cam_from_ego: np.ndarray
 
     def __post_init__(self) -> None:
-        pose = check_rigid('cam_from_ego', self.cam_from_ego, POSE_TOLERANCE).copy()
+        pose = check_rigid('cam_from_ego', self.cam_from_ego).copy()
         pose.setflags(write=False)
         object.__setattr__(self, 'cam_from_ego', pose)
 

@@ -57,9 +57,11 @@ class OneOccRunner(Runner):
     param_schedulers: Any  # lists, dicts of lists, or their configs: as mmengine takes them
 
     def __init__(self, *args, work_dir: str, load_from: str | None = None, resume: bool = False, **kwargs) -> None:
-        self._resume_request = (Path(work_dir), load_from) if resume else None
+        # whole paths, as mmengine makes its own, or what is found now would not equal what is found later
+        folder = Path(os.path.abspath(work_dir))
+        self._resume_request = (folder, load_from) if resume else None
         out_dir = (kwargs.get('default_hooks') or {}).get('checkpoint', {}).get('out_dir')
-        self._checkpoint_dir = None if out_dir is None else Path(out_dir, Path(work_dir).name)
+        self._checkpoint_dir = None if out_dir is None else Path(os.path.abspath(out_dir), folder.name)
         self._resume_path: Path | None = None
         self._resume_alternatives: list[Path] = []
         self._found_checkpoints: list[Path] = []

@@ -6,6 +6,8 @@ from .occ_data_sample import OccDataSample
 from .sample_view import batch_views, sample_view
 from .volumes import Volumes
 
+sample_camera = sample_view  # its name in release 0.1
+
 __all__ = [
     'Levels',
     'OccDataSample',
@@ -14,5 +16,6 @@ __all__ = [
     'holds_images',
     'holds_points',
     'is_target',
+    'sample_camera',
     'sample_view',
 ]

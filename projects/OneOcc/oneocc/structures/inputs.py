@@ -15,8 +15,8 @@ def holds_images(name: str) -> bool:
 
 
 def holds_points(name: str) -> bool:
-    """Whether it has one row a point, (N, ...)."""
-    return name.startswith('point') or name.endswith('_points')
+    """Whether it has one row a point, (N, ...); `num_padding_points` and the like are counts."""
+    return name.startswith('point') or (name.endswith('_points') and not name.startswith('num_'))
 
 
 def is_target(name: str) -> bool:

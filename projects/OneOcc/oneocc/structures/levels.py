@@ -42,6 +42,7 @@ class Levels(Mapping):
         return self.features[stride]
 
     def __getitem__(self, key: int | str) -> Tensor:
+        """Features (B, C, ...) of a stride, or the relation logits (B, R, M, N)."""
         if not isinstance(key, str):
             return self.features[key]
         if key != RELATION or self.relation_logits is None:

@@ -15,6 +15,7 @@ __all__ = [
     'ERROR_CLASSES',
     'ERROR_PALETTE',
     'OccVisualizationHook',
+    'View',
     'Viewpoint',
     'comparison_sheet',
     'draw_sample',

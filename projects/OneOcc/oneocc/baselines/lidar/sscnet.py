@@ -164,7 +164,10 @@ class SSCNetHead(OccHead):
     def loss(
         self, feats: Levels | Mapping, data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """2N-balanced cross entropy against `gt_occ`; its mask balances, class weights and `visible` are not used."""
+        """2N-balanced cross entropy against `gt_occ` (X, Y, Z), and the extra losses.
+
+        Its mask balances: class weights and `visible` are not used.
+        """
         logits = self(feats)[1]
         labels = self._labels(data_samples, visible, logits.device).long()
         own = self.own_losses(logits, labels)

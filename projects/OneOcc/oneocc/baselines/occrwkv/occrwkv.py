@@ -49,6 +49,7 @@ class ChannelGate(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, X, Y) -> the same shape."""
         return x * torch.sigmoid(self.conv(x.mean(dim=(2, 3), keepdim=True)))
 
 
@@ -61,6 +62,7 @@ class BEVFusion(nn.Module):
         self.gates = nn.ModuleList(ChannelGate(channels) for _ in range(3))
 
     def forward(self, bev: Tensor, semantic: Tensor, completion: Tensor) -> Tensor:
+        """(B, C, X, Y) and two of (B, C / 2, X, Y) -> (B, C, X, Y)."""
         streams = [bev, *(adapt(x) for adapt, x in zip(self.adapt, (semantic, completion)))]
         return sum(gate(x) for gate, x in zip(self.gates, streams))
 
@@ -189,7 +191,7 @@ class OccRWKVHead(OccHead):
     def loss(
         self, feats: BranchFeatures, data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """All terms; `visible` is not used (every labelled voxel is supervised)."""
+        """All terms against `gt_occ` (X, Y, Z); `visible` is not used (every labelled voxel is supervised)."""
         if feats.semantic is None or feats.completion is None:
             raise ValueError('the loss needs the branches of a trunk in training mode, got those of eval mode')
         labels = self._labels(data_samples, visible, feats.bev.device).long()

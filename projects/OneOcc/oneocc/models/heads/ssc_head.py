@@ -177,7 +177,7 @@ class SSCHead(OccHead):
     def _terms(
         self, logits: Tensor, labels: Tensor, data_samples: Sequence[BaseDataElement] | None
     ) -> dict[str, Tensor]:
-        """The terms of one stride; the frustum proportion only where samples are given."""
+        """The terms of one stride, logits (B, C + 1, X, Y, Z); the frustum proportion only where samples are given."""
         terms = {}
         if self.loss_weights['ce']:
             terms['ce'] = voxel_cross_entropy(logits, labels, self.class_weights)

@@ -165,6 +165,7 @@ class GaitDisplacementCompensation(BaseModule):
         return torch.stack((torch.ones_like(factors[:, 0]), factors[:, 1]), dim=1)
 
     def _motion(self, features: Features) -> Tensor:
+        """Rotation, and shift in metres where it is estimated, (B, 3, 4)."""
         parts: list[Tensor] = []
         for view in self.views:
             for scale in self.scales:
