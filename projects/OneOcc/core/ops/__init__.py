@@ -1,6 +1,14 @@
 """Operators: each one a reference in plain torch and, where a profile earned it, a faster twin."""
 
+from .deformable_attention import multi_scale_deformable_attention, multi_scale_deformable_attention_reference
 from .view_sample import view_sample
 from .volume_conv import conv3d_by_heights, conv3d_reference, depthwise_conv3d
 
-__all__ = ['conv3d_by_heights', 'conv3d_reference', 'depthwise_conv3d', 'view_sample']
+__all__ = [
+    'conv3d_by_heights',
+    'conv3d_reference',
+    'depthwise_conv3d',
+    'multi_scale_deformable_attention',
+    'multi_scale_deformable_attention_reference',
+    'view_sample',
+]
