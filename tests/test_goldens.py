@@ -17,8 +17,12 @@ import tests.goldens
 from tests.goldens.frame import (
     DEFAULT_FOLDER,
     FAMILIES,
+    GROUPS,
+    NOT_BUILT,
+    NOT_CARRIED,
     GoldenError,
     check_file,
+    demanded_families,
     golden_files,
     golden_folder,
     patterns_of,
@@ -38,6 +42,8 @@ def _files_for_collection() -> list[Path]:
 
 @pytest.mark.parametrize('path', _files_for_collection(), ids=lambda path: path.name)
 def test_file_agrees_with_the_official_code(path):
+    for pattern in patterns_of(path, NOT_BUILT):
+        pytest.xfail(f'not built yet: {NOT_BUILT[pattern]}')
     print(check_file(path).summary())
 
 
@@ -45,12 +51,28 @@ def test_folder_holds_files():
     assert golden_files(golden_folder())
 
 
-@pytest.mark.parametrize('pattern', sorted(FAMILIES))
-def test_every_family_has_a_file(pattern):
-    files = golden_files(golden_folder())
-    assert any(patterns_of(path, [pattern]) for path in files), (
-        f'{golden_folder()} holds no file of the family {pattern}'
-    )
+def test_every_family_has_a_file():
+    files, demanded = golden_files(golden_folder()), demanded_families(golden_folder())
+    missing = [pattern for pattern in demanded if not any(patterns_of(path, [pattern]) for path in files)]
+    assert demanded and not missing, f'{golden_folder()} holds no file of the families {missing}'
+
+
+def test_the_repository_holds_every_group():
+    expected = sorted(set(FAMILIES) - NOT_CARRIED)
+    assert demanded_families(DEFAULT_FOLDER) == expected
+    assert {GROUPS[pattern] for pattern in expected} == set(GROUPS.values())
+
+
+def test_a_folder_with_one_family_lacks_the_others_of_its_group(tmp_path):
+    (tmp_path / 'voxformer_qpn_seed9.pt').write_bytes(b'')
+    demanded = demanded_families(tmp_path)
+    assert 'voxformer_cross_attn_seed*.pt' in demanded and 'flosp_seed*.pt' not in demanded
+
+
+@pytest.mark.parametrize('pattern', sorted(NOT_BUILT))
+def test_what_is_not_built_is_no_family(pattern):
+    name = pattern.replace('*', '_seed0')
+    assert not patterns_of(Path(name))
 
 
 def test_empty_folder_is_a_failure(tmp_path):

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-DEFAULT_FOLDER = Path(__file__).parents[1] / 'data' / 'goldens'
+DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / 'data' / 'goldens'
 FAMILIES: dict[str, Callable[[Golden], None]] = {}
+GROUPS: dict[str, str] = {}  # family -> group; a folder holds whole groups
+NOT_CARRIED: set[str] = set()  # families whose files are too large for the repository's own folder
+NOT_BUILT: dict[str, str] = {}  # pattern -> the method that is missing here
 
 
 class GoldenError(Exception):
@@ -101,17 +104,38 @@ class Golden:
         return '\n'.join([f'{self.path.name}: {self.compared} comparisons', *rows])
 
 
-def family(*patterns: str) -> Callable:
-    """Register a check for the files whose names match one of the patterns."""
+def family(*patterns: str, group: str = 'lidar, monoscene, rwkv', carried: bool = True) -> Callable:
+    """Register a check for the files whose names match one of the patterns.
+
+    Args:
+        group: families that come together: a folder that holds a file of a group holds all of its families.
+        carried: tests/data/goldens has a file of it.
+    """
 
     def register(check: Callable[[Golden], None]) -> Callable[[Golden], None]:
         for pattern in patterns:
             if pattern in FAMILIES:
                 raise ValueError(f'pattern {pattern!r} is registered twice')
-            FAMILIES[pattern] = check
+            FAMILIES[pattern], GROUPS[pattern] = check, group
+            if not carried:
+                NOT_CARRIED.add(pattern)
         return check
 
     return register
+
+
+def not_built(pattern: str, method: str) -> None:
+    """Name a family of files whose method does not exist here yet; its files are expected failures."""
+    if pattern in NOT_BUILT:
+        raise ValueError(f'pattern {pattern!r} is registered twice')
+    NOT_BUILT[pattern] = method
+
+
+def demanded_families(folder: Path) -> list[str]:
+    """Patterns of which a folder must hold a file: all families of the groups that it holds a file of."""
+    held = {GROUPS[pattern] for path in golden_files(folder) for pattern in patterns_of(path)}
+    left_out = NOT_CARRIED if folder.resolve() == DEFAULT_FOLDER else set()
+    return sorted(pattern for pattern in FAMILIES if GROUPS[pattern] in held and pattern not in left_out)
 
 
 def golden_folder() -> Path:

@@ -59,9 +59,7 @@ def test_turning_the_map_turns_the_locations(shape, axis):
     turned = value.unflatten(1, shape).roll(2, dims=1 + axis % len(shape)).flatten(1, len(shape))
     shift = torch.zeros(len(shape), dtype=torch.float64)
     shift[len(shape) - 1 - axis % len(shape)] = 2 / shape[axis]
-    after = multi_scale_deformable_attention(
-        turned, [shape], locations + shift, weights, wrap=True, azimuth_axis=axis
-    )
+    after = multi_scale_deformable_attention(turned, [shape], locations + shift, weights, wrap=True, azimuth_axis=axis)
     torch.testing.assert_close(after, before)
     without = multi_scale_deformable_attention(turned, [shape], locations + shift, weights)
     assert not torch.allclose(without, before)

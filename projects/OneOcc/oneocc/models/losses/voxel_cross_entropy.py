@@ -16,7 +16,11 @@ MIN_CLASS_COUNT = 3.0
 
 @full_precision
 def voxel_cross_entropy(
-    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, ignore_index: int = IGNORE_INDEX
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    ignore_index: int = IGNORE_INDEX,
+    plain_mean: bool = False,
 ) -> Tensor:
     """Mean cross entropy of the known voxels, sum(w_y * nll) / sum(w_y).
 
@@ -24,6 +28,7 @@ def voxel_cross_entropy(
         logits: (B, C+1, ...).
         labels: (B, ...) integers in 0..C or `ignore_index`.
         class_weights: (C+1,), by default all 1.
+        plain_mean: divide by the number of known voxels instead of their weights (VoxFormer, SGN).
 
     Returns:
         Scalar; 0 where no voxel is known (the plain mean would be 0 / 0).
@@ -31,13 +36,13 @@ def voxel_cross_entropy(
     check_logits_and_labels(logits, labels)
     labels = labels.long()
     known = labels != ignore_index
-    if class_weights is None:
-        mass = known.sum().to(logits.dtype)
-    else:
+    mass = known.sum().to(logits.dtype)
+    if class_weights is not None:
         if tuple(class_weights.shape) != (logits.shape[1],):
             raise ValueError(f'class_weights must have shape ({logits.shape[1]},), got {tuple(class_weights.shape)}')
         class_weights = class_weights.to(logits)
-        mass = (class_weights[labels.masked_fill(~known, 0)] * known).sum()
+        if not plain_mean:
+            mass = (class_weights[labels.masked_fill(~known, 0)] * known).sum()
     total = F.cross_entropy(logits, labels, class_weights, ignore_index=ignore_index, reduction='sum')
     return safe_ratio(total, mass)
 

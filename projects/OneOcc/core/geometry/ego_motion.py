@@ -1,0 +1,34 @@
+"""Past frames seen from now: which they are, and their cameras in the current ego frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def past_frames(frame: int, offsets: Sequence[int], number: int) -> list[int]:
+    """The frame itself, then frame + offset for each offset; the frame itself where a sequence of `number` ends.
+
+    Raises:
+        ValueError: the frame is none of the sequence.
+    """
+    if not 0 <= frame < number:
+        raise ValueError(f'frame: expected 0..{number - 1}, got {frame}')
+    return [frame] + [frame + offset if 0 <= frame + offset < number else frame for offset in offsets]
+
+
+def cam_from_current_ego(
+    cam_from_ego: np.ndarray, world_from_past: np.ndarray, world_from_now: np.ndarray
+) -> np.ndarray:
+    """The mount of a past frame's camera, as if it stood still in the world, in the current ego frame.
+
+    Args:
+        cam_from_ego: (4, 4), the camera on its own frame's body, metres.
+        world_from_past, world_from_now: (4, 4) poses of the body at the past and at the current frame.
+
+    Returns:
+        (4, 4) float64, x_cam = result @ x_ego of the current frame; cam_from_ego itself for equal poses.
+    """
+    past_from_now = np.linalg.inv(np.asarray(world_from_past, dtype=np.float64)) @ world_from_now
+    return np.asarray(cam_from_ego, dtype=np.float64) @ past_from_now
