@@ -57,7 +57,7 @@ def flat_ids(index: Tensor, kept: Tensor, shape: list[int]) -> Tensor:
     return torch.where(kept, (x * shape[1] + y) * shape[2] + z, -1)
 
 
-@family('occformer_lss_seed*.pt')
+@family('occformer_lss_seed*.pt', group='camera')
 def check_lss(golden: Golden) -> None:
     record = golden.load()
     meta, grid = record['meta'], record['meta']['grid_config']
@@ -118,7 +118,7 @@ def check_depth_net(golden: Golden, record: dict, ids: Tensor) -> None:
     golden.relative('depthnet/voxel_feat_sample0', volume[0], data['voxel_feat_sample0'], 1e-5)
 
 
-@family('occformer_dualpath_*_seed*.pt')
+@family('occformer_dualpath_*_seed*.pt', group='camera')
 def check_dual_path(golden: Golden) -> None:
     record = golden.load()
     cfg = record['cfg']
@@ -153,7 +153,7 @@ def check_dual_path(golden: Golden) -> None:
         check_norms(golden, block, record['grad_norms'])
 
 
-@family('occformer_encoder_seed*.pt')
+@family('occformer_encoder_seed*.pt', group='camera', carried=False)
 def check_encoder(golden: Golden) -> None:
     record = golden.load()
     cfg = record['cfg']
@@ -171,7 +171,7 @@ def check_encoder(golden: Golden) -> None:
         golden.relative(f'{index}/outs', ours, expected, 1e-5)
 
 
-@family('occformer_pixel_decoder_seed*.pt')
+@family('occformer_pixel_decoder_seed*.pt', group='camera')
 def check_pixel_decoder(golden: Golden) -> None:
     record = golden.load()
     cfg = record['cfg']
@@ -228,7 +228,7 @@ def head_of(record: dict) -> QueryDecoder:
     return head
 
 
-@family('occformer_head_seed*.pt')
+@family('occformer_head_seed*.pt', group='camera')
 def check_head(golden: Golden) -> None:
     record = golden.load()
     head = head_of(record)
@@ -257,7 +257,7 @@ def check_labels(golden: Golden, scores: Tensor, expected: Tensor) -> None:
     golden.close('share of other labels', differing, 0.0, 1e-3)
 
 
-@family('occformer_head_loss_seed*.pt')
+@family('occformer_head_loss_seed*.pt', group='camera')
 def check_head_loss(golden: Golden) -> None:
     record = golden.load()
     head_record = load(golden.companion(record['head_file']))
@@ -341,7 +341,7 @@ def check_sampler(golden: Golden, labels: Tensor, sampling: Tensor, record: dict
     golden.close('class shares of drawn points', shares, expected, 0.01)
 
 
-@family('occformer_chain_seed*.pt')
+@family('occformer_chain_seed*.pt', group='camera', carried=False)
 def check_chain(golden: Golden) -> None:
     record = golden.load()
     cfg = record['cfg']
@@ -378,7 +378,7 @@ def check_chain(golden: Golden) -> None:
     golden.relative('grad_x_norm', x.grad.norm(), record['grad_x_norm'], 1e-3)
 
 
-@family('occformer_param_counts_seed*.pt')
+@family('occformer_param_counts_seed*.pt', group='camera')
 def check_parameter_counts(golden: Golden) -> None:
     record = golden.load()
     with torch.device('meta'):

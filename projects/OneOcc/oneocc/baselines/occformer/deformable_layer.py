@@ -13,6 +13,7 @@ from mmcv.cnn.bricks.transformer import FFN
 from torch import Tensor, nn
 
 from ....core.ops import multi_scale_deformable_attention
+from ...models.layers.deformable_attention import check_heads, init_deformable_attention, spread_offsets
 
 
 def offset_directions(num_heads: int) -> Tensor:
@@ -42,8 +43,7 @@ class VolumeDeformableAttention(nn.Module):
 
     def __init__(self, channels: int, num_heads: int = 8, num_levels: int = 3, num_points: int = 4) -> None:
         super().__init__()
-        if channels % num_heads:
-            raise ValueError(f'expected channels that {num_heads} heads divide, got {channels}')
+        check_heads(channels, num_heads)
         self.num_heads, self.num_levels, self.num_points = num_heads, num_levels, num_points
         samples = num_heads * num_levels * num_points
         self.sampling_offsets = nn.Linear(channels, 3 * samples)
@@ -54,16 +54,12 @@ class VolumeDeformableAttention(nn.Module):
 
     def init_weights(self) -> None:
         """Point k of a head lies k + 1 cells along the head's direction, whatever the query."""
-        for layer in (self.sampling_offsets, self.attention_weights):
-            nn.init.zeros_(layer.weight)
-        nn.init.zeros_(self.attention_weights.bias)
-        steps = torch.arange(1, self.num_points + 1, dtype=torch.float32)
-        offsets = offset_directions(self.num_heads)[:, None, None] * steps[:, None]
-        with torch.no_grad():
-            self.sampling_offsets.bias.copy_(offsets.expand(-1, self.num_levels, -1, -1).flatten())
-        for layer in (self.value_proj, self.output_proj):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        init_deformable_attention(
+            self.sampling_offsets,
+            self.attention_weights,
+            (self.value_proj, self.output_proj),
+            spread_offsets(offset_directions(self.num_heads), self.num_levels, self.num_points),
+        )
 
     def forward(self, x: Tensor, position: Tensor, points: Tensor, shapes: Sequence[Sequence[int]]) -> Tensor:
         """x + attention.
