@@ -27,6 +27,7 @@ from projects.OneOcc.oneocc.baselines.voxformer.query_proposals import (
 )
 from projects.OneOcc.oneocc.baselines.voxformer.self_attention import DeformableSelfAttention
 from projects.OneOcc.oneocc.baselines.voxformer.self_encoder import PlanePosition, SelfEncoder
+from projects.OneOcc.oneocc.structures import Volumes
 from tests.goldens.frame import Golden, family
 from tests.goldens.lidar_networks import count, floats, scalars
 
@@ -174,7 +175,7 @@ def check_query_proposals(golden: Golden) -> None:
     shape = data['occupancy_shape']
     bits = np.unpackbits(data['occupancy_packbits'].numpy())[: np.prod(shape)].reshape(shape)
     occupancy = torch.from_numpy(bits.astype(np.float32))[:, None]
-    logits = network(occupancy)
+    logits = network(Volumes(occupancy))[2]
     golden.relative('logits', logits, data['logits'], CLOSE)
     proposals = network.propose(occupancy)
     golden.close('pred', proposals, data['pred'], 0)
@@ -184,7 +185,7 @@ def check_query_proposals(golden: Golden) -> None:
     loss.backward()
     check_norms(golden, {'': network}, {'': convert_query_proposals(scalars(data['grad_norms']))})
     with torch.no_grad():
-        golden.relative('train_logits', network.train()(occupancy), data['train_logits'], CLOSE)
+        golden.relative('train_logits', network.train()(Volumes(occupancy))[2], data['train_logits'], CLOSE)
     after = convert_query_proposals({**data['state_fp16'], **data['bn_after_one_train_step']})
     for key in (key for key in after if 'running' in key):
         golden.relative(f'{key}/batch norm', network.state_dict()[key], after[key], CLOSE)

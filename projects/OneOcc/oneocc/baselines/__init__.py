@@ -5,5 +5,22 @@ from .lidar.point_occupancy import PointOccupancyEncoder
 from .lidar.sscnet import SSCNet, SSCNetHead
 from .monoscene.context_relation import ContextRelationPrior
 from .occrwkv import OccRWKV, OccRWKVHead
+from .voxformer.head import VoxFormerHead
+from .voxformer.lifting import VoxFormerLifting
+from .voxformer.neck import VoxFormerNeck
+from .voxformer.query_proposals import QueryProposalHead, QueryProposalNetwork
 
-__all__ = ['ContextRelationPrior', 'LMSCNet', 'OccRWKV', 'OccRWKVHead', 'PointOccupancyEncoder', 'SSCNet', 'SSCNetHead']
+__all__ = [
+    'ContextRelationPrior',
+    'LMSCNet',
+    'OccRWKV',
+    'OccRWKVHead',
+    'PointOccupancyEncoder',
+    'QueryProposalHead',
+    'QueryProposalNetwork',
+    'SSCNet',
+    'SSCNetHead',
+    'VoxFormerHead',
+    'VoxFormerLifting',
+    'VoxFormerNeck',
+]

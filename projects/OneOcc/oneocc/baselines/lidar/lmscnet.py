@@ -89,15 +89,18 @@ class LMSCNet(BaseModule):
         )
         self.out_8 = _conv(widths[3], f // 8)
         self.up_8_to_4, self.up_8_to_2 = _double_size(f // 8), _enlarge(f // 8, 4)
+        if finest == 1:
+            self.up_8_to_1 = _enlarge(f // 8, 8)
         self.fuse_4 = _conv(widths[2] + f // 8, widths[2])
         self.out_4 = _conv(widths[2], f // 4)
         self.up_4_to_2 = _double_size(f // 4)
+        if finest == 1:
+            self.up_4_to_1 = _enlarge(f // 4, 4)
         self.fuse_2 = _conv(widths[1] + f // 4 + f // 8, widths[1])
         self.out_2 = _conv(widths[1], height // 2 if finest == 2 else f // 2)
-        if finest == 2:
-            return
-        self.up_8_to_1, self.up_4_to_1, self.up_2_to_1 = _enlarge(f // 8, 8), _enlarge(f // 4, 4), _double_size(f // 2)
-        self.fuse_1 = _conv(widths[0] + f // 2 + f // 4 + f // 8, height)
+        if finest == 1:
+            self.up_2_to_1 = _double_size(f // 2)
+            self.fuse_1 = _conv(widths[0] + f // 2 + f // 4 + f // 8, height)
 
     def init_weights(self) -> None:
         """Kaiming uniform for the 2D convolutions, zero bias; transposed ones keep PyTorch's default."""

@@ -6,7 +6,6 @@ Shapes: B batch, images (B, 3, H, W), features at scale s (B, C, H / s, W / s).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from ....core.geometry import make_ring_continuous, ring_interpolate
 from ..layers.group_norm import group_norm
+from ..pretrained_files import check_pretrained_files
 
 _PROBE_SIZE = 64
 
@@ -50,9 +50,9 @@ def _bottleneck(in_channels: int, channels: int | Sequence[int]) -> nn.Module:
     )
 
 
-def _head(in_channels: int, out_channels: int, norm_groups: int | None) -> nn.Module:
+def _head(in_channels: int, out_channels: int, norm_groups: int | None, kernel_size: int = 1) -> nn.Module:
     """The convolution that brings a scale to the common width, behind a GroupNorm if one is asked for."""
-    align = nn.Conv2d(in_channels, out_channels, 1)
+    align = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
     return align if norm_groups is None else nn.Sequential(group_norm(in_channels, norm_groups), align)
 
 
@@ -90,7 +90,7 @@ class PanoramaEncoder(BaseModule):
         backbone: config of any backbone that returns one map per stride (strides 2, 4, 8, ...).
         decoder_channels: widths of the decoder from the stride above the coarsest down to the finest
             scale asked for, e.g. five numbers for a backbone that ends at stride 32 and scales from 1.
-        out_channels: common width of the returned features, made by one 1x1 convolution a scale.
+        out_channels: common width of the returned features, made by one convolution a scale, 1x1 by default.
         scales: strides to return, powers of two.
         view: name of the view that this encoder reads.
         bottleneck_channels: width of a 1x1 convolution on the coarsest map, or the widths of several in a
@@ -101,6 +101,7 @@ class PanoramaEncoder(BaseModule):
             divide a width; None for no norm (MonoScene).
         ring: make every layer periodic along the width (equirectangular views); weights are the same.
         channels_last: run in channels-last memory; the same numbers.
+        head_kernel: size of the convolution of each scale; 3 behind a bottleneck is an FPN of one level.
     """
 
     needs = ('imgs',)
@@ -119,6 +120,7 @@ class PanoramaEncoder(BaseModule):
         head_norm: int | None = None,
         ring: bool = False,
         channels_last: bool = True,
+        head_kernel: int = 1,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -152,7 +154,9 @@ class PanoramaEncoder(BaseModule):
             self.up_blocks[str(stride)] = _UpBlock(width, levels.get(stride, 0), channels, ring, norm_cfg, act_cfg)
             widths[stride] = width = channels
         self.skips = tuple(stride for stride in steps if stride in levels)
-        self.heads = nn.ModuleDict({str(scale): _head(widths[scale], out_channels, head_norm) for scale in self.scales})
+        self.heads = nn.ModuleDict(
+            {str(scale): _head(widths[scale], out_channels, head_norm, head_kernel) for scale in self.scales}
+        )
         if ring:
             make_ring_continuous(self, axis=-1)
 
@@ -171,16 +175,7 @@ class PanoramaEncoder(BaseModule):
 
     def init_weights(self) -> None:
         """Initialise; a pretrained backbone is read from a local file, which must be there."""
-        for module in (self, self.backbone):
-            configs = getattr(module, 'init_cfg', None) or []
-            for config in [configs] if isinstance(configs, Mapping) else configs:
-                path = str(config.get('checkpoint', ''))
-                if config.get('type') == 'Pretrained' and '://' not in path and not Path(path).is_file():
-                    raise FileNotFoundError(
-                        f'the pretrained weights {path!r} of {type(module).__name__} are not there: put '
-                        'the file in place, name another one by init_cfg.checkpoint, or train from '
-                        'scratch with init_cfg=None'
-                    )
+        check_pretrained_files(self, self.backbone)
         super().init_weights()
 
     def encode(self, image: Tensor) -> dict[int, Tensor]:

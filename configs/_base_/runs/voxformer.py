@@ -1,0 +1,2 @@
+# A training of VoxFormer at full size.
+_base_ = ['../schedules/voxformer-20e.py', '../default_runtime.py']
