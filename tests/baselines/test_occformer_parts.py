@@ -13,6 +13,7 @@ from mmcv.ops import deform_conv2d
 from projects.OneOcc.oneocc.baselines.occformer.deformable_conv import DeformableConv2d, deformable_conv2d
 from projects.OneOcc.oneocc.baselines.occformer.depth_loss import BACKGROUND, depth_labels, depth_loss
 from projects.OneOcc.oneocc.baselines.occformer.depth_net import DepthNet
+from projects.OneOcc.oneocc.baselines.occformer.dual_path import DualPathBlock
 from projects.OneOcc.oneocc.baselines.occformer.frustum import depth_bins, nearest_ranges, panoramic_points
 from projects.OneOcc.oneocc.baselines.occformer.lift_splat import lift_splat, lift_splat_reference, voxel_ids
 from projects.OneOcc.oneocc.baselines.occformer.lone_value_norm import LoneValueNorm2d
@@ -175,6 +176,22 @@ def test_losses_of_nothing_are_zero_and_points_that_do_not_count_do_not():
 def test_weights_of_rare_and_absent_classes_are_finite():
     weights = query_class_weights((10**6, 10**3, 1, 0))
     assert weights.isfinite().all() and weights[0] == 1 and weights[1] == pytest.approx(2) and weights[-1] < 0.11
+
+
+def test_flat_volumes_have_gradients_in_half_precision():
+    """Whatever memory a gradient is put into: torch's own convolution leaves it unset in places."""
+    conv = DualPathBlock(16, 16, stride=2, num_groups=4).input_conv[0]
+    wide = torch.nn.Conv3d(16, 16, 3, 2, 1, bias=False)
+    wide.load_state_dict(conv.state_dict())
+    x = torch.randn(2, 16, 8, 8, 1)
+    torch.testing.assert_close(conv(x), wide(x))
+    for _ in range(10):
+        junk = [torch.full((16, 16, 3, 3, 3), torch.nan, dtype=torch.bfloat16) for _ in range(4)]
+        del junk
+        conv.zero_grad()
+        with torch.autocast('cpu', torch.bfloat16):
+            conv(x).float().sum().backward()
+        assert conv.weight.grad.isfinite().all()
 
 
 def test_sine_position_tells_cells_apart():

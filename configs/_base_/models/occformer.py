@@ -1,5 +1,5 @@
 # OccFormer on one panorama: features at stride 16 lifted along rays of 72 radial bins onto 64x64x8 voxels, dual-path
-# encoder, pixel decoder, 100 queries. Ranges of the LiDAR points supervise the bins in training; 202 M parameters.
+# encoder, pixel decoder, 100 queries. Ranges of the LiDAR points supervise the bins in training; 200 M parameters.
 model = dict(
     type='OccupancySegmentor',
     data_preprocessor=dict(type='OccDataPreprocessor', size_divisor=32),

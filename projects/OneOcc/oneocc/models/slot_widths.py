@@ -2,8 +2,9 @@
 
 A width, a scale or a grid that two slots must agree on is filled in where it is left out, and refused by name where it
 is given and differs. What a part wants is what its constructor has an argument for; what it gives is read from its
-config: `out_channels` and `scales` of a backbone, `keeps_channels` or `volume_channels` of a lifting, `widths(settings)`
-of a neck. A part of one's own that says none of this gets nothing, and a config then names its widths.
+config: `out_channels` and `scales` of a backbone, `keeps_channels` or `volume_channels` of a lifting and
+`widths(settings)` of a neck. A part of one's own that says none of this gets nothing, and a config then names its
+widths.
 """
 
 from __future__ import annotations

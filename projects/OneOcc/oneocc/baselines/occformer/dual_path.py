@@ -10,11 +10,23 @@ from collections.abc import Sequence
 import torch
 from mmdet.models.backbones.swin import SwinBlock
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ...models.layers.group_norm import group_norm
 from .aspp2d import BottleneckASPP
 
 HEAD_WIDTH = 32
+
+
+class _StridedConv3d(nn.Conv3d):
+    """`nn.Conv3d` that takes no stride along an axis of one cell, where it changes nothing.
+
+    There torch's CPU kernel for bfloat16 leaves parts of the weight's gradient unset.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride = [1 if size == 1 else step for size, step in zip(x.shape[2:], self.stride)]
+        return F.conv3d(x, self.weight, self.bias, stride, self.padding)
 
 
 class DualPathBlock(nn.Module):
@@ -43,10 +55,10 @@ class DualPathBlock(nn.Module):
         self.downsample = None
         if stride > 1 or in_channels != channels:
             self.downsample = nn.Sequential(
-                nn.Conv3d(in_channels, channels, 1, stride, bias=False), group_norm(channels, num_groups)
+                _StridedConv3d(in_channels, channels, 1, stride, bias=False), group_norm(channels, num_groups)
             )
         self.input_conv = nn.Sequential(
-            nn.Conv3d(in_channels, channels, 3, stride, 1, bias=False), group_norm(channels, num_groups), nn.ReLU()
+            _StridedConv3d(in_channels, channels, 3, stride, 1, bias=False), group_norm(channels, num_groups), nn.ReLU()
         )
         self.bev_encoder = SwinBlock(
             embed_dims=channels,

@@ -70,6 +70,9 @@ class QueryDecoder(nn.Module):
             layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
             return_intermediate=True,
         )
+        for parameter in self.transformer_decoder.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_normal_(parameter)
         self.query_embed = nn.Embedding(num_queries, channels)
         self.query_feat = nn.Embedding(num_queries, channels)
         self.level_embed = nn.Embedding(num_levels, channels)
