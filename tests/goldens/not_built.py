@@ -4,5 +4,4 @@ from __future__ import annotations
 
 from tests.goldens.frame import not_built
 
-not_built('occformer_*.pt', 'OccFormer')
 not_built('sgn_*.pt', 'SGN')

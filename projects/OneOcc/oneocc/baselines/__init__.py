@@ -4,6 +4,10 @@ from .lidar.lmscnet import LMSCNet
 from .lidar.point_occupancy import PointOccupancyEncoder
 from .lidar.sscnet import SSCNet, SSCNetHead
 from .monoscene.context_relation import ContextRelationPrior
+from .occformer.head import OccFormerHead
+from .occformer.image_network import PanoramaSECONDFPN
+from .occformer.lifting import PanoramicLiftSplat
+from .occformer.neck import OccFormerNeck
 from .occrwkv import OccRWKV, OccRWKVHead
 from .voxformer.head import VoxFormerHead
 from .voxformer.lifting import VoxFormerLifting
@@ -13,8 +17,12 @@ from .voxformer.query_proposals import QueryProposalHead, QueryProposalNetwork
 __all__ = [
     'ContextRelationPrior',
     'LMSCNet',
+    'OccFormerHead',
+    'OccFormerNeck',
     'OccRWKV',
     'OccRWKVHead',
+    'PanoramaSECONDFPN',
+    'PanoramicLiftSplat',
     'PointOccupancyEncoder',
     'QueryProposalHead',
     'QueryProposalNetwork',

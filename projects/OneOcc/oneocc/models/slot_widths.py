@@ -2,8 +2,9 @@
 
 A width, a scale or a grid that two slots must agree on is filled in where it is left out, and refused by name where it
 is given and differs. What a part wants is what its constructor has an argument for; what it gives is read from its
-config: `out_channels` and `scales` of a backbone, `keeps_channels` of a lifting, `widths(settings)` of a neck. A part
-of one's own that says none of this gets nothing, and a config then names its widths.
+config: `out_channels` and `scales` of a backbone, `keeps_channels` or `volume_channels` of a lifting and
+`widths(settings)` of a neck. A part of one's own that says none of this gets nothing, and a config then names its
+widths.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def _fill_neck(slots: dict, grid: dict | None) -> None:
         _fill(slots, 'neck', 'height', grid['shape'][2], 'the grid', anything)
     if isinstance(lifting, Mapping):
         _fill(slots, 'neck', 'project_scale', lifting.get('project_scale'), 'view_transformer.project_scale')
+    _fill(slots, 'neck', 'in_channels', _said(lifting, 'volume_channels'), 'view_transformer.volume_channels')
     if getattr(_class_of(lifting), 'keeps_channels', False):
         width = _said(slots['backbone'], 'out_channels')
         incoming = 'in_channels' if 'in_channels' in _parameters(neck) else 'channels'

@@ -1,0 +1,1 @@
+"""OccFormer (Zhang et al., ICCV 2023) on panoramas: lift, dual-path encoder, mask decoder."""
