@@ -1,4 +1,4 @@
-# Stage 1 of VoxFormer: LMSCNet of two classes at half resolution on the occupancy that LiDAR shows, 317 k parameters.
+# Stage 1 of VoxFormer: LMSCNet of two classes at half resolution on the occupancy that LiDAR shows, 303 k parameters.
 # Published with 32 heights and as many channels; eight heights would leave one channel at 1/8, so the width stays 32.
 model = dict(
     type='OccupancySegmentor',

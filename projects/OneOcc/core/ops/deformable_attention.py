@@ -69,7 +69,10 @@ def multi_scale_deformable_attention_reference(
     wrap: bool = False,
     azimuth_axis: int = -1,
 ) -> Tensor:
-    """`multi_scale_deformable_attention`, corner by corner: the sum over the 2^D cells around each location."""
+    """`multi_scale_deformable_attention`, corner by corner: the sum over the 2^D cells around each location.
+
+    The same arguments; returns (B, Q, M * C).
+    """
     _check(value, shapes, locations, weights, azimuth_axis)
     value, locations, weights = _in_full_precision(value, locations, weights)
     batch, queries, heads, levels, _, axes = locations.shape
@@ -102,6 +105,7 @@ def _size(shape: Sequence[int]) -> int:
 
 
 def _in_full_precision(*tensors: Tensor) -> list[Tensor]:
+    """Tensors of any shape (...) in float64 if one of them is, else in float32."""
     dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
     return [t.to(dtype) for t in tensors]
 
@@ -121,6 +125,7 @@ def _wrapped(maps: Tensor, locations: Tensor, axis: int) -> tuple[Tensor, Tensor
 def _check(
     value: Tensor, shapes: Sequence[Sequence[int]], locations: Tensor, weights: Tensor, azimuth_axis: int
 ) -> None:
+    """ValueError unless value (B, cells, M, C), locations (B, Q, M, L, K, D) and weights (B, Q, M, L, K) fit."""
     if value.dim() != 4 or locations.dim() != 6:
         raise ValueError(
             'expected value (B, cells, M, C) and locations (B, Q, M, L, K, D), '

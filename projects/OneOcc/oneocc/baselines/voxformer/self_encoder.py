@@ -84,7 +84,7 @@ class SelfEncoder(nn.Module):
         )
 
     def forward(self, voxels: Tensor) -> Tensor:
-        """Features of all voxels (B, X Y Z, C) -> (B, X Y Z, C)."""
+        """Features of all N = X * Y * Z voxels (B, N, C) -> (B, N, C)."""
         position = self.position()
         for layer in self.layers:
             voxels = layer(voxels, position)
