@@ -25,6 +25,7 @@ class _Branch(nn.Module):
         self.bn = norm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
         return self.bn(self.atrous_conv(x)).relu()
 
 

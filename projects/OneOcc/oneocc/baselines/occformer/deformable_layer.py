@@ -97,6 +97,6 @@ class DeformableLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(2))
 
     def forward(self, x: Tensor, position: Tensor, points: Tensor, shapes: Sequence[Sequence[int]]) -> Tensor:
-        """As `VolumeDeformableAttention.forward`."""
+        """x (B, T, C) -> the same shape; arguments as in `VolumeDeformableAttention.forward`."""
         x = self.norms[0](self.attention(x, position, points, shapes))
         return self.norms[1](self.ffn(x))

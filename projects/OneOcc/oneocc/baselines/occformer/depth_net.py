@@ -22,6 +22,7 @@ class _CameraMLP(nn.Module):
         self.fc2 = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(M, K) -> (M, C)."""
         return self.fc2(self.fc1(x).relu())
 
 
@@ -34,6 +35,7 @@ class _SqueezeExcitation(nn.Module):
         self.conv_expand = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, camera: Tensor) -> Tensor:
+        """x (M, C, h, w), camera (M, C) -> (M, C, h, w)."""
         return x * self.conv_expand(self.conv_reduce(camera[:, :, None, None]).relu()).sigmoid()
 
 

@@ -25,6 +25,7 @@ class _StridedConv3d(nn.Conv3d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, I, X, Y, Z) -> (B, O, X', Y', Z')."""
         stride = [1 if size == 1 else step for size, step in zip(x.shape[2:], self.stride)]
         return F.conv3d(x, self.weight, self.bias, stride, self.padding)
 

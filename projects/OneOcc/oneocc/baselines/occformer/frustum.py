@@ -64,6 +64,7 @@ def pinhole_points(
     """
 
     def each(matrices: Tensor) -> Tensor:
+        """(B, N, ...) -> (B, N, 1, 1, 1, ...)."""
         return matrices[:, :, None, None, None]
 
     pixels = frustum - each(image_translation)

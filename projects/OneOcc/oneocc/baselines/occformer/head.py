@@ -122,6 +122,7 @@ class OccFormerHead(OccHead):
         return losses if depth is None else dict(losses, loss_depth=depth)
 
     def _predictions(self, feats: Levels | Mapping) -> tuple[list[Tensor], list[Tensor]]:
+        """Class logits (B, Q, K + 1) and mask logits (B, Q, X', Y', Z') of every prediction."""
         levels = Levels.of(feats)
         return self.decoder([levels.at(stride) for stride in self.strides])
 

@@ -56,7 +56,7 @@ def lift_splat(depth: Tensor, context: Tensor, ids: Tensor, shape: Sequence[int]
 
 
 def lift_splat_reference(depth: Tensor, context: Tensor, ids: Tensor, shape: Sequence[int]) -> Tensor:
-    """`lift_splat`, voxel by voxel."""
+    """`lift_splat`, voxel by voxel: (B, C, X, Y, Z)."""
     _check(depth, context, ids)
     lifted = depth[:, :, None] * context[:, :, :, None]  # (B, N, C, D, h, w)
     voxels = [(lifted * (ids == voxel)[:, :, None]).sum((1, 3, 4, 5)) for voxel in range(prod(shape))]
@@ -64,6 +64,7 @@ def lift_splat_reference(depth: Tensor, context: Tensor, ids: Tensor, shape: Seq
 
 
 def _check(depth: Tensor, context: Tensor, ids: Tensor) -> None:
+    """ValueError unless depth and ids are (B, N, D, h, w) and context (B, N, C, h, w) of the same sizes."""
     if (
         depth.dim() != 5
         or depth.shape != ids.shape

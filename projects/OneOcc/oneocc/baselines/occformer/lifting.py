@@ -114,6 +114,7 @@ class PanoramicLiftSplat(BaseModule):
         return torch.stack(ids), torch.stack(visible)
 
     def _table(self, view: View, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Voxel of every bin (D, h, w), and the voxels that hold one (X Y Z,)."""
         # on the CPU in float64, so that every device puts a bin on a border into the same voxel
         points, valid = panoramic_points(view, self.bins.cpu(), self.stride)
         ids = voxel_ids(points, self.grid.origin, [self.grid.voxel_size] * 3, self.grid.shape)
@@ -123,6 +124,7 @@ class PanoramicLiftSplat(BaseModule):
         return ids.to(device), visible.to(device)
 
     def _depth_loss(self, depth: Tensor, views: Sequence[View], points: Sequence[Tensor]) -> Tensor:
+        """Scalar; depth (B, D, h, w), points (N_i, 3 or more) of each sample."""
         ranges = torch.stack([nearest_ranges(p.to(depth.device), v, self.stride) for p, v in zip(points, views)])
         labels = depth_labels(ranges, self.bins, stride=1)
         return self.depth_weight * depth_loss(depth, labels)

@@ -57,7 +57,7 @@ class PixelDecoder3D(nn.Module):
         self.mask_feature = nn.Conv3d(channels, channels, 1)
 
     def forward(self, volumes: Sequence[Tensor]) -> list[Tensor]:
-        """Four volumes, fine to coarse -> mask feature of the finest, then the others enriched, all C wide."""
+        """Volumes (B, C_l, X, Y, Z), fine to coarse -> mask feature of the finest, then the others enriched, C wide."""
         tokens, position, points, shapes = self.tokens(volumes)
         for layer in self.layers:
             tokens = layer(tokens, position, points, shapes)

@@ -30,7 +30,7 @@ def preserve_pooling(masks: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def open_blocked_rows(blocked: Tensor) -> Tensor:
-    """A query that may look nowhere may look everywhere: attention over nothing is NaN."""
+    """A query of `blocked` (B, Q, cells) that may look nowhere may look everywhere: attention over nothing is NaN."""
     return blocked & ~blocked.all(-1, keepdim=True)
 
 
@@ -118,6 +118,7 @@ class QueryDecoder(nn.Module):
         return self.cls_embed(query), torch.einsum('bqc,bcxyz->bqxyz', self.mask_embed(query), mask_feature)
 
     def _memories(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Keys and values (B, cells, C) of every level, and the positions (B, cells, C) that the keys add."""
         memories, positions = [], []
         for index, volume in enumerate(levels):
             tokens = volume.flatten(2).transpose(1, 2) + self.level_embed.weight[index]
