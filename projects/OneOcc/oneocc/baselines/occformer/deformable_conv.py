@@ -59,6 +59,7 @@ class DeformableConv2d(nn.Module):
         nn.init.kaiming_uniform_(self.weight, nonlinearity='relu')
         self.conv_offset = nn.Conv2d(in_channels, 2 * 3 * 3, 3, padding=1)
         nn.init.zeros_(self.conv_offset.weight)
+        assert self.conv_offset.bias is not None
         nn.init.zeros_(self.conv_offset.bias)
 
     def forward(self, x: Tensor) -> Tensor:

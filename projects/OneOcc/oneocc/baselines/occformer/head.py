@@ -47,6 +47,9 @@ class OccFormerHead(OccHead):
         class_counts: voxels per class of the training set, empty first; None weighs all classes alike.
     """
 
+    query_weights: Tensor
+    point_weights: Tensor
+
     def __init__(
         self,
         num_classes: int,
@@ -137,7 +140,7 @@ class OccFormerHead(OccHead):
                 points = self._matching_points(sample)
                 at_points = mask_at_points(masks[b], points, sample.shape)
                 costs = matching_costs(classes[b], at_points, present, truth[:, points], self.loss_weights)
-                queries, paired = assign(sum(costs))
+                queries, paired = assign(torch.stack(costs).sum(0))
             targets[b, queries] = present[paired]
             points, counts = self._loss_points(masks[b, queries].detach(), sample)
             logits.append(mask_at_points(masks[b, queries], points, sample.shape))

@@ -21,9 +21,9 @@ def voxel_ids(points: Tensor, origin: Sequence[float], size: Sequence[float], sh
         size: edges of a voxel, metres.
         shape: (X, Y, Z).
     """
-    origin, size = (torch.as_tensor(value, dtype=points.dtype, device=points.device) for value in (origin, size))
+    corner, edge = (torch.as_tensor(value, dtype=points.dtype, device=points.device) for value in (origin, size))
     # floor: truncation would put what lies up to one voxel below the grid into its first one
-    index = ((points - origin) / size).floor().long()
+    index = ((points - corner) / edge).floor().long()
     inside = ((index >= 0) & (index < torch.tensor(shape, device=points.device))).all(-1)
     x, y, z = index.unbind(-1)
     return torch.where(inside, (x * shape[1] + y) * shape[2] + z, -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import torch
@@ -107,9 +108,7 @@ class PanoramicLiftSplat(BaseModule):
     @torch.compiler.disable
     def _tables(self, views: Sequence[View], device: torch.device) -> tuple[Tensor, Tensor]:
         """Voxel of every bin (B, D, h, w), and the voxels that hold one (B, X Y Z)."""
-        tables = [
-            self._known.get((view.key, str(device)), lambda view=view: self._table(view, device)) for view in views
-        ]
+        tables = [self._known.get((view.key, str(device)), partial(self._table, view, device)) for view in views]
         ids, visible = zip(*tables)
         return torch.stack(ids), torch.stack(visible)
 

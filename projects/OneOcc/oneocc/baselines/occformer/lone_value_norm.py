@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class _LoneValueNorm:
+class _LoneValueNorm(_BatchNorm):
     """A lone value has no variance: it is normalised by the running statistics, which it leaves alone."""
 
     def forward(self, x: Tensor) -> Tensor:

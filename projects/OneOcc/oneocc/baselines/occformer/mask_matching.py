@@ -48,4 +48,5 @@ def assign(cost: Tensor) -> tuple[Tensor, Tensor]:
     if not cost.isfinite().all():
         raise ValueError(f'expected finite costs, got {int((~cost.isfinite()).sum())} that are not')
     queries, masks = linear_sum_assignment(cost.detach().cpu().numpy())
-    return tuple(torch.as_tensor(index, dtype=torch.long, device=cost.device) for index in (queries, masks))
+    found = torch.as_tensor(queries, dtype=torch.long, device=cost.device)
+    return found, torch.as_tensor(masks, dtype=torch.long, device=cost.device)

@@ -20,8 +20,8 @@ def sampling_weights(counts: Sequence[int], gamma: float = GAMMA) -> Tensor:
     Args:
         counts: voxels a class, empty first; a class that never occurs counts as one voxel.
     """
-    counts = torch.as_tensor(counts, dtype=torch.float64).clamp(min=1)
-    return (counts.max() / counts) ** gamma
+    numbers = torch.as_tensor(counts, dtype=torch.float64).clamp(min=1)
+    return (numbers.max() / numbers) ** gamma
 
 
 def voxel_weights(labels: Tensor, weights: Tensor) -> Tensor:

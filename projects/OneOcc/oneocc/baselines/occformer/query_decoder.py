@@ -95,8 +95,8 @@ class QueryDecoder(nn.Module):
         memories, positions = self._memories(levels)
         query = self.query_feat.weight.expand(len(mask_feature), -1, -1)
         query_pos = self.query_embed.weight.expand_as(query)
-        classes, masks = zip(self.predict(query, mask_feature))
-        classes, masks = list(classes), list(masks)
+        first = self.predict(query, mask_feature)
+        classes, masks = [first[0]], [first[1]]
         for step, layer in enumerate(self.transformer_decoder.layers):
             level = step % self.num_levels
             blocked = open_blocked_rows(preserve_pooling(masks[-1], levels[level].shape[2:]))

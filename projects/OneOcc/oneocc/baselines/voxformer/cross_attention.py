@@ -77,9 +77,10 @@ class DeformableCrossAttention(nn.Module):
             maps, references: see `attend`.
             seen: V tensors (B, N) bool. A query that no view sees gets the bias of the output projection alone.
         """
-        total, number = torch.zeros_like(queries, dtype=torch.float32), 0
+        total = torch.zeros_like(queries, dtype=torch.float32)
+        number = total.new_zeros(total.shape[:-1])
         for answer, mask in zip(self.attend(queries, maps, references), seen):
             total = total + torch.where(mask[..., None], answer, answer.new_zeros(()))
             number = number + mask.to(total.dtype)
-        mean = total / torch.as_tensor(number, device=total.device).clamp(min=1)[..., None]
+        mean = total / number.clamp(min=1)[..., None]
         return self.dropout(self.output_proj(mean)) + queries

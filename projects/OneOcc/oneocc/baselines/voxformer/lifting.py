@@ -190,4 +190,5 @@ class VoxFormerLifting(BaseModule):
 
 def _refined(grid: CartesianGrid, factor: int) -> CartesianGrid:
     """The same space in voxels so many times smaller."""
-    return CartesianGrid(tuple(factor * n for n in grid.shape), grid.voxel_size / factor, grid.origin)
+    x, y, z = grid.shape
+    return CartesianGrid((factor * x, factor * y, factor * z), grid.voxel_size / factor, grid.origin)

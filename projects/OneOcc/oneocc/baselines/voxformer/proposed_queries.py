@@ -5,13 +5,14 @@ Shapes: B batch, N voxels of a grid in C order (z fastest), P most proposals of 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 
-class Chosen(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Chosen:
     """The proposed voxels of a batch, padded to the largest number.
 
     Attributes:
