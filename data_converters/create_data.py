@@ -47,7 +47,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='create_data.py', description='Make a synthetic panoramic occupancy data set.'
     )
-    parser.add_argument('set', choices=['quadsim', 'humansim'], help='which twin to make')
+    parser.add_argument('set', choices=['quadsim', 'humansim'], help='which set to make')
     parser.add_argument(
         '--out', required=True, type=Path, metavar='DIR', help='root folder of this set, e.g. data/quadsim-mini'
     )

@@ -4,7 +4,7 @@ root/recordings/<sequence>/...                      the recordings
 root/occupancy/<sequence>/<frame>.npz               labels on the default (first) grid
 root/occupancy/<sequence>/made_from.json            which recording they are of
 root/occupancy_<X>x<Y>x<Z>/<sequence>/<frame>.npz   labels on every further grid
-root/infos_<split>.json                             datasets/info_schema.py
+root/infos_<split>.json                             core/formats/infos.py
 root/class_counts.json                              voxels per class, split and grid
 """
 

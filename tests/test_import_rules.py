@@ -1,4 +1,4 @@
-"""Who may import whom: the law of the house, read from the syntax trees."""
+"""Who may import whom, read from the syntax trees."""
 
 import ast
 import subprocess

@@ -1,6 +1,6 @@
 """From nothing to pictures: make a small synthetic set, train the tiny model, evaluate it, draw it.
 
-Leaves in work_dirs/demo: pictures/, metrics.json (with the scores of two yardsticks on the same frames),
+Leaves in work_dirs/demo: pictures/, metrics.json (with the scores of two trivial baselines on the same frames),
 predictions/, the checkpoints, and prints a table. A run that was cut is continued.
 """
 
@@ -73,14 +73,14 @@ def load_config(args: argparse.Namespace, data: Path):
     return config
 
 
-def add_yardsticks(config, metrics_file: Path) -> dict:
+def add_trivial_baselines(config, metrics_file: Path) -> dict:
     """Score "majority" and "empty" on the frames that the model was scored on; store them beside it."""
     from projects.OneOcc.core.formats.atomic_files import read_json
-    from projects.OneOcc.oneocc.evaluation import percent, write_json, yardstick_scores
+    from projects.OneOcc.oneocc.evaluation import percent, trivial_baseline_scores, write_json
 
     metrics = read_json(metrics_file)
     train, tested = (labels_of(config[name].dataset) for name in ('train_dataloader', 'test_dataloader'))
-    found = yardstick_scores(train, tested, len(metrics['class_iou']))
+    found = trivial_baseline_scores(train, tested, len(metrics['class_iou']))
     metrics['yardsticks'] = {
         name: {key: percent(scores[key]) for key in ('miou', 'iou')} for name, scores in found.items()
     }
@@ -108,7 +108,7 @@ def markdown(metrics: dict) -> str:
 
 
 def rows_of(metrics: dict) -> list[tuple[str, dict]]:
-    """The two yardsticks and the model."""
+    """The two trivial baselines and the model."""
     return [
         ('every voxel its most frequent training label', metrics['yardsticks']['majority']),
         ('everything visible is empty', metrics['yardsticks']['empty']),
@@ -117,7 +117,7 @@ def rows_of(metrics: dict) -> list[tuple[str, dict]]:
 
 
 def table(metrics: dict) -> str:
-    """The one-screen table: the model beside the yardsticks, then its classes."""
+    """The one-screen table: the model beside the trivial baselines, then its classes."""
     lines = [f'{"":<46}{"IoU":>8}{"mIoU":>8}']
     lines += [f'{name:<46}{scores["iou"]:>8.2f}{scores["miou"]:>8.2f}' for name, scores in rows_of(metrics)]
     lines.append('')
@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
         str(work_dir / 'pictures'),
         *options,
     )
-    metrics = add_yardsticks(config, work_dir / 'metrics.json')
+    metrics = add_trivial_baselines(config, work_dir / 'metrics.json')
     print(f'\n{metrics["frames"]} validation frames, voxels that count: {metrics["mask_policy"]}\n\n{table(metrics)}')
     seconds = time.time() - started
     if args.update:

@@ -70,7 +70,7 @@ def test_occupancy_is_the_floor_rule(points):
 
 @pytest.mark.parametrize('height', [2, 4, 6, 10, 12])
 def test_lmscnet_refuses_heights_that_are_no_multiple_of_8(height):
-    with pytest.raises(ValueError, match=f'multiple of 8, but got {height}'):
+    with pytest.raises(ValueError, match=f'multiple of 8, got {height}'):
         LMSCNet(height)
 
 

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from projects.OneOcc.oneocc.structures import OccDataSample
-from tests.models.skeleton import build
+from tests.models.small_baseline import build
 
 CONFIGS = Path(__file__).parents[2] / 'configs/tiny'
 METHODS = ('lmscnet', 'lmscnet-ss', 'sscnet', 'sscnet-full', 'occrwkv')
@@ -134,7 +134,7 @@ def test_a_batch_mixes_an_empty_scan_with_a_full_one(model):
 
 @pytest.mark.parametrize(
     'method, height, message',
-    [('lmscnet', 10, 'multiple of 8, but got 10'), ('lmscnet-ss', 4, 'multiple of 8, but got 4')],
+    [('lmscnet', 10, 'multiple of 8, got 10'), ('lmscnet-ss', 4, 'multiple of 8, got 4')],
 )
 def test_wrong_heights_end_at_construction(method, height, message):
     cfg = config(method)
@@ -148,8 +148,8 @@ def test_wrong_heights_end_at_construction(method, height, message):
     [
         ('lmscnet', (32, 32, 16), r'height 8 .* got \(32, 32, 16\)'),
         ('lmscnet', (36, 32, 8), r'multiples of 8.* got \(36'),
-        ('sscnet', (32, 32, 6), r'multiples of 4, but got \(32, 32, 6\)'),
-        ('sscnet-full', (30, 32, 8), r'multiples of 4, but got \(30, 32, 8\)'),
+        ('sscnet', (32, 32, 6), r'multiples of 4, got \(32, 32, 6\)'),
+        ('sscnet-full', (30, 32, 8), r'multiples of 4, got \(30, 32, 8\)'),
         ('occrwkv', (32, 32, 6), 'multiple'),
         ('occrwkv', (36, 32, 8), 'multiple'),
     ],

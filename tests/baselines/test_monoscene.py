@@ -9,14 +9,14 @@ from mmengine.config import Config
 from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.baselines.official_weights.monoscene import convert_state_dict
 from tests.models import two_view_rig as rig
-from tests.models.skeleton import batch, build, skeleton_config
+from tests.models.small_baseline import baseline_config, batch, build
 
 CONFIGS = Path(__file__).parents[2] / 'configs/_base_/models'
 
 
 def complete():
     """Context prior, relation loss, ASPP head, one scale."""
-    config = skeleton_config(head='aspp', strides=(1,), in_channels=8, supervise='known')
+    config = baseline_config(head='aspp', strides=(1,), in_channels=8, supervise='known')
     # three levels of 16x16x8 voxels; the coarsest keeps two along z
     grid = dict(rig.GRID, shape=(16, 16, 8))
     config['view_transformer'] = dict(type='FLoSP', grid=grid)

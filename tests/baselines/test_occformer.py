@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from projects.OneOcc.core.geometry import CartesianGrid
 from tests.models import two_view_rig as rig
-from tests.models.skeleton import NUM_CLASSES, build
+from tests.models.small_baseline import NUM_CLASSES, build
 
 CONFIGS = Path(__file__).parents[2] / 'configs/_base_/models'
 GRID = dict(rig.GRID, shape=(16, 16, 4))

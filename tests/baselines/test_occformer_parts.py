@@ -1,4 +1,4 @@
-"""OccFormer's functions against slow twins and their own claims; values of its networks: tests/goldens/occformer.py."""
+"""OccFormer's functions against slow references and their own claims; its networks: tests/goldens/occformer.py."""
 
 from __future__ import annotations
 

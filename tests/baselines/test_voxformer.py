@@ -17,7 +17,7 @@ from projects.OneOcc.oneocc.baselines.voxformer.self_encoder import SelfEncoder,
 from projects.OneOcc.oneocc.datasets.transforms.azimuth import rotation_about_z
 from projects.OneOcc.oneocc.structures import Levels
 from tests.models import two_view_rig as rig
-from tests.models.skeleton import build
+from tests.models.small_baseline import build
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 GRID = rig.GRID  # 16x16x4 voxels of 1 m; lifted 8x8x2 of 2 m

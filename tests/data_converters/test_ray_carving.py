@@ -1,4 +1,4 @@
-"""Compiled ray carving against its slow twin, and against what can be counted by hand."""
+"""Compiled ray carving against its reference, and against what can be counted by hand."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Tiny sets on disk for the tests of this room."""
+"""Tiny sets on disk for the tests of this folder."""
 
 import gc
 from pathlib import Path

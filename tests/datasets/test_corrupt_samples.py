@@ -102,7 +102,7 @@ def encrypt(path):
 DAMAGES = {
     'folder for an image': (RAW, folder, 'folder'),
     'huge image': (RAW, write_png_header(20992, 10496), '20992x10496'),
-    'image larger than its calibration': (RAW, write_png_header(9000, 9000), r'9000x9000.*64x32'),
+    'image larger than its calibration': (RAW, write_png_header(9000, 9000), r'64x32.*9000x9000'),
     'folder for labels': (LABELS, folder, 'occupancy'),
     'folder for a sweep': (LIDAR, folder, 'LiDAR'),
     'encrypted labels': (LABELS, encrypt, 'encrypted'),
@@ -115,7 +115,7 @@ DAMAGES = {
     'missing image': (RAW, lambda path: path.unlink(), 'missing'),
     'truncated image': (RAW, truncate, 'cannot be decoded'),
     'text for an image': (RAW, lambda path: path.write_text('no'), 'cannot be decoded'),
-    'image of another size': (RAW, write_image((32, 32)), r'32x32.*64x32'),
+    'image of another size': (RAW, write_image((32, 32)), r'64x32.*32x32'),
     'image of 16 bit': (RAW, write_image((64, 32), 'I;16'), '8-bit'),
     'missing labels': (LABELS, lambda path: path.unlink(), 'missing'),
     'truncated labels': (LABELS, truncate, 'complete occupancy'),

@@ -136,7 +136,7 @@ def test_classes_of_ones_own_need_no_palette(quad_root):
 
 def test_a_palette_of_ones_own_must_fit_its_classes(quad_root):
     own = dict(palette=[(0, 0, 0)])
-    with pytest.raises(ValueError, match='expected 6 colours for its classes, but got 1'):
+    with pytest.raises(ValueError, match='expected 6 colours for its classes, got 1'):
         PALOccDataset('infos_train.json', str(quad_root), metainfo=own)
 
 

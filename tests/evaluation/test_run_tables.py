@@ -121,7 +121,7 @@ def test_files_that_are_no_runs_are_refused_by_name(tmp_path, runs):
     with pytest.raises(TableError, match='at least one run'):
         group_runs([])
     groups = group_runs(find_runs([str(runs)]))
-    with pytest.raises(TableError, match='layout must be'):
+    with pytest.raises(TableError, match='layout: expected'):
         markdown_table(groups, 'latex')
     groups['a_net'][0]['subsets'].pop('night')
     with pytest.raises(TableError, match="missing \\['night'\\]"):

@@ -154,7 +154,7 @@ def test_bad_arrays_are_refused(pred, label, error, message):
 
 def test_bad_masks_and_matrices_are_refused():
     voxels = np.zeros(3, np.uint8)
-    with pytest.raises(TypeError, match='mask must be bool'):
+    with pytest.raises(TypeError, match='mask: expected bool'):
         confusion_matrix(voxels, voxels, CLASSES, voxels)
     with pytest.raises(ValueError, match='shape'):
         confusion_matrix(voxels, voxels, CLASSES, np.ones(2, bool))
@@ -162,5 +162,5 @@ def test_bad_masks_and_matrices_are_refused():
         confusion_matrix(voxels, voxels, 0)
     with pytest.raises(ValueError, match='square'):
         scores(np.zeros((2, 3)))
-    with pytest.raises(ValueError, match='completion must have the shape'):
+    with pytest.raises(ValueError, match='completion: expected the shape'):
         scores(np.zeros((3, 3)), np.zeros((2, 2)))

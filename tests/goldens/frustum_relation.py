@@ -77,7 +77,7 @@ def _class_counts(ids: torch.Tensor, labels: torch.Tensor, frustums: int, classe
 
 
 def _check_total(golden: Golden, data: dict, base: dict) -> None:
-    """The whole training loss of the OneOcc skeleton: all factors 1."""
+    """The whole training loss of the OneOcc baseline: all factors 1."""
     logits = torch.from_numpy(base['logits']).float()
     labels = torch.from_numpy(base['ignore/labels'])
     pixels = torch.from_numpy(data['pano8/pix'].astype(np.int64))

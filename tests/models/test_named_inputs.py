@@ -12,7 +12,7 @@ from projects.OneOcc.oneocc.datasets import PackOccInputs
 from projects.OneOcc.oneocc.models import OccDataPreprocessor
 from projects.OneOcc.oneocc.structures import Levels, Volumes
 from tests.models import two_view_rig as rig
-from tests.models.skeleton import build, skeleton_config
+from tests.models.small_baseline import baseline_config, build
 
 HEIGHT, WIDTH = rig.EQUI_SIZE
 INPUTS = ('imgs', 'depth', 'past_imgs', 'points', 'past_points', 'point_labels', 'past_from_now', 'speed')
@@ -130,7 +130,7 @@ def test_a_batch_of_different_shapes_is_refused_by_name():
 def test_each_part_gets_what_it_needs():
     batch = collated(packed(1), packed(2))
     parts = dict(view_transformer=DepthLifting(), backbone=PastBackbone(), neck=SpeedNeck())
-    model = build(skeleton_config(strides=(1,), in_channels=8), **parts)
+    model = build(baseline_config(strides=(1,), in_channels=8), **parts)
     volumes = model.lift(**batch)
     torch.testing.assert_close(volumes.cartesian[:, 0, 0, 0, 0], batch['inputs']['depth']['equi'].mean((1, 2)))
     losses = model(**batch, mode='loss')
@@ -151,6 +151,6 @@ def test_each_part_gets_what_it_needs():
 def test_a_missing_input_is_named_with_its_part_and_its_cure(lost, words):
     batch = collated(packed(1))
     del batch['inputs'][lost]
-    model = build(skeleton_config(), view_transformer=DepthLifting(), backbone=PastBackbone(), neck=SpeedNeck())
+    model = build(baseline_config(), view_transformer=DepthLifting(), backbone=PastBackbone(), neck=SpeedNeck())
     with pytest.raises(ValueError, match=words):
         model(**batch)

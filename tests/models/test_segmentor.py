@@ -1,4 +1,4 @@
-"""The whole skeleton: what goes in, what comes out, and what must never happen on the way."""
+"""The whole baseline: what goes in, what comes out, and what must never happen on the way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from projects.OneOcc.core.geometry import View
 from tests.models import two_view_rig as rig
-from tests.models.skeleton import NUM_CLASSES, batch, build, skeleton, skeleton_config
+from tests.models.small_baseline import NUM_CLASSES, baseline, baseline_config, batch, build
 
 SHAPE = rig.GRID['shape']
 FINITE_LABELS = {
@@ -26,7 +26,7 @@ def total(losses: dict) -> torch.Tensor:
 
 @pytest.mark.parametrize('size', [1, 4])
 def test_three_modes(device, size):
-    model = skeleton(device)
+    model = baseline(device)
     inputs, samples = batch(size, device)
     losses = model(inputs, samples, mode='loss')
     assert all(name.startswith('loss_') and value.shape == () for name, value in losses.items())
@@ -45,7 +45,7 @@ def test_three_modes(device, size):
 
 
 def test_every_parameter_gets_a_gradient(device):
-    model = skeleton(device)
+    model = baseline(device)
     total(model(*batch(2, device), mode='loss')).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
@@ -53,7 +53,7 @@ def test_every_parameter_gets_a_gradient(device):
 @pytest.mark.parametrize('name', FINITE_LABELS)
 @pytest.mark.parametrize('supervise', ['visible', 'known'])
 def test_degenerate_labels_give_finite_gradients(device, name, supervise):
-    model = skeleton(device, supervise=supervise, class_counts=(900, 50, 3, 0))
+    model = baseline(device, supervise=supervise, class_counts=(900, 50, 3, 0))
     labels = FINITE_LABELS[name].to(torch.uint8)
     inputs, _ = batch(2, device)
     samples = [rig.sample(labels=labels, device=device) for _ in range(2)]
@@ -67,7 +67,7 @@ def test_degenerate_labels_give_finite_gradients(device, name, supervise):
 
 def test_samples_keep_their_own_calibration(device):
     """A batch of two calibrations gives what each gives alone; norms are frozen for that."""
-    model = skeleton(device).eval()
+    model = baseline(device).eval()
     inputs, _ = batch(2, device)
     band = rig.cameras(equi=rig.equi_camera(band_deg=(-40, 30)))
     shifted = rig.cameras(equi_pose=rig.pose(translation=(0.5, -0.3, 0.2)))
@@ -87,7 +87,7 @@ def test_samples_keep_their_own_calibration(device):
 def test_autocast(device, dtype):
     if dtype == torch.float16 and device.type == 'cpu':
         pytest.skip('float16 autocast is a CUDA affair')
-    model = skeleton(device)
+    model = baseline(device)
     inputs, samples = batch(2, device)
     with torch.autocast(device.type, dtype=dtype):
         losses = model(inputs, samples, mode='loss')
@@ -99,7 +99,7 @@ def test_autocast(device, dtype):
 
 
 def test_prediction_is_deterministic(device):
-    model = skeleton(device).eval()
+    model = baseline(device).eval()
     inputs, samples = batch(2, device)
     with torch.no_grad():
         first = [s.pred_occ.clone() for s in model(inputs, samples, mode='predict')]
@@ -108,7 +108,7 @@ def test_prediction_is_deterministic(device):
 
 
 def test_state_dict_knows_no_calibration(device):
-    model = skeleton(device, class_counts=(900, 50, 3, 1))
+    model = baseline(device, class_counts=(900, 50, 3, 1))
     before = {name: value.shape for name, value in model.state_dict().items()}
     model(*batch(1, device), mode='loss')
     assert {name: value.shape for name, value in model.state_dict().items()} == before
@@ -119,7 +119,7 @@ def test_state_dict_knows_no_calibration(device):
 
 def test_rolled_panorama_turns_the_world(device):
     """A quarter turn of the image is a quarter turn of the grid: the ring has no seam in 2D."""
-    model = skeleton(device).eval()
+    model = baseline(device).eval()
     inputs, samples = batch(1, device)
     quarter = rig.EQUI_SIZE[1] // 4
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_rolled_panorama_turns_the_world(device):
 
 
 def test_training_lowers_the_loss(device):
-    model = skeleton(device, supervise='known')
+    model = baseline(device, supervise='known')
     inputs, samples = batch(1, device)
     samples[0].gt_occ = (torch.arange(SHAPE[0])[:, None, None] // 4).expand(SHAPE).to(device, torch.uint8)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
@@ -149,21 +149,21 @@ def test_training_lowers_the_loss(device):
 
 
 def test_wrong_slots_are_refused():
-    config = skeleton_config()
+    config = baseline_config()
     with pytest.raises(ValueError, match='either backbone and view_transformer'):
         build(config, view_transformer=None)
     with pytest.raises(ValueError, match='voxel_encoder=True'):
         build(config, voxel_encoder=dict(type='UNet3D', channels=8))
-    with pytest.raises(TypeError, match='neck must be a config'):
+    with pytest.raises(TypeError, match='neck: expected a config'):
         build(config, neck='UNet3D')
 
 
 def test_wrong_inputs_are_named():
-    model = skeleton()
+    model = baseline()
     inputs, samples = batch(1)
     with pytest.raises(ValueError, match="'loss', 'predict' or 'tensor'"):
         model(inputs, samples, mode='train')
-    with pytest.raises(ValueError, match=r"view 'equi', but the inputs hold \['raw'\]"):
+    with pytest.raises(ValueError, match=r"view 'equi', got \['raw'\]"):
         model(dict(imgs=dict(raw=inputs['imgs']['equi'])), samples)
     with pytest.raises(ValueError, match=r"backbone PanoramaEncoder needs.*no \['imgs'\].*LoadPanorama"):
         model(dict(points=[]), samples)
@@ -184,7 +184,7 @@ def test_wrong_inputs_are_named():
 def test_full_size(device):
     """EfficientNet-B7 at 608 x 1216 on 64 x 64 x 8 voxels: forward, backward, predict."""
     grid = dict(shape=(64, 64, 8), voxel_size=0.4, origin=(-12.8, -12.8, -1.2))
-    config = skeleton_config(num_classes=6, in_channels=(64,), strides=(1,), head='aspp', frustum=dict(view='equi'))
+    config = baseline_config(num_classes=6, in_channels=(64,), strides=(1,), head='aspp', frustum=dict(view='equi'))
     config.update(
         view_transformer=dict(type='FLoSP', grid=grid),
         neck=dict(type='UNet3D', channels=64),

@@ -41,7 +41,7 @@ def oneocc(**changes) -> dict:
     return slots
 
 
-def skeleton(**changes) -> dict:
+def small_baseline(**changes) -> dict:
     slots = oneocc(view_transformer=dict(type='FLoSP'), neck=dict(type='UNet3D'), backbone=dict(raw=None))
     for slot, settings in changes.items():
         slots[slot] = {**slots[slot], **settings}
@@ -84,10 +84,10 @@ def test_one_grid_or_one_view_less_reaches_the_neck():
 
 
 def test_the_skeleton_in_both_layouts():
-    filled = fill_slots(skeleton(neck=dict(context_prior=dict(type='ContextRelationPrior'))), GRID)
+    filled = fill_slots(small_baseline(neck=dict(context_prior=dict(type='ContextRelationPrior'))), GRID)
     assert filled['view_transformer']['view'] == 'equi' and filled['view_transformer']['scales'] == (1, 4)
     assert filled['neck']['context_prior']['shape'] == (2, 2, 1)
-    half = fill_slots(skeleton(neck=dict(project_scale=2), decode_head=dict(strides=(1,))), GRID)
+    half = fill_slots(small_baseline(neck=dict(project_scale=2), decode_head=dict(strides=(1,))), GRID)
     assert half['view_transformer']['project_scale'] == 2 and half['decode_head']['in_channels'] == (4,)
 
 
@@ -146,7 +146,7 @@ def test_parts_of_ones_own_and_built_modules():
     slots = oneocc(view_transformer=dict(type=Widening), neck=dict(in_channels=99))
     filled = fill_slots(slots, GRID)
     assert filled['neck']['in_channels'] == 99 and filled['view_transformer']['grid'] == COARSE
-    slots = skeleton()
+    slots = small_baseline()
     init_default_scope('mmdet3d')
     slots['backbone'] = MODELS.build(dict(ENCODER, out_channels=8, scales=(1, 4), view='rear'))
     filled = fill_slots(slots, GRID)

@@ -15,7 +15,7 @@ from projects.OneOcc.oneocc.engine import read_checkpoint, read_config
 from projects.OneOcc.oneocc.engine.config_files import parse_options
 from tests import official_monoscene as official
 from tests.goldens.frame import DEFAULT_FOLDER, load
-from tests.models.skeleton import build
+from tests.models.small_baseline import build
 from tests.scripts import load_script
 from tests.tiny_dataset import write_tiny_dataset
 

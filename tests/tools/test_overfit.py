@@ -1,4 +1,4 @@
-"""overfit.py: the record of a short run, and LMSCNet that memorises four frames."""
+"""overfit.py: the record of a short run, and LMSCNet that fits four frames."""
 
 import json
 

@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     wrong = [item for item in args.predictions if '=' not in item]
     if wrong:
-        parser.error(f'--predictions expects NAME=FOLDER, got {wrong[0]!r}')
+        parser.error(f'--predictions: expected NAME=FOLDER, got {wrong[0]!r}')
     return args
 
 

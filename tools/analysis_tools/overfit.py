@@ -1,7 +1,7 @@
-"""Can a method memorise a few frames? Trains each config on them until it can, and says how far it came.
+"""The overfitting check: can a method fit a few frames? Trains each config on them and says how far it came.
 
     python tools/analysis_tools/overfit.py CONFIG [CONFIG ...] --frames 4 --iters 1500 --out overfit.json
-    python tools/analysis_tools/overfit.py --out overfit.json --update configs/README.md
+    python tools/analysis_tools/overfit.py --out overfit.json --update docs/results.md
 
 The frames are trained on and tested on, without augmentation, all in one batch; the optimiser is Adam with a
 cosine schedule whatever the config says. It ends when the mIoU over the classes that occur in the frames

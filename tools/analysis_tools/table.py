@@ -56,7 +56,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('--update and --table belong together')
     for row in args.rows or []:
         if '=' not in row:
-            parser.error(f'--rows expects CONFIG=LABEL, got {row!r}')
+            parser.error(f'--rows: expected CONFIG=LABEL, got {row!r}')
     return args
 
 

@@ -1,4 +1,4 @@
-# MonoScene on one panorama = the skeleton of OneOcc with every module off (row Q0 of Table 4).
+# MonoScene on one panorama = the baseline of OneOcc with every module off (row Q0 of Table 4).
 # Image 608x1216, layout for NYU (volumes of 64x64x8, 32x32x4, 16x16x2), 64 features.
 # 134 M parameters: encoder 63.8 M, decoder 68.9 M, 3D network 2.1 M.
 model = dict(

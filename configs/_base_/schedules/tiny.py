@@ -1,5 +1,5 @@
 # For the tiny models on a laptop's CPU: minutes. So few steps ask for a high rate: at 2e-3 the tiny OneOcc ends
-# a training of three epochs behind its skeleton, at 8e-3 before it.
+# a training of three epochs behind its baseline, at 8e-3 before it.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=8e-3, weight_decay=1e-2, fused=True),

@@ -16,6 +16,7 @@ MOVED = (
         f'{_PLUGIN}.ops': f'{_CORE}.ops',
         f'{_PLUGIN}.evaluation.visibility': f'{_CORE}.geometry.visibility',
         f'{_PLUGIN}.evaluation.predictions': f'{_CORE}.formats.occupancy',
+        f'{_PLUGIN}.evaluation.yardsticks': f'{_PLUGIN}.evaluation.trivial_baselines',
         f'{_PLUGIN}.models.calibration_cache': f'{_CORE}.geometry.calibration_cache',
         f'{_PLUGIN}.datasets.info_schema': f'{_CORE}.formats.infos',
         'data_converters.atomic_files': f'{_CORE}.formats.atomic_files',

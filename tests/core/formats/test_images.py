@@ -111,7 +111,7 @@ def test_an_orientation_that_turns_nothing_is_no_matter(file, value):
 def test_the_size_is_refused_from_the_header_alone(file):
     empty = chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
     header = lambda w, h: b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', w, h, 8, 2, 0, 0, 0))  # noqa: E731
-    with pytest.raises(ImageError, match='9000x9000.*96x48'):
+    with pytest.raises(ImageError, match='96x48.*9000x9000'):
         read_rgb(file(header(9000, 9000) + empty), (96, 48))
     with pytest.raises(ImageError, match='too many pixels'):
         read_rgb(file(header(20992, 10496) + empty))

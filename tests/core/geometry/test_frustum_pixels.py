@@ -30,7 +30,7 @@ def test_continuous_pixels_are_binned_by_the_same_edges():
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match='pixels must have shape'):
+    with pytest.raises(ValueError, match='pixels: expected shape'):
         frustum_ids_from_pixels(torch.zeros(4, 3), (8, 4), 2, 2)
     with pytest.raises(ValueError, match='at least 1'):
         frustum_ids_from_pixels(torch.zeros(4, 2), (8, 4), 0, 2)

@@ -1,4 +1,4 @@
-"""One town and one campus for all tests of this room."""
+"""One town and one campus for all tests of this folder."""
 
 import pytest
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.models.skeleton import BACKBONE, EFFICIENT, ENCODER, build
+from tests.models.small_baseline import BACKBONE, EFFICIENT, ENCODER, build
 
 
 def encoder(**changes):

@@ -51,7 +51,7 @@ def test_labels_are_those_that_may_be_supervised():
     assert torch.equal(masked, torch.where(visible, sample.gt_occ[None], 255))
     with pytest.raises(ValueError, match='visibility'):
         BareHead(supervise='visible')._labels([sample], None, device)
-    with pytest.raises(ValueError, match="'visible' or 'known', but got 'seen'"):
+    with pytest.raises(ValueError, match="'visible' or 'known', got 'seen'"):
         BareHead(supervise='seen')
     del sample.gt_occ
     with pytest.raises(ValueError, match=r"gt_occ, .*\['seq00/000000'\].*LoadOccupancy"):

@@ -8,7 +8,7 @@ import torch
 from projects.OneOcc.oneocc.models.heads.subvoxels import divide_voxels
 from projects.OneOcc.oneocc.models.losses import majority_pool, relation, relation_matrix
 from tests.models import two_view_rig as rig
-from tests.models.skeleton import build
+from tests.models.small_baseline import build
 
 SHAPE = rig.GRID['shape']
 
@@ -152,9 +152,9 @@ def test_refusals():
         head(strides=(2, 4), in_channels=8)
     with pytest.raises(ValueError, match='one number for each of the strides'):
         head(in_channels=(8, 16))
-    with pytest.raises(ValueError, match=r"loss_weights knows.*\['dice'\]"):
+    with pytest.raises(ValueError, match=r"loss_weights: expected.*\['dice'\]"):
         head(loss_weights=dict(dice=1))
-    with pytest.raises(ValueError, match='needs the stride 4'):
+    with pytest.raises(ValueError, match='expected the stride 4'):
         head()({1: feats()[1], 2: feats()[2]})
     with pytest.raises(ValueError, match='visibility'):
         head().loss(feats(), [rig.sample()] * 2, None)

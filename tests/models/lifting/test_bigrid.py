@@ -158,7 +158,7 @@ def test_moving_the_centres_is_a_constant_displacement(device):
     assert torch.equal(want.cartesian, got.cartesian)
     moved.gait = half_a_cell  # adds up with a correction
     assert not torch.allclose(run(moved, given).cartesian, got.cartesian)
-    with pytest.raises(ValueError, match='cell_centre must be one of'):
+    with pytest.raises(ValueError, match='cell_centre: expected one of'):
         build(device, cell_centre='middle')
 
 

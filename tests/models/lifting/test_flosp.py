@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from projects.OneOcc.oneocc.models.lifting.flosp import flosp
 from tests.models import two_view_rig as rig
-from tests.models.skeleton import build
+from tests.models.small_baseline import build
 
 
 def lifting(**changes):
@@ -111,7 +111,7 @@ def test_cache_forgets_the_oldest():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match=r"'equi', but the backbone gave \['raw'\]"):
+    with pytest.raises(ValueError, match=r"'equi', got \['raw'\]"):
         lifting()(dict(raw={}), [], {})
     with pytest.raises(ValueError, match=r'scales \(1, 2\).*\[1, 4, 8, 16\]'):
         lifting(scales=(1, 2))(maps(), [rig.sample()] * 2, rig.image_sizes())

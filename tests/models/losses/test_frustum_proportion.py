@@ -72,7 +72,7 @@ def test_divergence_is_zero_for_equals_and_finite_for_impossible():
 
 
 def test_map_of_another_grid_is_refused():
-    with pytest.raises(ValueError, match='frustum_ids must have shape'):
+    with pytest.raises(ValueError, match='frustum_ids: expected shape'):
         frustum_proportion(
             torch.randn(1, 3, 2, 2, 2),
             torch.zeros(1, 2, 2, 2, dtype=torch.long),

@@ -147,9 +147,9 @@ def test_label_type_does_not_matter(loss):
 @each_loss
 def test_wrong_shapes_and_types_are_refused(loss):
     logits, labels = batch()
-    with pytest.raises(ValueError, match=r'labels must have shape \(2, 4, 3, 2\)'):
+    with pytest.raises(ValueError, match=r'labels: expected shape \(2, 4, 3, 2\)'):
         loss(logits, labels[:, :2])
-    with pytest.raises(TypeError, match='labels must hold integers'):
+    with pytest.raises(TypeError, match='labels: expected integers'):
         loss(logits, labels.float())
     with pytest.raises(TypeError, match='floating-point logits'):
         loss(logits.long(), labels)

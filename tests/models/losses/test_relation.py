@@ -69,5 +69,5 @@ def test_autocast_and_transposed_logits():
     logits = torch.randn(1, 4, 3, 6)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert torch.equal(relation(logits, matrix), relation(logits.float(), matrix))
-    with pytest.raises(ValueError, match=r'matrix must have shape \(1, 4, 6, 3\)'):
+    with pytest.raises(ValueError, match=r'matrix: expected shape \(1, 4, 6, 3\)'):
         relation(logits, matrix.mT)

@@ -5,7 +5,7 @@ import torch
 
 from projects.OneOcc.oneocc.models.layers.aspp3d import ASPPHead3D
 from projects.OneOcc.oneocc.structures import Volumes
-from tests.models.skeleton import build
+from tests.models.small_baseline import build
 
 
 def neck(**changes):

@@ -142,13 +142,13 @@ def _orientation(picture: Image.Image, rule: str) -> int:
 
 
 def _sizes(found: tuple[int, ...], expected: tuple[int, int]) -> str:
-    return f'image is {found[0]}x{found[1]}, but its calibration is for {expected[0]}x{expected[1]}'
+    return f'expected an image of {expected[0]}x{expected[1]} as its calibration, got {found[0]}x{found[1]}'
 
 
 def _eight_bits(image: Image.Image) -> np.ndarray:
     """(H, W, 3) uint8 of a picture of 8 bits a channel or fewer."""
     if image.mode not in ('RGB', 'RGBA', 'L', 'LA', 'P', 'PA', '1'):
-        raise ImageError(f'expected 8-bit colour or grey, but got {image.mode!r}')
+        raise ImageError(f'expected 8-bit colour or grey, got {image.mode!r}')
     if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
         image = image.convert('RGBA')
         _refuse_transparency(np.array(image.getchannel('A')), 255)

@@ -77,9 +77,9 @@ def frustum_ids_from_pixels(
         (...) int32 in 0..sectors*bands-1; -1 outside the image or where not visible.
     """
     if pixels.shape[-1:] != (2,):
-        raise ValueError(f'pixels must have shape (..., 2), got {tuple(pixels.shape)}')
+        raise ValueError(f'pixels: expected shape (..., 2), got {tuple(pixels.shape)}')
     if sectors < 1 or bands < 1:
-        raise ValueError(f'sectors and bands must be at least 1, got {sectors} and {bands}')
+        raise ValueError(f'sectors and bands: expected at least 1, got {sectors} and {bands}')
     width, height = (int(size) for size in image_size)
     exact = pixels.double() if pixels.is_floating_point() else pixels.long()
     u, v = exact.unbind(-1)

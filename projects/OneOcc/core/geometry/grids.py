@@ -74,7 +74,7 @@ class CartesianGrid:
 
 @dataclass(frozen=True)
 class CylindricalGrid:
-    """R x PHI x Z cells around the ego z axis; phi is the house azimuth, positive to the RIGHT.
+    """R x PHI x Z cells around the ego z axis; phi is the azimuth, positive to the RIGHT.
 
     Bin q covers phi in [-pi + q w, -pi + (q + 1) w), w = 2 pi / PHI: bin 0 begins straight behind,
     as column 0 of an equirectangular image does, and follows bin PHI - 1. With phi positive to the

@@ -88,7 +88,7 @@ class OmniCamera(ABC):
         """Refuse, by ValueError, an image of another size than the calibration's; `source` names the image."""
         if (height, width) != (self.height, self.width):
             raise ValueError(
-                f'{source}: image is {width}x{height}, but its calibration is for {self.width}x{self.height}: '
+                f'{source}: expected an image of {self.width}x{self.height}: as its calibration, got {width}x{height} '
                 'resize camera and image together'
             )
 

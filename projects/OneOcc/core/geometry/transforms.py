@@ -31,7 +31,7 @@ def transform_points(a_from_b: np.ndarray | torch.Tensor, points_b: torch.Tensor
 
 
 def azimuth_elevation(directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """House angles of ego-like directions: azimuth 0 forward, positive RIGHT; elevation up.
+    """Angles of ego-like directions: azimuth 0 forward, positive RIGHT; elevation up.
 
     phi = atan2(-y, x), theta = atan2(z, hypot(x, y)). On the z axis, where the azimuth is not
     defined, it is 0 and gradients are zero instead of NaN.

@@ -1,7 +1,7 @@
 """Unwrapping a raw annulus to an equirectangular view (Eq. 1), and our own bilinear sampling.
 
 The sampling is ours because ``cv2.remap`` gives other pixels from one OpenCV major version to the
-next and mixes the border into the seam. Torch and numpy twins share one rule: half-pixel centres,
+next and mixes the border into the seam. The torch and the numpy version share one rule: half-pixel centres,
 clamped at borders, wrapped along u where the image is a ring.
 """
 
@@ -84,7 +84,7 @@ def bilinear_sample(image: np.ndarray, pixels: Pixels, wrap: bool = False) -> np
 
 
 def bilinear_sample(image: Image, pixels: Pixels, wrap: bool = False) -> Image:
-    """Sample an image at continuous pixels; the twin is chosen by the image's kind.
+    """Sample an image at continuous pixels; the version is chosen by the image's kind.
 
     Args:
         image: torch (C, H, W) floating, or numpy (H, W, C) or (H, W) of any real dtype.

@@ -1,4 +1,4 @@
-"""Operators: each one a reference in plain torch and, where a profile earned it, a faster twin."""
+"""Operators: each one a reference in plain torch and, where a profile earned it, a faster version."""
 
 from .deformable_attention import multi_scale_deformable_attention, multi_scale_deformable_attention_reference
 from .view_sample import view_sample

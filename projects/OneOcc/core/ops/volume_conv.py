@@ -6,7 +6,7 @@ heights is as well an image of X x Y with C Z channels; a kernel over z is then 
 It multiplies more zeros and is several times faster: on two cores 5 times for the 7x7x7 gate of Eq. 12 at
 64x64x8, 13 times with its backward, and 4 times for the backward of a depthwise 3x3x3 convolution of 16 channels.
 
-All functions here are `F.conv3d` with stride 1, zeros beyond the border and the size kept; that is their slow twin.
+All functions here are `F.conv3d` with stride 1, zeros beyond the border and the size kept; that is their reference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Methods of the comparison tables; importing this room registers their parts."""
+"""Methods of the comparison tables; importing this package registers their parts."""
 
 from .lidar.lmscnet import LMSCNet
 from .lidar.point_occupancy import PointOccupancyEncoder

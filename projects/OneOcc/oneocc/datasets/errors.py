@@ -57,7 +57,7 @@ class CorruptSampleCount:
 
     def __init__(self, length: int, max_share: float) -> None:
         if not 0 <= max_share <= 1:
-            raise ValueError(f'max_share must be a fraction in [0, 1], but got {max_share}')
+            raise ValueError(f'max_share: expected a fraction in [0, 1], got {max_share}')
         self.max_share = max_share
         self._marks = torch.zeros(length, dtype=torch.uint8).share_memory_()
 

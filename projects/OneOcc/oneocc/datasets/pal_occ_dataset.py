@@ -80,7 +80,7 @@ class PALOccDataset(BaseDataset):
         **kwargs: Any,
     ) -> None:
         if int(stride) != stride or stride < 1:
-            raise ValueError(f'stride must be a positive integer, but got {stride}')
+            raise ValueError(f'stride: expected a positive integer, got {stride}')
         self.stride = int(stride)
         self.grid = None if grid is None else grid if isinstance(grid, str) else CartesianGrid(**grid)
         self.max_corrupt_share = max_corrupt_share
@@ -126,7 +126,7 @@ class PALOccDataset(BaseDataset):
         if expected is None:
             self._metainfo['classes'] = classes
         elif tuple(expected) != classes:
-            raise ValueError(f'{self.ann_file}: expected the classes {tuple(expected)}, but the file has {classes}')
+            raise ValueError(f'{self.ann_file}: expected the classes {tuple(expected)}, got {classes}')
         if self.grid is not None:
             self._choose_grid(self.grid, found)
         self._count_unobserved(found)
@@ -250,7 +250,7 @@ class PALOccDataset(BaseDataset):
         if palette is None or (len(palette) != number and palette == self.METAINFO.get('palette')):
             self._metainfo['palette'] = default_palette(number)
         elif len(palette) != number:
-            raise ValueError(f'{self.ann_file}: expected {number} colours for its classes, but got {len(palette)}')
+            raise ValueError(f'{self.ann_file}: expected {number} colours for its classes, got {len(palette)}')
 
     def _grid(self) -> CartesianGrid:
         return CartesianGrid.from_dict(self._metainfo['grid'])

@@ -4,7 +4,7 @@ from ...core.geometry.visibility import visible_voxels
 from .report import build_report, text_table, write_json
 from .ssc_counts import confusion_matrix, percent, scores
 from .ssc_metric import SSCMetric
-from .yardsticks import majority_label, yardstick_scores
+from .trivial_baselines import majority_label, trivial_baseline_scores, yardstick_scores
 
 __all__ = [
     'SSCMetric',
@@ -14,6 +14,7 @@ __all__ = [
     'percent',
     'scores',
     'text_table',
+    'trivial_baseline_scores',
     'visible_voxels',
     'write_json',
     'yardstick_scores',

@@ -14,7 +14,7 @@ def cell_counts(labels: np.ndarray, factor: int, num_classes: int) -> np.ndarray
         labels: (N, X, Y, Z) integers in 0..C or 255 = unknown; X, Y, Z multiples of `factor`.
     """
     if labels.ndim != 4 or any(size % factor for size in labels.shape[1:]):
-        raise ValueError(f'labels must be (N, X, Y, Z) with X, Y, Z multiples of {factor}, got {labels.shape}')
+        raise ValueError(f'labels: expected (N, X, Y, Z) with X, Y, Z multiples of {factor}, got {labels.shape}')
     number, x, y, z = labels.shape
     cells = labels.reshape(number, x // factor, factor, y // factor, factor, z // factor, factor)
     cells = cells.transpose(0, 1, 3, 5, 2, 4, 6).reshape(-1, factor**3)

@@ -36,7 +36,7 @@ def score_report(confusion: np.ndarray, classes: Sequence[str]) -> dict:
     fractions = scores(confusion)
     if len(fractions['class_iou']) != len(classes) + 1:
         raise ValueError(
-            f'confusion must have {len(classes) + 1} rows for empty and the classes '
+            f'confusion: expected {len(classes) + 1} rows for empty and the classes '
             f'{tuple(classes)}, got {len(fractions["class_iou"])}'
         )
     report: dict[str, Any] = {name: percent(fractions[name]) for name in ('miou', 'iou', 'precision', 'recall')}

@@ -158,7 +158,7 @@ def _columns(layout: str, some: Mapping, runs: Sequence[Mapping]) -> list[tuple[
             for subset in SUBSET_ORDER
             for key, title in zip(OVERALL_KEYS, ('P', 'R', 'IoU', 'mIoU'), strict=True)
         ]
-    raise TableError(f'layout must be classes, ablation or lighting, got {layout!r}')
+    raise TableError(f'layout: expected classes, ablation or lighting, got {layout!r}')
 
 
 def _lookup(run: Mapping, keys: Sequence[str]) -> float:

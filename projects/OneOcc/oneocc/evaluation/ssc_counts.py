@@ -36,18 +36,18 @@ def confusion_matrix(
     pred, label = np.asarray(pred), np.asarray(label)
     for name, array in (('pred', pred), ('label', label)):
         if not np.issubdtype(array.dtype, np.integer):
-            raise TypeError(f'{name} must hold integers, got dtype {array.dtype}')
+            raise TypeError(f'{name}: expected integers, got dtype {array.dtype}')
     if pred.shape != label.shape:
-        raise ValueError(f'pred and label must have one shape, got {pred.shape} and {label.shape}')
+        raise ValueError(f'pred and label: expected one shape, got {pred.shape} and {label.shape}')
     _check_range('pred', pred, size, unknown_allowed=False)
     _check_range('label', label, size, unknown_allowed=True)
     counted = label != UNKNOWN
     if mask is not None:
         mask = np.asarray(mask)
         if mask.dtype != np.bool_:
-            raise TypeError(f'mask must be bool, got dtype {mask.dtype}')
+            raise TypeError(f'mask: expected bool, got dtype {mask.dtype}')
         if mask.shape != label.shape:
-            raise ValueError(f'mask must have the shape {label.shape} of label, got {mask.shape}')
+            raise ValueError(f'mask: expected the shape {label.shape} of label, got {mask.shape}')
         counted = counted & mask
     pairs = label[counted].astype(np.int64) * size + pred[counted].astype(np.int64)
     return np.bincount(pairs, minlength=size * size).reshape(size, size).astype(np.uint64)
@@ -74,7 +74,7 @@ def scores(confusion: np.ndarray, completion: np.ndarray | None = None, epsilon:
     counts = _checked_confusion('confusion', confusion)
     completed = counts if completion is None else _checked_confusion('completion', completion)
     if completed.shape != counts.shape:
-        raise ValueError(f'completion must have the shape {counts.shape} of confusion, got {completed.shape}')
+        raise ValueError(f'completion: expected the shape {counts.shape} of confusion, got {completed.shape}')
     true_positive = completed[1:, 1:].sum()
     false_positive = completed[0, 1:].sum()
     false_negative = completed[1:, 0].sum()
@@ -98,7 +98,7 @@ def percent(fraction: float) -> float:
 def _checked_size(num_classes: int) -> int:
     """C + 1, after checking that C is a number of classes."""
     if not 1 <= int(num_classes) <= MAX_CLASSES:
-        raise ValueError(f'num_classes must lie in 1..{MAX_CLASSES}, got {num_classes}')
+        raise ValueError(f'num_classes: expected to lie in 1..{MAX_CLASSES}, got {num_classes}')
     return int(num_classes) + 1
 
 
@@ -119,5 +119,5 @@ def _checked_confusion(name: str, confusion: np.ndarray) -> np.ndarray:
     """The counts as int64, after checking that they form a square matrix of at least 2 x 2. (C+1, C+1)."""
     confusion = np.asarray(confusion)
     if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or len(confusion) < 2:
-        raise ValueError(f'{name} must be a square matrix of C+1 >= 2 rows, got shape {confusion.shape}')
+        raise ValueError(f'{name}: expected a square matrix of C+1 >= 2 rows, got shape {confusion.shape}')
     return confusion.astype(np.int64)

@@ -55,7 +55,7 @@ class SSCMetric(BaseMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if mask_policy not in MASK_POLICIES:
-            raise ValueError(f'mask_policy must be one of {sorted(MASK_POLICIES)}, got {mask_policy!r}')
+            raise ValueError(f'mask_policy: expected one of {sorted(MASK_POLICIES)}, got {mask_policy!r}')
         self.mask_policy = mask_policy
         self.view = view
         self.subset_keys = tuple(subset_keys)

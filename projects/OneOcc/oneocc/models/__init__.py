@@ -1,4 +1,4 @@
-"""The segmentor and its parts; importing this room registers them in mmdet3d's MODELS."""
+"""The segmentor and its parts; importing this package registers them in mmdet3d's MODELS."""
 
 from .backbones.dual_projection import DualProjectionBackbone
 from .backbones.pano_encoder import PanoramaEncoder

@@ -45,11 +45,11 @@ class OccDataPreprocessor(BaseDataPreprocessor):
     ) -> None:
         super().__init__(non_blocking=non_blocking)
         if len(mean) != 3 or len(std) != 3:
-            raise ValueError(f'mean and std must have 3 values, but got {mean} and {std}')
+            raise ValueError(f'mean and std: expected 3 values, got {mean} and {std}')
         if min(std) <= 0:
-            raise ValueError(f'std must be positive, but got {std}')
+            raise ValueError(f'std: expected positive numbers, got {std}')
         if size_divisor < 1:
-            raise ValueError(f'size_divisor must be at least 1, but got {size_divisor}')
+            raise ValueError(f'size_divisor: expected at least 1, got {size_divisor}')
         self.size_divisor = size_divisor
         # Not persistent: a checkpoint says nothing about grey levels.
         for name, values in (('mean', mean), ('std', std)):
@@ -97,17 +97,17 @@ class OccDataPreprocessor(BaseDataPreprocessor):
         """B images (..., 3, H, W) of any dtype -> (B, ..., 3, H, W) float32, normalised."""
         shapes = [tuple(image.shape) for image in images]
         if any(len(shape) < 3 or shape[-3] != 3 for shape in shapes):
-            raise ValueError(f'images of {label!r} must be (3, H, W), but got {shapes}')
+            raise ValueError(f'images of {label!r}: expected (3, H, W), got {shapes}')
         if len(set(shapes)) > 1:
             raise ValueError(
-                f'all images of {label!r} in a batch must have one size, but got '
+                f'all images of {label!r} in a batch: expected one size, got '
                 f'{sorted(set(shapes))}; panoramas are never padded, so resize them in the '
                 'pipeline'
             )
         height, width = shapes[0][-2:]
         if height % self.size_divisor or width % self.size_divisor:
             raise ValueError(
-                f'height and width of {label!r} must be divisible by {self.size_divisor}, but got '
+                f'height and width of {label!r}: expected numbers divisible by {self.size_divisor}, got '
                 f'{height}x{width}; panoramas are never padded, so choose another size in '
                 'UnwrapPanorama or ResizeView'
             )

@@ -22,7 +22,7 @@ def _build(name: str, part: Mapping | nn.Module | None) -> nn.Module | None:
     if part is None or isinstance(part, nn.Module):
         return part
     if not isinstance(part, Mapping):
-        raise TypeError(f'{name} must be a config, a module or None, but got {type(part).__name__}')
+        raise TypeError(f'{name}: expected a config, a module or None, got {type(part).__name__}')
     return MODELS.build(part)
 
 
@@ -78,7 +78,7 @@ class OccupancySegmentor(BaseModel):
         ):
             raise ValueError(
                 'fill either backbone and view_transformer (images) or voxel_encoder '
-                f'(points), but got backbone={image_parts[0]}, view_transformer='
+                f'(points), got backbone={image_parts[0]}, view_transformer='
                 f'{image_parts[1]}, voxel_encoder={voxel_encoder is not None}'
             )
         slots = dict(
@@ -103,11 +103,11 @@ class OccupancySegmentor(BaseModel):
                 'tensor' ({stride: logits (B, C + 1, X / stride, ...)}).
         """
         if mode not in ('loss', 'predict', 'tensor'):
-            raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', but got {mode!r}")
+            raise ValueError(f"mode: expected 'loss', 'predict' or 'tensor', got {mode!r}")
         if mode == 'tensor':
             return self.decode_head(self.extract_feat(inputs, data_samples)[0])
         if not data_samples:
-            raise ValueError(f'mode={mode!r} needs data_samples, but got {data_samples!r}')
+            raise ValueError(f'mode={mode!r} needs data_samples, got {data_samples!r}')
         return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
     def lift(self, inputs: Mapping, data_samples: Sequence[BaseDataElement] | None) -> Volumes:
@@ -133,7 +133,7 @@ class OccupancySegmentor(BaseModel):
                 for name in missing
             ]
             raise ValueError(
-                f'the {slot} {type(part).__name__} needs the inputs {list(needs)}, but got no {missing} (only '
+                f'the {slot} {type(part).__name__} needs the inputs {list(needs)}, got no {missing} (only '
                 f'{sorted(inputs)}): {", ".join(cures)} in the pipeline and packed by PackOccInputs(keys=...)'
             )
         return {name: inputs[name] for name in needs}

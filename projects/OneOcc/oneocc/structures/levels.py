@@ -38,7 +38,7 @@ class Levels(Mapping):
     def at(self, stride: int) -> Tensor:
         """The features (B, C_s, X/s, Y/s, Z/s) of a stride; ValueError if the neck did not give them."""
         if stride not in self.features:
-            raise ValueError(f'the head needs the stride {stride}, but the neck gave {list(self)}')
+            raise ValueError(f'the head: expected the stride {stride}, got {list(self)}')
         return self.features[stride]
 
     def __getitem__(self, key: int | str) -> Tensor:

@@ -63,15 +63,15 @@ class OccDataSample(Det3DDataSample):
 
     def _set_volume(self, name: str, value: Array, rank: int) -> None:
         if not isinstance(value, (torch.Tensor, np.ndarray)):
-            raise TypeError(f'{name} must be a tensor or an array, but got {type(value).__name__}')
+            raise TypeError(f'{name}: expected a tensor or an array, got {type(value).__name__}')
         dtype = str(value.dtype).removeprefix('torch.')
         if rank == 3 and dtype != 'uint8':
-            raise TypeError(f'{name} must be uint8, but got {dtype}')
+            raise TypeError(f'{name}: expected uint8, got {dtype}')
         if rank == 4 and 'float' not in dtype:
-            raise TypeError(f'{name} must be floating point, but got {dtype}')
+            raise TypeError(f'{name}: expected floating point, got {dtype}')
         if value.ndim != rank:
             layout = '(X, Y, Z)' if rank == 3 else '(C + 1, X, Y, Z)'
-            raise ValueError(f'{name} must be {layout}, but got {tuple(value.shape)}')
+            raise ValueError(f'{name}: expected {layout}, got {tuple(value.shape)}')
         for other in {'gt_occ', 'pred_occ', 'occ_logits'} - {name}:
             stored = getattr(self, f'_{other}', None)
             if stored is not None and tuple(stored.shape[-3:]) != tuple(value.shape[-3:]):

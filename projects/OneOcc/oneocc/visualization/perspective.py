@@ -21,7 +21,7 @@ class Viewpoint:
     """Where the eye stands; the picture is framed so that the grid fills it.
 
     Attributes:
-        azimuth_deg: house azimuth of the eye as seen from the grid's middle (0 ahead, positive
+        azimuth_deg: azimuth of the eye as seen from the grid's middle (0 ahead, positive
             right): 180 is straight behind the robot.
         elevation_deg: how high it stands.
         distance: from the grid's middle, in grid lengths.

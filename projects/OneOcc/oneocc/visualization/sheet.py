@@ -135,8 +135,10 @@ def write_picture(path: str | Path, image: np.ndarray) -> Path:
 def _image_strips(
     name: str, image: np.ndarray, painted: np.ndarray | None = None, source: str = ''
 ) -> list[np.ndarray]:
-    """A narrow band takes the whole width; a frame stands beside its labelled twin, if it has one. Pictures (H, W,
-    3)."""
+    """A narrow band takes the whole width; a frame stands beside the same frame with labels, if there is one.
+
+    Pictures (H, W, 3).
+    """
     pictures = {f'{name} image': image}
     if painted is not None:
         pictures[f'{name} image with {source}'] = painted

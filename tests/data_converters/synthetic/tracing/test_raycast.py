@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_converters.synthetic.tracing.raycast import GROUND, SKY
-from tests.data_converters.synthetic.twins import first_below_ground, nearest_of_all, ray
+from tests.data_converters.synthetic.references import first_below_ground, nearest_of_all, ray
 
 REACH = 45.0
 
@@ -28,7 +28,7 @@ def test_grid_walk_finds_what_trying_everything_finds(world):
         t, index = nearest_of_all(geometry.shapes, geometry.solids, ray(o, d))
         ground = first_below_ground(world, o, d, min(t, REACH), 0.02)
         if hit['solid'][k] == GROUND:
-            # the sampled twin lies at most one step behind the crossing; a kerb grazed by less than that may escape it
+            # the sampled hit lies at most one step behind the crossing; a kerb grazed by less than that may escape it
             assert hit['range'][k] <= t and (ground - hit['range'][k] < 0.05 or not np.isfinite(ground))
         elif t < REACH:
             assert hit['solid'][k] == index and hit['range'][k] == pytest.approx(t, abs=1e-4)

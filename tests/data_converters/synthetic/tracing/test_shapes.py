@@ -5,7 +5,7 @@ import pytest
 
 from data_converters.synthetic.tracing import shapes as sh
 from data_converters.synthetic.tracing.vectors import Vector
-from tests.data_converters.synthetic.twins import first_inside, inside, ray
+from tests.data_converters.synthetic.references import first_inside, inside, ray
 
 NAMES = ('BOX', 'FRUSTUM', 'CONE', 'ELLIPSOID', 'CAPSULE', 'WHEEL')
 STEP = 2e-3

@@ -7,7 +7,7 @@ map take 1 ms on two CPU cores where `grid_sample` takes 34 ms. `compiled.py` is
 for training on CPUs, where the bag's backward takes most of a step of a narrow model. `grid.py` is
 `grid_sample`, for GPUs, where the bag's hundred small kernels take longer than their work. The
 usual deformable-attention kernel computes the same function too (one head, one point a level), but
-pads with zeros at the border, and it would tie this room to an extension.
+pads with zeros at the border, and it would tie this package to an extension.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def view_sample(
     """
     _check(features, pixels, valid, weights, shifts)
     if implementation not in (None, *_IMPLEMENTATIONS):
-        raise ValueError(f'implementation must be None or one of {sorted(_IMPLEMENTATIONS)}, got {implementation!r}')
+        raise ValueError(f'implementation: expected None or one of {sorted(_IMPLEMENTATIONS)}, got {implementation!r}')
     height, width = image_size
     # Half precision cannot hold a pixel coordinate: 8 bits of bfloat16 end at 256.
     pixels = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
@@ -120,18 +120,18 @@ def _check(
     for feature in features:
         if feature.dim() != 4 or feature.shape[:2] != (batch, channels):
             raise ValueError(
-                f'every feature map must be (B, C, H, W) with B, C = {batch}, {channels}, got {tuple(feature.shape)}'
+                f'every feature map: expected (B, C, H, W) with B, C = {batch}, {channels}, got {tuple(feature.shape)}'
             )
     if pixels.dim() != 3 or pixels.shape[0] != batch or pixels.shape[2] != 2:
-        raise ValueError(f'pixels must be ({batch}, N, 2), got {tuple(pixels.shape)}')
+        raise ValueError(f'pixels: expected ({batch}, N, 2), got {tuple(pixels.shape)}')
     points = pixels.shape[1]
     if valid is not None and tuple(valid.shape) != (batch, points):
-        raise ValueError(f'valid must be ({batch}, {points}), got {tuple(valid.shape)}')
+        raise ValueError(f'valid: expected ({batch}, {points}), got {tuple(valid.shape)}')
     if weights is not None and tuple(weights.shape) != (batch, points, len(features)):
-        raise ValueError(f'weights must be ({batch}, {points}, {len(features)}), got {tuple(weights.shape)}')
+        raise ValueError(f'weights: expected ({batch}, {points}, {len(features)}), got {tuple(weights.shape)}')
     if shifts is not None:
         if len(shifts) != len(features):
-            raise ValueError(f'shifts must hold one (B, 2) for each of {len(features)} scales, got {len(shifts)}')
+            raise ValueError(f'shifts: expected one (B, 2) for each of {len(features)} scales, got {len(shifts)}')
         for shift in shifts:
             if tuple(shift.shape) != (batch, 2):
-                raise ValueError(f'every shift must be ({batch}, 2), got {tuple(shift.shape)}')
+                raise ValueError(f'every shift: expected ({batch}, 2), got {tuple(shift.shape)}')

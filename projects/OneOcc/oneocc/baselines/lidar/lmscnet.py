@@ -73,7 +73,7 @@ class LMSCNet(BaseModule):
         f = height if base_channels is None else base_channels
         for name, number in (('height', height), ('base_channels', f)):
             if number < COARSEST or number % COARSEST:
-                raise ValueError(f'LMSCNet needs a {name} that is a multiple of 8, but got {number}')
+                raise ValueError(f'LMSCNet needs a {name} that is a multiple of 8, got {number}')
         if finest not in (1, 2):
             raise ValueError(f'LMSCNet: expected finest 1 or 2, got {finest}')
         widths = [f, 3 * f // 2, 2 * f, 5 * f // 2]
@@ -122,7 +122,7 @@ class LMSCNet(BaseModule):
         *_, x, y, z = occupancy.shape
         if z != self.height or x % COARSEST or y % COARSEST:
             raise ValueError(
-                f'LMSCNet expects a grid of height {self.height} with X and Y multiples of 8, but got {(x, y, z)}'
+                f'LMSCNet: expected a grid of height {self.height} with X and Y multiples of 8, got {(x, y, z)}'
             )
         level = occupancy.squeeze(1).permute(0, 3, 1, 2)  # (B, Z, X, Y)
         skips = []

@@ -60,7 +60,7 @@ class SSCNet(BaseModule):
         """
         occupancy = Volumes.of(volumes).cartesian
         if any(size % COARSE_STRIDE for size in occupancy.shape[2:]):
-            raise ValueError(f'SSCNet needs a grid whose axes are multiples of 4, but got {tuple(occupancy.shape[2:])}')
+            raise ValueError(f'SSCNet: expected a grid whose axes are multiples of 4, got {tuple(occupancy.shape[2:])}')
         x = torch.relu(self.conv1_1(occupancy))
         x = torch.relu(self.reduction2_1(x) + self.conv2_2(torch.relu(self.conv2_1(x))))
         x = torch.relu(self.conv3_1(F.max_pool3d(x, 2)))

@@ -1,7 +1,7 @@
-"""What MonoScene has and the OneOcc skeleton leaves off: the 3D context relation prior.
+"""What MonoScene has and OneOcc's baseline leaves off: the 3D context relation prior.
 
 Facts: MonoScene (CVPR 2022, arXiv 2112.00726), section 3.3. The rest of MonoScene is the shared
-skeleton: PanoramaEncoder, FLoSP, UNet3D and SSCHead with its ASPP head.
+baseline: PanoramaEncoder, FLoSP, UNet3D and SSCHead with its ASPP head.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ContextRelationPrior(BaseModule):
         if len(self.shape) != 3 or min(self.shape) < 2:
             raise ValueError(
                 'the context relation prior needs at least 2 voxels on each of three axes '
-                f'of its volume, but got the shape {self.shape}'
+                f'of its volume, got the shape {self.shape}'
             )
         self.mega_shape = tuple(size // 2 for size in self.shape)
         self.relations = relations
@@ -72,7 +72,7 @@ class ContextRelationPrior(BaseModule):
         """
         if tuple(volume.shape[2:]) != self.shape:
             raise ValueError(
-                f'the context relation prior was built for the shape {self.shape}, but got '
+                f'the context relation prior: expected the shape {self.shape}, got '
                 f'a volume of {tuple(volume.shape[2:])}'
             )
         gathered = self.aspp(volume)

@@ -85,12 +85,12 @@ class PanoramaSECONDFPN(BaseModule):
                 because padding would put a wall at the seam of a panorama.
         """
         if self.view not in imgs:
-            raise ValueError(f'the encoder reads the view {self.view!r}, but the inputs hold {sorted(imgs)}')
+            raise ValueError(f'the encoder: expected the view {self.view!r}, got {sorted(imgs)}')
         image = imgs[self.view]
         height, width = image.shape[-2:]
         if height % self.divisor or width % self.divisor:
             raise ValueError(
-                f'view {self.view!r}: height and width must be multiples of {self.divisor} '
-                f'(the coarsest stride), but got {height} x {width}'
+                f'view {self.view!r}: height and width: expected multiples of {self.divisor} '
+                f'(the coarsest stride), got {height} x {width}'
             )
         return {self.view: {self.scales[0]: self.neck(self.backbone(image))[0]}}

@@ -58,7 +58,7 @@ def _sum_before(terms: Tensor) -> Tensor:
 
 
 def bi_wkv_reference(decay: Tensor, first: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """The published formula written out, O(T^2): the slow twin of `bi_wkv`. (B, T, C)."""
+    """The published formula written out, O(T^2): the reference of `bi_wkv`. (B, T, C)."""
     tokens = key.shape[1]
     index = torch.arange(tokens, device=key.device)
     distance = (index[:, None] - index[None]).abs().to(key.dtype)  # (T, T)

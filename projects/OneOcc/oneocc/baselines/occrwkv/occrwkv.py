@@ -99,7 +99,7 @@ class OccRWKV(BaseModule):
         self.shape = tuple(grid['shape'])
         x, y, height = self.shape
         if x % 16 or y % 16 or height % 8:
-            raise ValueError(f'OccRWKV needs X and Y multiples of 16 and Z a multiple of 8, but got {self.shape}')
+            raise ValueError(f'OccRWKV: expected X and Y multiples of 16 and Z a multiple of 8, got {self.shape}')
         self.point_features = PointFeatures(width, grid['voxel_size'], tuple(grid['origin']))
         self.semantic = SemanticBranch(width, num_classes)
         self.completion = CompletionBranch(height, width)

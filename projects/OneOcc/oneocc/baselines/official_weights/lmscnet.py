@@ -43,7 +43,7 @@ def convert_lmscnet(official: Mapping[str, Tensor]) -> dict[str, dict]:
                 trunk[renamed] = value
                 break
         else:
-            raise ValueError(f'expected the parameters of LMSCNet, but got {key!r}')
+            raise ValueError(f'expected the parameters of LMSCNet, got {key!r}')
     return {'neck': trunk, 'heads': {stride: convert_head(state)[0] for stride, state in heads.items()}}
 
 

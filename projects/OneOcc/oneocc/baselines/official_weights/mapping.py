@@ -54,10 +54,10 @@ def unwrap(content: object) -> dict[str, Tensor]:
             state = content[name]
     wanted = f'expected a state dict, bare or under one of {_WRAPPERS}'
     if not isinstance(state, Mapping):
-        raise ValueError(f'{wanted}, but got {type(state).__name__}')
+        raise ValueError(f'{wanted}, got {type(state).__name__}')
     tensors = {str(key).removeprefix('module.'): value for key, value in state.items() if torch.is_tensor(value)}
     if not tensors or len(tensors) < len(state):
-        raise ValueError(f'{wanted}, but got {sorted(map(str, state))[:10]}')
+        raise ValueError(f'{wanted}, got {sorted(map(str, state))[:10]}')
     return tensors
 
 
@@ -72,7 +72,7 @@ def import_official(method: str, content: object) -> ImportedWeights:
         ValueError: the weights are not those of the method.
     """
     if method not in METHODS:
-        raise ValueError(f'method must be one of {sorted(METHODS)}, but got {method!r}')
+        raise ValueError(f'method: expected one of {sorted(METHODS)}, got {method!r}')
     imported = METHODS[method](method, unwrap(content))
     return ImportedWeights(
         {key: value.float() if value.is_floating_point() else value for key, value in imported.state_dict.items()},

@@ -121,7 +121,7 @@ def convert_image_network(official: Mapping[str, Tensor]) -> tuple[dict[str, Ten
         else:
             name = _decoder_name(key.removeprefix('decoder.'))
         if name is None:
-            raise ValueError(f"expected the parameters of MonoScene's 2D network, but got {key!r}")
+            raise ValueError(f"expected the parameters of MonoScene's 2D network, got {key!r}")
         renamed[name] = value
     for key in (key for key, reason in dropped.items() if reason == ABSORBED_BIAS):
         name = _decoder_name(key.removeprefix('decoder.'))

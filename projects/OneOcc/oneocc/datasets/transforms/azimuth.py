@@ -177,12 +177,12 @@ def _require_centred(grid: CartesianGrid, square: bool) -> None:
     if off[1] or (square and (off[0] or grid.shape[0] != grid.shape[1])):
         need = 'square in x, y and centred on the ego origin' if square else 'centred in y'
         raise ValueError(
-            f'this augmentation needs a grid that is {need}, but got the shape '
+            f'this augmentation: expected a grid that is {need}, got the shape '
             f'{tuple(grid.shape)} with its centre at x, y = {centre} m'
         )
 
 
 def _probability(prob: float) -> float:
     if not 0 <= prob <= 1:
-        raise ValueError(f'prob must be in [0, 1], but got {prob}')
+        raise ValueError(f'prob: expected a value in [0, 1], got {prob}')
     return prob

@@ -38,7 +38,7 @@ class PhotometricJitter(BaseTransform):
     ) -> None:
         for name, value in dict(brightness=brightness, contrast=contrast, saturation=saturation).items():
             if not 0 <= value < 1:
-                raise ValueError(f'{name} must be in [0, 1), but got {value}')
+                raise ValueError(f'{name}: expected a value in [0, 1), got {value}')
         self.strengths = (brightness, contrast, saturation)
         self.hue_deg, self.prob = hue_deg, prob
 

@@ -30,7 +30,7 @@ class ResizeView(BaseTransform):
 
     def __init__(self, view: str, height: int, width: int) -> None:
         if height < 1 or width < 1:
-            raise ValueError(f'height and width must be positive, but got {height} and {width}')
+            raise ValueError(f'height and width: expected positive numbers, got {height} and {width}')
         self.view, self.height, self.width = view, height, width
 
     def transform(self, results: dict) -> dict:

@@ -47,7 +47,7 @@ class UnwrapPanorama(BaseTransform):
     ) -> None:
         if not -90 <= elevation_min_deg < elevation_max_deg <= 90:
             raise ValueError(
-                'the elevation band must lie within [-90, 90] degrees and not be empty, but got '
+                'the elevation band: expected a band within [-90, 90] degrees that is not empty, got '
                 f'[{elevation_min_deg}, {elevation_max_deg}]'
             )
         self.camera = EquirectCamera(width, height, math.radians(elevation_min_deg), math.radians(elevation_max_deg))

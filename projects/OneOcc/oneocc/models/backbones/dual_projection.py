@@ -75,7 +75,5 @@ class DualProjectionBackbone(BaseModule):
         """
         missing = set(self.encoders) - set(imgs)
         if missing:
-            raise ValueError(
-                f'DualProjectionBackbone encodes {list(self.encoders)}, but the inputs hold only {sorted(imgs)}'
-            )
+            raise ValueError(f'DualProjectionBackbone: expected the views {list(self.encoders)}, got {sorted(imgs)}')
         return {view: encoder.encode(imgs[view]) for view, encoder in self.encoders.items()}

@@ -138,8 +138,7 @@ class PanoramaEncoder(BaseModule):
         steps = self._steps()
         if len(decoder_channels) != len(steps):
             raise ValueError(
-                f'decoder_channels must hold one width for each of the strides {steps}, '
-                f'but got {tuple(decoder_channels)}'
+                f'decoder_channels: expected one width for each of the strides {steps}, got {tuple(decoder_channels)}'
             )
         norm_cfg = dict(norm_cfg or dict(type='BN'))
         act_cfg = dict(act_cfg or dict(type='LeakyReLU', negative_slope=0.01))
@@ -168,8 +167,8 @@ class PanoramaEncoder(BaseModule):
         missing = set(self.scales) - set(steps)
         if missing:
             raise ValueError(
-                f'scales must be powers of two up to the coarsest stride {self.divisor} of '
-                f'the backbone (strides {self.strides}), but got {self.scales}'
+                f'scales: expected powers of two up to the coarsest stride {self.divisor} of '
+                f'the backbone (strides {self.strides}), got {self.scales}'
             )
         return tuple(steps[1:])
 
@@ -188,8 +187,8 @@ class PanoramaEncoder(BaseModule):
         height, width = image.shape[-2:]
         if height % self.divisor or width % self.divisor:
             raise ValueError(
-                f'view {self.view!r}: height and width must be multiples of {self.divisor} '
-                f'(the coarsest stride), but got {height} x {width}'
+                f'view {self.view!r}: height and width: expected multiples of {self.divisor} '
+                f'(the coarsest stride), got {height} x {width}'
             )
         image = image.contiguous(memory_format=self.memory_format)
         maps = dict(zip(self.strides, self.backbone(image)))
@@ -210,5 +209,5 @@ class PanoramaEncoder(BaseModule):
     def forward(self, imgs: Mapping[str, Tensor]) -> dict[str, dict[int, Tensor]]:
         """{view: (B, 3, H, W)} -> {own view: {scale: (B, C, H / scale, W / scale)}}."""
         if self.view not in imgs:
-            raise ValueError(f'the encoder reads the view {self.view!r}, but the inputs hold {sorted(imgs)}')
+            raise ValueError(f'the encoder: expected the view {self.view!r}, got {sorted(imgs)}')
         return {self.view: self.encode(imgs[self.view])}

@@ -39,7 +39,7 @@ class OccHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if supervise not in ('visible', 'known'):
-            raise ValueError(f"supervise must be 'visible' or 'known', but got {supervise!r}")
+            raise ValueError(f"supervise: expected 'visible' or 'known', got {supervise!r}")
         self.num_classes, self.supervise = num_classes, supervise
         # (C + 1,) float32, or None: all classes weigh alike. What a checkpoint learned does not depend on it.
         self.register_buffer('class_weights', None, persistent=False)
@@ -73,9 +73,7 @@ class OccHead(BaseModule):
             ValueError: not C + 1 counts.
         """
         if len(counts) != self.num_classes + 1:
-            raise ValueError(
-                f'class counts must hold {self.num_classes + 1} numbers (empty first), but got {len(counts)}'
-            )
+            raise ValueError(f'class counts: expected {self.num_classes + 1} numbers (empty first), got {len(counts)}')
         device = next((parameter.device for parameter in self.parameters()), None)
         self.class_weights = torch.as_tensor(class_weights_from_counts(counts), dtype=torch.float32, device=device)
 
@@ -104,7 +102,7 @@ class OccHead(BaseModule):
         if self.supervise == 'known':
             return labels
         if visible is None:
-            raise ValueError("supervise='visible' needs the visibility of the lifting, but got None")
+            raise ValueError("supervise='visible' needs the visibility of the lifting, got None")
         factor = labels.shape[1] // visible.shape[1]
         for axis in (1, 2, 3) if factor > 1 else ():
             visible = visible.repeat_interleave(factor, dim=axis)

@@ -84,16 +84,16 @@ class SSCHead(OccHead):
         super().__init__(num_classes, supervise, extra_losses, taken, init_cfg)
         unknown_terms = set(loss_weights or ()) - set(_TERMS)
         if unknown_terms:
-            raise ValueError(f'loss_weights knows {_TERMS}, but got {sorted(unknown_terms)}')
+            raise ValueError(f'loss_weights: expected some of {_TERMS}, got {sorted(unknown_terms)}')
         if subvoxels < 1:
-            raise ValueError(f'subvoxels must be at least 1, but got {subvoxels}')
+            raise ValueError(f'subvoxels: expected at least 1, got {subvoxels}')
         self.subvoxels, self.subvoxel_channels = subvoxels, subvoxel_channels
         self.coarse_labels = coarse_labels
         if coarse_labels not in RULES:
             raise ValueError(f'coarse_labels: expected one of {RULES}, got {coarse_labels!r}')
         self.strides = tuple(int(stride) for stride in strides)
         if self.strides[:1] != (1,) or len(set(self.strides)) != len(self.strides):
-            raise ValueError(f'strides must be distinct and begin with 1, but got {self.strides}')
+            raise ValueError(f'strides: expected distinct ones that begin with 1, got {self.strides}')
         widths = [in_channels] * len(self.strides) if isinstance(in_channels, int) else in_channels
         self.stride_weights = tuple(stride_weights or [1.0] * len(self.strides))
         if not len(widths) == len(self.stride_weights) == len(self.strides):
@@ -123,7 +123,7 @@ class SSCHead(OccHead):
             return nn.Conv3d(width, outputs, 1)
         if head == 'aspp':
             return ASPPHead3D(width, inner, outputs)
-        raise ValueError(f"head must be 'linear' or 'aspp', but got {head!r}")
+        raise ValueError(f"head: expected 'linear' or 'aspp', got {head!r}")
 
     def _logits(self, levels: Levels, stride: int) -> Tensor:
         classifier = self.classifiers[str(stride)]

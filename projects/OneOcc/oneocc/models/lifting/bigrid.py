@@ -90,12 +90,12 @@ class BiGridViewTransformer(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if cell_centre not in CELL_CENTRES:
-            raise ValueError(f'cell_centre must be one of {sorted(CELL_CENTRES)}, got {cell_centre!r}')
+            raise ValueError(f'cell_centre: expected one of {sorted(CELL_CENTRES)}, got {cell_centre!r}')
         self.cell_shift = CELL_CENTRES[cell_centre]
         if tuple(grids) not in (('cartesian',), ('cartesian', 'cylindrical')):
-            raise ValueError(f"grids must be ('cartesian',) or ('cartesian', 'cylindrical'), got {tuple(grids)}")
+            raise ValueError(f"grids: expected ('cartesian',) or ('cartesian', 'cylindrical'), got {tuple(grids)}")
         if injection not in ('neck', 'volume'):
-            raise ValueError(f"injection must be 'neck' or 'volume', got {injection!r}")
+            raise ValueError(f"injection: expected 'neck' or 'volume', got {injection!r}")
         if polar_levels not in ('lifted', 'strided'):
             raise ValueError(f"polar_levels: expected 'lifted' or 'strided', got {polar_levels!r}")
         if merge not in ('features', 'place'):

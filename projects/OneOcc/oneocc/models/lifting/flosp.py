@@ -98,11 +98,11 @@ class FLoSP(BaseModule):
             `cartesian` (B, C, X, Y, Z) and `visible` (B, X, Y, Z) bool.
         """
         if self.view not in features:
-            raise ValueError(f'FLoSP lifts the view {self.view!r}, but the backbone gave {sorted(features)}')
+            raise ValueError(f'FLoSP: expected the view {self.view!r}, got {sorted(features)}')
         maps = features[self.view]
         missing = set(self.scales) - set(maps)
         if missing:
-            raise ValueError(f'FLoSP needs the scales {self.scales}, but the backbone gave {sorted(maps)}')
+            raise ValueError(f'FLoSP: expected the scales {self.scales}, got {sorted(maps)}')
         pixels, visible = self._project(data_samples, image_sizes[self.view], next(iter(maps.values())).device)
         lifted = flosp({scale: maps[scale] for scale in self.scales}, pixels, visible)
         if self.position is not None:

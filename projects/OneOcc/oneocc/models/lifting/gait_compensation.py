@@ -108,7 +108,7 @@ class GaitDisplacementCompensation(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if mode not in ('shift', 'rotation'):
-            raise ValueError(f"mode must be 'shift' or 'rotation', got {mode!r}")
+            raise ValueError(f"mode: expected 'shift' or 'rotation', got {mode!r}")
         if translation and mode != 'rotation':
             raise ValueError(f"translation needs mode='rotation', got mode={mode!r}")
         if zoom and mode != 'shift':

@@ -43,7 +43,7 @@ class PolarPyramid(nn.Module):
         super().__init__()
         if any(size % levels[-1] for size in (*polar.shape, *cartesian.shape)):
             raise ValueError(
-                f'both grids must be divisible by the coarsest level {levels[-1]}, '
+                f'both grids: expected numbers divisible by the coarsest level {levels[-1]}, '
                 f'got {tuple(polar.shape)} and {tuple(cartesian.shape)}'
             )
         self.levels, self.strided = tuple(levels), strided

@@ -29,7 +29,7 @@ def frustum_proportion(
     check_logits_and_labels(logits, labels)
     if frustum_ids.shape not in (labels.shape, labels.shape[1:]):
         raise ValueError(
-            f'frustum_ids must have shape {tuple(labels.shape)} or '
+            f'frustum_ids: expected shape {tuple(labels.shape)} or '
             f'{tuple(labels.shape[1:])}, got {tuple(frustum_ids.shape)}'
         )
     ids = frustum_ids.expand_as(labels).flatten().long()

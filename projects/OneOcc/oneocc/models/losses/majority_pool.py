@@ -28,7 +28,7 @@ def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX,
     """
     if labels.dim() < 3 or factor < 1 or any(size % factor for size in labels.shape[-3:]):
         raise ValueError(
-            f'labels must be (..., X, Y, Z) with X, Y, Z multiples of the factor {factor}, got {tuple(labels.shape)}'
+            f'labels: expected (..., X, Y, Z) with X, Y, Z multiples of the factor {factor}, got {tuple(labels.shape)}'
         )
     if rule not in RULES:
         raise ValueError(f'rule: expected one of {RULES}, got {rule!r}')

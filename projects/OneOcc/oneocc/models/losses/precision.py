@@ -24,7 +24,7 @@ def full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def wrapped(logits: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """logits (B, C+1, ...)."""
         if not logits.is_floating_point():
-            raise TypeError(f'{loss.__name__} expects floating-point logits, got {logits.dtype}')
+            raise TypeError(f'{loss.__name__}: expected floating-point logits, got {logits.dtype}')
         with torch.autocast(logits.device.type, enabled=False):
             if logits.dtype != torch.float64:
                 logits = logits.float()
@@ -52,14 +52,14 @@ def negative_log(ratio: Tensor) -> Tensor:
 def check_logits_and_labels(logits: Tensor, labels: Tensor) -> None:
     """Raise unless logits are (B, C+1, ...) and labels integers of shape (B, ...)."""
     if logits.dim() < 2:
-        raise ValueError(f'logits must be (B, C+1, ...), got shape {tuple(logits.shape)}')
+        raise ValueError(f'logits: expected (B, C+1, ...), got shape {tuple(logits.shape)}')
     expected = (logits.shape[0], *logits.shape[2:])
     if tuple(labels.shape) != expected:
         raise ValueError(
-            f'labels must have shape {expected} to match logits {tuple(logits.shape)}, got {tuple(labels.shape)}'
+            f'labels: expected shape {expected} to match logits {tuple(logits.shape)}, got {tuple(labels.shape)}'
         )
     if labels.is_floating_point() or labels.is_complex():
-        raise TypeError(f'labels must hold integers, got {labels.dtype}')
+        raise TypeError(f'labels: expected integers, got {labels.dtype}')
 
 
 def pooled_by_class(values: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def relation_matrix(labels: Tensor, block: int = 2, ignore_index: int = IGNORE_I
         (B, 4, N, M) uint8, N = X*Y*Z voxels and M blocks, both in (X, Y, Z) order.
     """
     if labels.dim() != 4 or any(size % block for size in labels.shape[1:]):
-        raise ValueError(f'labels must be (B, X, Y, Z) with X, Y, Z multiples of {block}, got {tuple(labels.shape)}')
+        raise ValueError(f'labels: expected (B, X, Y, Z) with X, Y, Z multiples of {block}, got {tuple(labels.shape)}')
     batch, *sizes = labels.shape
     labels = labels.long()
     known = labels != ignore_index
@@ -65,7 +65,7 @@ def relation(logits: Tensor, matrix: Tensor) -> Tensor:
     if logits.dim() != 4 or matrix.shape != logits.mT.shape:
         expected = tuple(logits.mT.shape) if logits.dim() == 4 else '(B, R, N, M)'
         raise ValueError(
-            f'matrix must have shape {expected} for logits {tuple(logits.shape)}, got {tuple(matrix.shape)}'
+            f'matrix: expected shape {expected} for logits {tuple(logits.shape)}, got {tuple(matrix.shape)}'
         )
     target = matrix.mT.to(logits.dtype)
     positives = target.sum(dim=(0, 2, 3))

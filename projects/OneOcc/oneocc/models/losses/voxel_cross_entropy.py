@@ -39,7 +39,7 @@ def voxel_cross_entropy(
     mass = known.sum().to(logits.dtype)
     if class_weights is not None:
         if tuple(class_weights.shape) != (logits.shape[1],):
-            raise ValueError(f'class_weights must have shape ({logits.shape[1]},), got {tuple(class_weights.shape)}')
+            raise ValueError(f'class_weights: expected shape ({logits.shape[1]},), got {tuple(class_weights.shape)}')
         class_weights = class_weights.to(logits)
         if not plain_mean:
             mass = (class_weights[labels.masked_fill(~known, 0)] * known).sum()
@@ -61,7 +61,7 @@ def class_weights_from_counts(counts: Tensor | Sequence[float]) -> Tensor:
     """
     counts = torch.as_tensor(counts, dtype=torch.float64)
     if counts.dim() != 1 or len(counts) == 0:
-        raise ValueError(f'counts must have shape (C+1,), got {tuple(counts.shape)}')
+        raise ValueError(f'counts: expected shape (C+1,), got {tuple(counts.shape)}')
     if not bool(torch.isfinite(counts).all()) or bool((counts < 0).any()):
-        raise ValueError(f'counts must be finite and not negative, got {counts.tolist()}')
+        raise ValueError(f'counts: expected finite numbers, none negative, got {counts.tolist()}')
     return 1 / torch.log(counts.clamp(min=MIN_CLASS_COUNT) + 0.001)

@@ -90,7 +90,7 @@ class MoEFuse3D(nn.Module):
     ) -> None:
         super().__init__()
         if num_experts < 1:
-            raise ValueError(f'num_experts must be at least 1, got {num_experts}')
+            raise ValueError(f'num_experts: expected at least 1, got {num_experts}')
         if energy not in ('standardised', 'raw'):
             raise ValueError(f"energy: expected 'standardised' or 'raw', got {energy!r}")
         self.energy = energy
@@ -113,7 +113,7 @@ class MoEFuse3D(nn.Module):
             return self.gate(energy.to(self.gate.weight.dtype)).softmax(1)
 
     def expert(self, k: int, volume: Tensor) -> Tensor:
-        """E_k alone, (B, C, X, Y, Z) -> the same shape; the slow twin that tests compare with."""
+        """E_k alone, (B, C, X, Y, Z) -> the same shape; the reference that tests compare with."""
         hidden = self.expand.out_features // self.num_experts
         rows = slice(k * hidden, (k + 1) * hidden)
         as_kernel = (..., None, None, None)

@@ -24,7 +24,7 @@ class DualPathSaliency3D(nn.Module):
     def __init__(self, channels: int, reduction: int = 4, kernel_size: int = 7) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size of the spatial gate must be odd, got {kernel_size}')
+            raise ValueError(f'kernel_size of the spatial gate: expected an odd number, got {kernel_size}')
         hidden = max(channels // reduction, 4)
         output = nn.Linear(hidden, channels)
         self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), output)

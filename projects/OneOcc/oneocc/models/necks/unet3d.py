@@ -69,7 +69,7 @@ class DDRBottleneck(nn.Module):
         super().__init__()
         if stride == 1 and in_channels != out_channels:
             raise ValueError(
-                f'a bottleneck of stride 1 keeps its channels, but got in_channels='
+                f'a bottleneck of stride 1: expected as many channels out as in, got in_channels='
                 f'{in_channels} and out_channels={out_channels}'
             )
         # made in the loop below, by name
@@ -171,9 +171,9 @@ class UNet3D(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if channels % 4:
-            raise ValueError(f'UNet3D needs a multiple of 4 channels, but got {channels}')
+            raise ValueError(f'UNet3D: expected a multiple of 4 channels, got {channels}')
         if project_scale not in (1, 2):
-            raise ValueError(f'project_scale must be 1 or 2, but got {project_scale}')
+            raise ValueError(f'project_scale: expected 1 or 2, got {project_scale}')
         self.channels = channels
         self.project_scale = project_scale
         self.process_1 = Process3D(channels, dilations)

@@ -1,4 +1,4 @@
-"""Slow twins of the ray caster: containment by formula, hits by sampling or by trying everything."""
+"""References of the ray caster: containment by formula, hits by sampling or by trying everything."""
 
 import numpy as np
 

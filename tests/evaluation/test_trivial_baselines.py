@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from projects.OneOcc.oneocc.evaluation.ssc_counts import confusion_matrix, scores
-from projects.OneOcc.oneocc.evaluation.yardsticks import majority_label, yardstick_scores
+from projects.OneOcc.oneocc.evaluation.trivial_baselines import majority_label, trivial_baseline_scores
 
 
 def volume(*values):
@@ -23,10 +23,10 @@ def test_majority_is_a_loop_over_voxels():
     np.testing.assert_array_equal(majority_label(train, 3), expected)
 
 
-def test_yardsticks_are_scored_over_all_frames():
+def test_trivial_baselines_are_scored_over_all_frames():
     train = iter([volume(1, 2, 0)])
     validation = [volume(1, 1, 0), volume(1, 2, 255)]
-    result = yardstick_scores(train, iter(validation), 2)
+    result = trivial_baseline_scores(train, iter(validation), 2)
     pooled = sum(confusion_matrix(volume(1, 2, 0), label, 2) for label in validation)
     assert result['majority']['miou'] == scores(pooled)['miou'] > 0
     assert result['majority']['iou'] == 1.0
@@ -35,7 +35,7 @@ def test_yardsticks_are_scored_over_all_frames():
 
 def test_the_majority_is_the_best_constant_guess_on_its_own_voxels():
     train = [volume(1, 0), volume(1, 0), volume(2, 0)]
-    assert yardstick_scores(train, train, 2)['majority']['iou'] == 1.0
+    assert trivial_baseline_scores(train, train, 2)['majority']['iou'] == 1.0
 
 
 def test_bad_labels_are_refused():

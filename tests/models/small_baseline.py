@@ -1,4 +1,4 @@
-"""A small MonoScene skeleton on the tiny rig of `two_view_rig.py`, for tests of the whole model."""
+"""A small MonoScene on the tiny rig of `two_view_rig.py`, for tests of the whole model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def build(config: dict, **changes) -> nn.Module:
     return MODELS.build(dict(config, **changes))
 
 
-def skeleton_config(**head) -> dict:
+def baseline_config(**head) -> dict:
     """MonoScene at 64x128 pixels and 16x16x4 voxels; `head` changes keys of the head."""
     decode_head = dict(
         type='SSCHead', num_classes=NUM_CLASSES, in_channels=(8, 16, 32), frustum=dict(view='equi', sectors=4, bands=4)
@@ -51,8 +51,8 @@ def skeleton_config(**head) -> dict:
     )
 
 
-def skeleton(device='cpu', **head) -> nn.Module:
-    model = build(skeleton_config(**head))
+def baseline(device='cpu', **head) -> nn.Module:
+    model = build(baseline_config(**head))
     model.init_weights()
     return model.to(device)
 
