@@ -166,6 +166,6 @@ def test_a_mistyped_path_ends_in_a_sentence():
     done = subprocess.run(
         [sys.executable, 'tools/analysis_tools/benchmark.py', 'nowhere.py'], cwd=ROOT, capture_output=True, text=True
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith('benchmark.py: error: ') and 'nowhere.py' in done.stderr
     assert 'Traceback' not in done.stderr
