@@ -288,8 +288,7 @@ def test_options_of_the_page_make_models_for_semantickitti(method, options, expe
     arguments = load_script('tools/model_converters/import_official.py').parse_args(
         ['sscnet', 'in', 'out', '--cfg-options', *options.split()]
     )
-    cfg = Config.fromfile(BASELINES / f'{method}_quadsim.py')
-    cfg.merge_from_dict(parse_options(arguments.cfg_options))
+    cfg = read_config(BASELINES / f'{method}_quadsim.py', arguments.cfg_options)
     model = build(cfg.model)
     assert sum(p.numel() for part in (model.neck, model.decode_head) for p in part.parameters()) == expected
 

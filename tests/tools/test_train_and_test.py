@@ -144,8 +144,10 @@ class TestBadInput:
         assert '--launcher pytorch: expected to be started by torchrun' in said and 'got no RANK' in said
 
     def test_an_option_that_changes_nothing(self, capfd, workshop, tmp_path):
-        said = self.told(capfd, 2, 'test', workshop / 'config.py', 'x.pth', '--cfg-options', 'num_classes=3')
-        assert '--cfg-options num_classes: ' in said and 'model.decode_head.num_classes' in said
+        config = tmp_path / 'c.py'
+        config.write_text(f"_base_ = '{workshop / 'config.py'}'\nwidth = 8\n")
+        said = self.told(capfd, 2, 'test', config, 'x.pth', '--cfg-options', 'width=4')
+        assert "--cfg-options width: 'width' is a variable of the config" in said
 
     def test_a_config_without_training(self, capfd, workshop, tmp_path):
         option = 'train_dataloader=None'
