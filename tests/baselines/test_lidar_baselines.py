@@ -74,6 +74,27 @@ def test_lmscnet_refuses_heights_that_are_no_multiple_of_8(height):
         LMSCNet(height)
 
 
+@pytest.mark.parametrize('finest', [1, 2])
+@pytest.mark.parametrize('base', [None, 16])
+def test_lmscnet_stops_at_its_finest_stride_at_any_width(finest, base):
+    trunk = LMSCNet(8, finest=finest, base_channels=base)
+    levels = trunk(Volumes((torch.rand(2, 1, 16, 24, 8) < 0.1).float()))
+    expected = [stride for stride in (1, 2, 4, 8) if stride >= finest] if base is None else [finest]
+    assert list(levels) == expected
+    assert dict.fromkeys(levels, 1) == LMSCNet.widths(dict(height=8, finest=finest, base_channels=base))
+    for stride, level in levels.items():
+        assert level.shape == (2, 1, 16 // stride, 24 // stride, 8 // stride)
+    sum(level.sum() for level in levels.values()).backward()
+    assert [name for name, p in trunk.named_parameters() if p.grad is None] == []
+
+
+def test_lmscnet_refuses_widths_and_strides():
+    with pytest.raises(ValueError, match='base_channels that is a multiple of 8, but got 12'):
+        LMSCNet(8, base_channels=12)
+    with pytest.raises(ValueError, match='expected finest 1 or 2, got 4'):
+        LMSCNet(8, finest=4)
+
+
 def test_wrong_grids_are_refused_with_their_size():
     with pytest.raises(ValueError, match='60'):
         LMSCNet(8)(Volumes(torch.zeros(1, 1, 60, 64, 8)))

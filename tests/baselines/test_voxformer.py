@@ -133,6 +133,22 @@ def test_rolling_the_panorama_with_its_calibration_changes_nothing(wrap):
     assert worst < 1e-4 if wrap else worst > 1e-3, worst
 
 
+def test_autocast():
+    model = segmentor(training=True)
+    inputs, samples = batch([points(), points()])
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model(inputs, samples, mode='loss')
+    assert all(value.dtype == torch.float32 for value in losses.values())
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        exact = sum(model(inputs, samples, mode='loss').values())
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            rounded = sum(model(inputs, samples, mode='loss').values())
+    assert rounded.item() == pytest.approx(exact.item(), rel=0.05)
+
+
 def test_depth_proposes_what_its_points_propose():
     """A wall at 5 m all around: proposals from depth and from its points, and the same prediction."""
     by_depth, by_points = segmentor(proposals='depth'), segmentor(proposals='points')
