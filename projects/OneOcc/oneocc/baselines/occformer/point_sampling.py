@@ -54,7 +54,9 @@ def mask_at_points(masks: Tensor, points: Tensor, shape: Sequence[int]) -> Tenso
     Returns:
         (Q, P).
     """
-    if tuple(masks.shape[1:]) != tuple(shape) and points.shape[-1] >= prod(shape) * DENSE_SHARE and len(masks):
+    if not len(masks):  # grid_sample refuses it; the mean of nothing keeps the graph
+        return masks.flatten(1).mean(1, keepdim=True).expand(-1, points.shape[-1])
+    if tuple(masks.shape[1:]) != tuple(shape) and points.shape[-1] >= prod(shape) * DENSE_SHARE:
         masks = F.interpolate(masks[None], size=tuple(shape), mode='trilinear', align_corners=True)[0]
     if tuple(masks.shape[1:]) == tuple(shape):
         return masks.flatten(1).gather(1, points.expand(len(masks), -1))
