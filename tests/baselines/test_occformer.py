@@ -18,9 +18,9 @@ GRID = dict(rig.GRID, shape=(16, 16, 4))
 STEP = 16
 
 
-def occformer(num_points=None, **lifting):
+def occformer(num_points=None, subvoxels=1, **lifting):
     model = Config.fromfile(CONFIGS / 'occformer-tiny.py').model
-    model.decode_head.update(num_classes=NUM_CLASSES, num_points=num_points, subvoxels=1, num_queries=6)
+    model.decode_head.update(num_classes=NUM_CLASSES, num_points=num_points, subvoxels=subvoxels, num_queries=6)
     model.neck.update(channels=(16, 16, 16, 16), width=24, num_layers=1, num_groups=4)
     model.backbone.update(out_channels=12)
     model.view_transformer.update(bounds=(0.5, 10.5, 1.0), volume_channels=16, **lifting)
@@ -53,6 +53,17 @@ def test_trains_on_any_labels(size, fill, num_points):
     assert torch.isfinite(total)
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+@pytest.mark.parametrize('fill', [None, 255])
+@pytest.mark.parametrize('num_points', [None, 30])
+def test_trains_on_labels_finer_than_its_voxels(fill, num_points):
+    model = occformer(num_points, subvoxels=2).train()
+    inputs, samples = batch(2, None if fill is None else torch.full(GRID['shape'], fill, dtype=torch.uint8))
+    total = sum(model(inputs, samples, mode='loss').values())
+    total.backward()
+    assert torch.isfinite(total) and all(torch.isfinite(p.grad).all() for p in model.parameters())
+    assert model.eval()(inputs, samples)[1].shape == (2, NUM_CLASSES + 1, *GRID['shape'])
 
 
 def test_one_labelled_voxel_is_enough_to_train():

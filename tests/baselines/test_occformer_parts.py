@@ -141,7 +141,10 @@ def test_masks_of_half_size_are_read_corner_on_corner():
     torch.testing.assert_close(mask_at_points(masks, points, shape), full.flatten(1))
     torch.testing.assert_close(mask_at_points(full, points, shape), full.flatten(1))
     own = torch.stack([points.roll(step) for step in range(3)])
-    torch.testing.assert_close(mask_at_points(masks, own, shape), full.flatten(1).gather(1, own))
+    for number in (5, len(points)):  # sampled one by one, and all at once
+        some, expected = own[:, :number], full.flatten(1).gather(1, own[:, :number])
+        torch.testing.assert_close(mask_at_points(masks, some, shape), expected)
+        torch.testing.assert_close(mask_at_points(masks, points[:number], shape), full.flatten(1)[:, :number])
 
 
 def test_rare_classes_are_drawn_more_often_and_unknown_never():

@@ -34,7 +34,9 @@ def class_loss(class_logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor
     return terms.sum() / weights[targets].sum().clamp(min=torch.finfo(terms.dtype).eps)
 
 
-def mask_losses(mask_logits: Tensor, masks: Tensor, weights: Tensor, points: Tensor | None = None) -> tuple:
+def mask_losses(
+    mask_logits: Tensor, masks: Tensor, weights: Tensor, points: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy and dice of masks, the mean by the weights (M,) of their classes; 0 without any mask.
 
     Args:

@@ -6,12 +6,14 @@ Shapes: Q queries, P points; a point is the flat id (x * Y + y) * Z + z of a vox
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 GAMMA = 0.25
+DENSE_SHARE = 0.25  # of a grid's voxels, from which interpolating all of them is faster than sampling some
 
 
 def sampling_weights(counts: Sequence[int], gamma: float = GAMMA) -> Tensor:
@@ -52,6 +54,10 @@ def mask_at_points(masks: Tensor, points: Tensor, shape: Sequence[int]) -> Tenso
     Returns:
         (Q, P).
     """
+    if not len(masks):  # grid_sample refuses it; the mean of nothing keeps the graph
+        return masks.flatten(1).mean(1, keepdim=True).expand(-1, points.shape[-1])
+    if tuple(masks.shape[1:]) != tuple(shape) and points.shape[-1] >= prod(shape) * DENSE_SHARE:
+        masks = F.interpolate(masks[None], size=tuple(shape), mode='trilinear', align_corners=True)[0]
     if tuple(masks.shape[1:]) == tuple(shape):
         return masks.flatten(1).gather(1, points.expand(len(masks), -1))
     index = torch.stack([points // (shape[1] * shape[2]), points // shape[2] % shape[1], points % shape[2]], dim=-1)
