@@ -300,8 +300,9 @@ def test_settings_out_of_range_are_named(setting):
 @pytest.mark.parametrize(
     'step, settings, message',
     [
-        (1e9, VoxelizeSettings(max_step=np.inf), r'frames\[1\] \(000001\)'),
-        (np.nan, VoxelizeSettings(max_step=np.inf), r'frames\[1\] \(000001\)'),
+        (60.0, VoxelizeSettings(), 'ride/000001 at .* at most 50 m from ride/000000 .*, got 60 m'),
+        (1e9, VoxelizeSettings(max_step=np.inf), 'ride/000001 at .*1e\\+09'),
+        (np.nan, VoxelizeSettings(max_step=np.inf), 'ride/000001 at .nan'),
     ],
 )
 def test_a_jump_in_the_poses_is_refused_by_name(step, settings, message, tmp_path, monkeypatch):

@@ -101,7 +101,7 @@ def encrypt(path):
 
 DAMAGES = {
     'folder for an image': (RAW, folder, 'folder'),
-    'huge image': (RAW, write_png_header(20992, 10496), '20992x10496'),
+    'huge image': (RAW, write_png_header(20992, 10496), 'far too many pixels|20992x10496'),
     'image larger than its calibration': (RAW, write_png_header(9000, 9000), r'64x32.*9000x9000'),
     'folder for labels': (LABELS, folder, 'occupancy'),
     'folder for a sweep': (LIDAR, folder, 'LiDAR'),

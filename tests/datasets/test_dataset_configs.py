@@ -16,8 +16,8 @@ from tests.tiny_dataset import write_tiny_dataset
 FOLDER = Path(__file__).parents[2] / 'configs/_base_/datasets'
 NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))
 QUAD_GRID = {'shape': [64, 64, 8], 'voxel_size': 0.4, 'origin': [-12.8, -12.8, -1.2]}
-HUMAN_GRID = {'shape': [64, 64, 8], 'voxel_size': 0.4, 'origin': [-12.8, -12.8, -2.0]}
-FINE_GRID = {'shape': [128, 128, 16], 'voxel_size': 0.2, 'origin': [-12.8, -12.8, -2.0]}
+HUMAN_GRID = {'shape': [64, 64, 8], 'voxel_size': 0.4, 'origin': [-12.8, -12.8, -2.4]}
+FINE_GRID = {'shape': [128, 128, 16], 'voxel_size': 0.2, 'origin': [-12.8, -12.8, -2.4]}
 
 
 def expectations(name):

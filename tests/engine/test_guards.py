@@ -75,6 +75,7 @@ def test_a_relative_work_dir_is_the_same_folder(run, tmp_path, monkeypatch):
 
 
 def test_nobody_is_watched_without_a_launcher(monkeypatch):
+    monkeypatch.setattr(launcher_watch.os, 'getppid', lambda: 4242)
     watch, mpi = LauncherWatch('none'), LauncherWatch('mpi')
     monkeypatch.setattr(launcher_watch.os, 'getppid', lambda: 1)
     watch.check()

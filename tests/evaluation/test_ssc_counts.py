@@ -143,8 +143,8 @@ def test_any_integer_type_is_counted_alike(dtype):
         (np.array([255]), np.array([0]), ValueError, 'pred must hold'),
         (np.array([-1]), np.array([0]), ValueError, 'pred must hold'),
         (np.array([0]), np.array([CLASSES + 1]), ValueError, r'0\.\.4 or 255, got \[5\] in 1 voxels'),
-        (np.array([0.5]), np.array([0]), TypeError, 'pred must hold integers, got dtype float64'),
-        (np.array([0]), np.array([True]), TypeError, 'label must hold integers, got dtype bool'),
+        (np.array([0.5]), np.array([0]), TypeError, 'pred: expected integers, got dtype float64'),
+        (np.array([0]), np.array([True]), TypeError, 'label: expected integers, got dtype bool'),
     ],
 )
 def test_bad_arrays_are_refused(pred, label, error, message):

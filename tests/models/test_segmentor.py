@@ -173,7 +173,7 @@ def test_wrong_inputs_are_named():
         model(inputs, [], mode='predict')
     with pytest.raises(ValueError, match='multiples of 32'):
         model(dict(imgs=dict(equi=torch.zeros(1, 3, 64, 120))), samples)
-    with pytest.raises(ValueError, match='seq00/000000.*image is 128x64.*for 64x32'):
+    with pytest.raises(ValueError, match='seq00/000000.*expected an image of 64x32 .*got 128x64'):
         small = rig.cameras(equi=rig.equi_camera(size=(32, 64)))
         model(inputs, [rig.sample(small)])
     with pytest.raises(ValueError, match=r"\['raw'\], but the model needs the view 'equi'"):

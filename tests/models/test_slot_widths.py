@@ -159,4 +159,4 @@ def test_a_segmentor_builds_from_what_is_left():
     model = MODELS.build(dict(oneocc(), type='OccupancySegmentor', grid=GRID))
     assert model.view_transformer.grid.to_dict() == COARSE
     assert model.view_transformer.polar_grid.z_range == pytest.approx((-1.2, 2.0))
-    assert model.neck.polar_channels == 8 and model.decode_head.classifiers['4'].in_channels == 32
+    assert model.neck.polar_channels == 8 and list(model.decode_head.classifiers['4'].parameters())[0].shape[1] == 32

@@ -12,7 +12,6 @@ from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.baselines.official_weights import BOOK_KEEPING, UNUSED_SHORTCUT, import_official
 from projects.OneOcc.oneocc.baselines.official_weights.monoscene_image import ABSORBED_BIAS, UNUSED_NORM, UNUSED_SCALE
 from projects.OneOcc.oneocc.engine import read_checkpoint, read_config
-from projects.OneOcc.oneocc.engine.config_files import parse_options
 from tests import official_monoscene as official
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.models.small_baseline import build

@@ -109,7 +109,9 @@ def test_a_view_can_be_read_and_written_as_a_dict():
 def test_an_image_of_another_size_is_refused():
     view = View(EquirectCamera(64, 32), np.eye(4))
     view.check_image_size((32, 64), 'a.png')
-    with pytest.raises(ValueError, match='a.png: image is 32x64, .*for 64x32: resize camera and image together'):
+    with pytest.raises(
+        ValueError, match='a.png: expected an image of 64x32 .*got 32x64: resize camera and image together'
+    ):
         view.check_image_size((64, 32), 'a.png')
 
 

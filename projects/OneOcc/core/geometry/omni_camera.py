@@ -88,8 +88,8 @@ class OmniCamera(ABC):
         """Refuse, by ValueError, an image of another size than the calibration's; `source` names the image."""
         if (height, width) != (self.height, self.width):
             raise ValueError(
-                f'{source}: expected an image of {self.width}x{self.height}: as its calibration, got {width}x{height} '
-                'resize camera and image together'
+                f'{source}: expected an image of {self.width}x{self.height} as its calibration says, '
+                f'got {width}x{height}: resize camera and image together'
             )
 
     def _set_mask(self, mask: Mask) -> None:
