@@ -89,7 +89,7 @@ def test_lmscnet_stops_at_its_finest_stride_at_any_width(finest, base):
 
 
 def test_lmscnet_refuses_widths_and_strides():
-    with pytest.raises(ValueError, match='base_channels that is a multiple of 8, but got 12'):
+    with pytest.raises(ValueError, match='base_channels that is a multiple of 8, got 12'):
         LMSCNet(8, base_channels=12)
     with pytest.raises(ValueError, match='expected finest 1 or 2, got 4'):
         LMSCNet(8, finest=4)
