@@ -59,3 +59,13 @@ def test_plan_that_asks_for_missing_runs_is_refused(tmp_path, capsys):
     (tmp_path / 'page.md').write_text('<!-- table:a -->\n<!-- /table -->\n')
     assert load_script('tools/analysis_tools/table.py').main(['--plan', str(plan)]) == 1
     assert 'nowhere' in capsys.readouterr().err
+
+
+def test_the_knock_outs_are_those_of_the_record(tmp_path):
+    page = ROOT / 'docs/knockouts.md'
+    copy = tmp_path / 'page.md'
+    copy.write_text(page.read_text())
+    record = ROOT / 'docs/runs/knockouts/q4-tiny-840-frames-3-epochs.json'
+    knockout = load_script('tools/analysis_tools/knockout.py')
+    assert knockout.main(['--out', str(record), '--update', str(copy), '--table', 'knockout-q4']) == 0
+    assert copy.read_text() == page.read_text()

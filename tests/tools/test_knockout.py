@@ -52,3 +52,10 @@ def test_a_checkpoint_of_another_model_is_one_sentence(run, tmp_path, capsys):
     write_checkpoint(dict(state_dict={'x': torch.zeros(1)}, meta={}), other)
     assert knockout.main([str(config), str(other)]) == 1
     assert str(other) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('arguments', [[], ['config.py'], ['config.py', 'x.pth', '--update', 'p.md', '--table', 'a']])
+def test_half_a_command_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        knockout.parse_args(arguments)
+    assert 'error: ' in capsys.readouterr().err

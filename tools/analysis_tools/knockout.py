@@ -1,9 +1,11 @@
 """Which signals does a trained model use? Takes each away and scores the same frames again.
 
     python tools/analysis_tools/knockout.py CONFIG CHECKPOINT [--frames 100] [--out knockout.json]
+    python tools/analysis_tools/knockout.py --out knockout.json --update docs/knockouts.md --table NAME
 
 Prints, for every knock-out, the change of each score in points, with the interval of a paired bootstrap over the
-rides. A change whose interval holds zero is no change: that signal is not used.
+rides. A change whose interval holds zero is no change: that signal is not used. Without a config, --update writes
+the record --out into a page, between the lines `<!-- table:NAME -->` and `<!-- /table -->`.
 """
 
 from __future__ import annotations
@@ -23,15 +25,22 @@ OVERALL = ('precision', 'recall', 'iou', 'miou')
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
+    parser.add_argument('config', nargs='?')
+    parser.add_argument('checkpoint', nargs='?')
     parser.add_argument('--frames', type=int, help='so many frames, evenly spread (default: the whole test set)')
     parser.add_argument('--only', nargs='+', metavar='TEXT', help='knock-outs whose name holds one of these')
     parser.add_argument('--out', type=Path, help='JSON record')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--seed', type=int, default=0, help='of the bootstrap')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    return parser.parse_args(argv)
+    parser.add_argument('--update', type=Path, metavar='PAGE', help='markdown file to write the record into')
+    parser.add_argument('--table', metavar='NAME', help='block of the --update page')
+    args = parser.parse_args(argv)
+    if (args.update is None) != (args.table is None) or (args.update is not None and args.out is None):
+        parser.error('--update, --table and --out belong together')
+    if (args.config is None) == (args.update is None) or (args.config is None) != (args.checkpoint is None):
+        parser.error('expected CONFIG and CHECKPOINT, or --update')
+    return args
 
 
 def frames_of(dataset, number: int | None) -> list[int]:
@@ -122,6 +131,28 @@ def line(record: dict) -> str:
     return f'{record["knockout"]:<34}{cell("iou"):>26}{cell("miou"):>26}   {state}'
 
 
+def markdown(record: dict) -> str:
+    """The record as a table: changes in points with their intervals, and the verdict."""
+
+    def cell(change: list[float]) -> str:
+        return f'{change[0]:+.2f} [{change[1]:+.2f}, {change[2]:+.2f}]'
+
+    lines = ['| taken away | IoU | mIoU | used |', '|---|---:|---:|---|']
+    for entry in record['knockouts']:
+        iou, miou = (cell(entry['change'][key]) for key in ('iou', 'miou'))
+        lines.append(f'| {entry["knockout"]} | {iou} | {miou} | {"yes" if entry["used"] else "no"} |')
+    note = f'Points, 95 % intervals over {record["rides"]} rides; {record["frames"]} frames; `{record["config"]}`.'
+    return '\n'.join([*lines, '', note])
+
+
+def update(args: argparse.Namespace) -> None:
+    """Write the record into the page."""
+    from projects.OneOcc.core.formats.atomic_files import read_json, write_text
+    from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
+
+    write_text(args.update, replace_block(args.update.read_text(), args.table, markdown(read_json(args.out))))
+
+
 def examine(args: argparse.Namespace) -> None:
     """Print the table and write the record."""
     from mmdet3d.registry import DATASETS, MODELS
@@ -172,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from projects.OneOcc.oneocc.engine.launch import explain_errors
 
-    return explain_errors('knockout.py', lambda: examine(args))
+    return explain_errors('knockout.py', lambda: examine(args) if args.update is None else update(args))
 
 
 if __name__ == '__main__':
