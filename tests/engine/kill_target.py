@@ -51,7 +51,7 @@ def main(work_dir: str, kills: int) -> None:
         time.sleep(random.Random(attempt).uniform(0, 0.15))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        partial += len(list(Path(work_dir).glob('*.partial')))
+        partial += len(list(Path(work_dir).glob('.*.tmp')))
         path, complaints = latest_checkpoint(work_dir)
         for file in Path(work_dir).glob('*.pth'):
             read_checkpoint(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ _WEATHER = {
 
 
 @dataclass(frozen=True)
-class LidarUnit:
+class LidarUnit(ABC):
     """What all units share.
 
     Attributes:
@@ -42,13 +43,13 @@ class LidarUnit:
     echo: float = 0.006
     base_loss: float = 0.01
 
+    @abstractmethod
     def directions(self, time_s: float = 0.0) -> np.ndarray:
         """Unit rays (N, 3) of the frame that begins at `time_s` (s), in the lidar frame."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ring_indices(self) -> np.ndarray:
         """Ring of every ray, (N,) integers."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .plain_file import (
     read_plain,
     remove_partial_files,
     verify_checkpoint,
-    write_atomically,
+    write_file,
 )
 from .plain_state import to_plain
 
@@ -35,7 +35,7 @@ __all__ = [
     'read_plain',
     'remove_partial_files',
     'verify_checkpoint',
-    'write_atomically',
+    'write_file',
     'write_checkpoint',
     'write_pointer',
 ]
@@ -55,7 +55,7 @@ def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
     plain = to_plain(checkpoint)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: torch.save(plain, file), verify_checkpoint)
+        write_file(path, lambda file: torch.save(plain, file), verify_checkpoint)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(f'{path}: could not be written ({error}); earlier checkpoints are untouched') from error
 
@@ -136,7 +136,7 @@ def write_pointer(work_dir: str | Path, checkpoint_path: str | Path) -> None:
     """Makes `last_checkpoint` of a run name this file, relative to the folder of the run."""
     work_dir = Path(work_dir)
     relative = os.path.relpath(checkpoint_path, work_dir)
-    write_atomically(work_dir / POINTER_NAME, lambda file: file.write(relative.encode()))
+    write_file(work_dir / POINTER_NAME, lambda file: file.write(relative.encode()))
 
 
 def latest_checkpoint(work_dir: str | Path, out_dir: str | Path | None = None) -> tuple[Path | None, list[str]]:

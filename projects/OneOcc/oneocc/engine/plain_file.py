@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from mmengine.logging import print_log
+
+from ...core.formats.atomic_files import remove_leftovers, write_atomically
 
 PARTIAL_SUFFIX = '.partial'
 
@@ -21,31 +22,15 @@ class CheckpointError(RuntimeError):
     """A checkpoint is missing, broken, unsafe or made for something else; the text names the file."""
 
 
-def write_atomically(path: Path, write: Callable, check: Callable | None = None) -> None:
-    """Lets `write(file)` fill a file that appears under `path` whole or not at all.
+def write_file(path: Path, write: Callable[[BinaryIO], Any], check: Callable[[Path], Any] | None = None) -> None:
+    """`core.formats.atomic_files.write_atomically`, where a folder of that name is set aside before the rename."""
 
-    `check(partial_path)` may raise to keep the file from appearing. The previous file of that name
-    stands until the very rename, and after a failure; a folder of that name is set aside.
-    """
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    try:
-        with open(partial, 'wb') as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
+    def check_then_set_aside(temporary: Path) -> None:
         if check is not None:
-            check(partial)
+            check(temporary)
         _set_aside(path)
-        os.replace(partial, path)
-    except BaseException:
-        if partial.is_file():
-            partial.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+
+    write_atomically(path, write, check_then_set_aside)
 
 
 def _set_aside(path: Path) -> None:
@@ -56,7 +41,8 @@ def _set_aside(path: Path) -> None:
 
 
 def remove_partial_files(folder: str | Path) -> None:
-    """Clears what a killed run had begun to write."""
+    """Clears what a killed run had begun to write; release 0.1 named it `*.pth.partial`."""
+    remove_leftovers(Path(folder))
     for path in Path(folder).glob('*.pth' + PARTIAL_SUFFIX):
         if path.is_file():
             path.unlink(missing_ok=True)
