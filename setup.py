@@ -14,8 +14,11 @@ def read_version() -> str:
 
 
 def requirements(name: str) -> list[str]:
-    lines = (ROOT / 'requirements' / name).read_text().splitlines()
-    return [line.split('#')[0].strip() for line in lines if line.split('#')[0].strip()]
+    wanted = []
+    for line in (ROOT / 'requirements' / name).read_text().splitlines():
+        line = line.split('#')[0].strip()
+        wanted += requirements(line[3:]) if line.startswith('-r ') else [line] if line else []
+    return wanted
 
 
 setup(
@@ -34,5 +37,5 @@ setup(
         'projects.OneOcc.oneocc.visualization': ['*.html'],
     },
     install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),
-    extras_require={'tests': requirements('tests.txt'), 'optional': requirements('optional.txt')},
+    extras_require={name: requirements(f'{name}.txt') for name in ('data', 'optional', 'robot', 'tests', 'view')},
 )

@@ -32,6 +32,9 @@ INPUTS = (
     'requirements/mminstall.txt',
     'requirements/nodeps.txt',
     'requirements/tests.txt',
+    'requirements/data.txt',
+    'requirements/robot.txt',
+    'requirements/view.txt',
 )
 SUPPORTED = ((3, 10), (3, 12))
 COMPILERS = ('c++', 'g++', 'clang++')
