@@ -165,7 +165,7 @@ def rig():
     }
 
 
-@pytest.mark.parametrize('view, lowest', [(None, 1), ('low', 1), ('equi', 2)])
+@pytest.mark.parametrize('view, lowest', [(None, 2), ('low', 1), ('equi', 2)])
 def test_visible_policy_counts_what_the_camera_can_see(view, lowest):
     """The grid has two layers of voxel centres, 0.2 m below and above the origin."""
     data = [dict(sample, grid=CartesianGrid(**GRID), cameras=rig()) for sample in samples()]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, View, camera_from_dict, transform_points
 from projects.OneOcc.core.geometry.calibration_cache import CalibrationCache
-from projects.OneOcc.core.geometry.visibility import seen_by, visible_voxels
+from projects.OneOcc.core.geometry.visibility import seen_by_any, visible_voxels
 from tests.core.geometry.lenses import band, pal, skewed
 
 GRID = CartesianGrid((8, 6, 4), 0.5, (-2.0, -1.5, -1.0))
@@ -115,34 +115,20 @@ def test_an_image_of_another_size_is_refused():
         view.check_image_size((64, 32), 'a.png')
 
 
-def test_visible_by_any_or_by_all_views():
+def test_visible_is_what_any_view_shows():
     below = View(EquirectCamera(16, 8, elevation_min=-np.pi / 2, elevation_max=0.0), np.eye(4))
     above = View(EquirectCamera(16, 8, elevation_min=-0.3, elevation_max=np.pi / 2), np.eye(4))
     cameras = {'below': below, 'above': dict(above)}
     seen = [view.visible(GRID).numpy() for view in (below, above)]
     assert seen[0].shape == GRID.shape and (seen[0] != seen[1]).any() and (seen[0] & seen[1]).any()
-    np.testing.assert_array_equal(visible_voxels(cameras, GRID), seen[0] & seen[1])
-    np.testing.assert_array_equal(visible_voxels(cameras, GRID, views='all'), seen[0] & seen[1])
-    np.testing.assert_array_equal(visible_voxels(cameras, GRID, views='any'), seen[0] | seen[1])
+    np.testing.assert_array_equal(visible_voxels(cameras, GRID), seen[0] | seen[1])
     np.testing.assert_array_equal(visible_voxels(cameras, GRID, 'above'), seen[1])
-    with pytest.raises(ValueError, match="expected 'any' or 'all', got 'most'"):
-        visible_voxels(cameras, GRID, views='most')
     with pytest.raises(ValueError, match=r"view 'top' .*\['above', 'below'\]"):
         visible_voxels(cameras, GRID, 'top')
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=4))
-def test_seen_by_is_the_loop(rows):
+def test_seen_by_any_is_the_loop(rows):
     seen = torch.tensor(rows)
-    assert seen_by(seen, 'any').tolist() == [any(column) for column in zip(*rows)]
-    assert seen_by(seen.T, 'all', dim=1).tolist() == [all(column) for column in zip(*rows)]
-
-
-def test_the_cache_computes_once_and_forgets_the_least_recent():
-    cache, calls = CalibrationCache(2), []
-
-    def get(name):
-        return cache.get(name, lambda: calls.append(name) or name.upper())
-
-    assert [get(name) for name in 'aabacab'] == list('AABACAB')
-    assert calls == ['a', 'b', 'c', 'b'] and len(cache) == 2
+    assert seen_by_any(seen).tolist() == [any(column) for column in zip(*rows)]
+    assert seen_by_any(seen.T, dim=1).tolist() == [any(column) for column in zip(*rows)]

@@ -40,7 +40,7 @@ def rotation(angles):
 
 
 def frame(angles=(0.3, -0.2, 0.1), width=40, seed=0):
-    """A frame with three views of pure noise, differently mounted, labels of noise, and points."""
+    """A frame with four views of pure noise, differently mounted, labels of noise, and points."""
     rng = np.random.default_rng(seed)
     tilted = np.eye(4)
     tilted[:3, :3], tilted[:3, 3] = rotation(angles), (0.1, -0.2, 0.3)
@@ -49,6 +49,7 @@ def frame(angles=(0.3, -0.2, 0.1), width=40, seed=0):
         'raw': (camera_from_dict(parameters), tilted @ np.array(down)),
         'equi': (EquirectCamera(width, 20), tilted),
         'band': (EquirectCamera(width, 20, -0.9, 0.6), np.eye(4)),
+        'masked': (EquirectCamera(width, 20, mask=rng.random((20, width)) < 0.7), tilted),
     }
     return {
         'sample_id': 's',

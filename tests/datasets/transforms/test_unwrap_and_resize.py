@@ -50,6 +50,28 @@ def test_unwrapped_pixels_show_their_own_direction(results, band):
     assert not image[outside].any()
 
 
+@pytest.mark.parametrize('band', [(-90, 90), (-45, 60)])
+def test_the_new_view_sees_its_band_within_the_lens(results, band):
+    raw = results['cameras']['raw']
+    results = UnwrapPanorama(96, 192, *band)(results)
+    equi = results['cameras']['equi']
+    painted = results['imgs']['equi'].any(-1)
+    np.testing.assert_array_equal(equi.camera.valid_mask().numpy(), painted)
+    points = torch.randn(20000, 3, generator=torch.Generator().manual_seed(0)) + torch.from_numpy(
+        np.linalg.inv(raw.cam_from_ego)[:3, 3]
+    )
+    unmasked = View(UnwrapPanorama(96, 192, *band).camera, equi.cam_from_ego)
+    expected = raw.visible(points) & unmasked.visible(points)
+    # a pixel on the lens's rim is seen or not as a whole
+    assert (equi.visible(points) != expected).float().mean() < 0.03
+    assert expected.float().mean() < unmasked.visible(points).float().mean() - 0.05
+
+
+def test_a_lens_that_sees_nothing_of_the_band_is_told(results):
+    with pytest.raises(ValueError, match=r"unwrapping 'raw': .* sees nothing of the band \(60, 80\) deg"):
+        UnwrapPanorama(8, 32, 60, 80)(results)
+
+
 def test_keep_raw_decides_about_the_source(results):
     kept = UnwrapPanorama(16, 32, keep_raw=True)(
         {**results, 'imgs': dict(results['imgs']), 'cameras': dict(results['cameras'])}

@@ -71,6 +71,11 @@ def mirrored(mask: np.ndarray | None) -> np.ndarray | None:
     return None if mask is None else mask[:, ::-1].copy()
 
 
+def rolled(mask: np.ndarray, columns: int) -> np.ndarray:
+    """The mask (H, W) of an image whose columns moved to the right by so many, around the ring."""
+    return np.roll(mask, columns, axis=1)
+
+
 def _from_runs(entry: Mapping[str, Any]) -> np.ndarray:
     if set(entry) != {'size', 'runs'}:
         raise ValueError(f"mask: expected the keys 'size' and 'runs', got {sorted(entry)}")

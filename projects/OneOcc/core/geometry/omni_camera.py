@@ -7,6 +7,7 @@ that tensor's dtype, never below float32; nothing is a matrix product, so autoca
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -83,6 +84,16 @@ class OmniCamera(ABC):
     def valid_mask(self) -> torch.Tensor:
         """(H, W) bool: pixels whose centre sees the world."""
         return self.unproject(self.pixel_centers())[1]
+
+    def rolled(self, columns: int) -> OmniCamera:
+        """A periodic camera's lens, its mask moved to the right by so many columns, as its image is."""
+        if not self.periodic:
+            raise ValueError(f'rolling: expected a periodic camera, got {self}')
+        if self.mask is None:
+            return self
+        camera = copy.copy(self)
+        camera._set_mask(masks.rolled(self.mask, columns))
+        return camera
 
     def check_image(self, height: int, width: int, source: str) -> None:
         """Refuse, by ValueError, an image of another size than the calibration's; `source` names the image."""

@@ -1,4 +1,4 @@
-"""What "visible" means: a point whose projection falls into the image of any, or of all, of a sample's views."""
+"""What "visible" means: a point whose projection falls into the image of any of a sample's views."""
 
 from __future__ import annotations
 
@@ -12,32 +12,27 @@ from .grids import CartesianGrid
 from .view import View
 
 
-def seen_by(seen: Tensor, views: str, dim: int = 0) -> Tensor:
-    """Reduce what each view sees to what counts as visible.
+def seen_by_any(seen: Tensor, dim: int = 0) -> Tensor:
+    """Whether any view sees a point: what lifting can fill, what is supervised and what is scored as visible.
+
+    The views of a sample are projections of one panoramic camera, each masked where its lens is blind.
 
     Args:
         seen: (..., V, ...) bool, the views along `dim`.
-        views: 'any' view has to see a point (what lifting can fill), or 'all' of them do.
 
     Returns:
         The shape of `seen` without `dim`, bool.
     """
-    if views not in ('any', 'all'):
-        raise ValueError(f"views: expected 'any' or 'all', got {views!r}")
-    return seen.any(dim) if views == 'any' else seen.all(dim)
+    return seen.any(dim)
 
 
-def visible_voxels(
-    cameras: Mapping[str, View | Mapping], grid: CartesianGrid, view: str | None = None, views: str = 'all'
-) -> np.ndarray:
-    """Voxels whose centre projects into the image; occlusion plays no part.
+def visible_voxels(cameras: Mapping[str, View | Mapping], grid: CartesianGrid, view: str | None = None) -> np.ndarray:
+    """Voxels whose centre projects into the image of any view; occlusion plays no part.
 
     Args:
         cameras: name -> view, as in a sample's metainfo.
         grid: where the voxels lie in the ego frame.
         view: the one view that decides; by default those of the sample do, together.
-        views: how together: in 'any' or in 'all' of them. The views of a sample are projections of one panoramic
-            camera, and none can show what another hides.
 
     Returns:
         (X, Y, Z) bool.
@@ -49,4 +44,4 @@ def visible_voxels(
     names = list(cameras) if view is None else [view]
     centers = grid.centers()
     seen = torch.stack([View.of(cameras[name]).visible(centers) for name in names])
-    return seen_by(seen, views).cpu().numpy()
+    return seen_by_any(seen).cpu().numpy()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -89,7 +88,7 @@ def roll_views(results: dict, angle: float) -> dict:
         shift = round(angle * width / (2 * math.pi)) % width
         # A direction that moves right by phi has turned clockwise about z.
         turn = rotation_about_z(-2 * math.pi * shift / width)
-        turned = replace(view, cam_from_ego=turn @ view.cam_from_ego)
+        turned = View(view.camera.rolled(shift), turn @ view.cam_from_ego)
         _replace(results, name, turned, partial(np.roll, shift=shift, axis=1))
         rolled = True
     if not rolled:
@@ -107,12 +106,12 @@ def turn_world(results: dict, quarters: int) -> dict:
         return results
     turn = quarter_turn(quarters)
     for name, view in _views(results).items():
-        cam_from_ego, shift = view.cam_from_ego @ turn.T, 0
-        if view.camera.periodic and view.camera.width % 4 == 0:
+        camera, cam_from_ego, shift = view.camera, view.cam_from_ego @ turn.T, 0
+        if camera.periodic and camera.width % 4 == 0:
             # Counter-clockwise about z is towards smaller phi: the image moves to the left.
-            shift = -quarters * view.camera.width // 4
-            cam_from_ego = turn @ cam_from_ego
-        _replace(results, name, replace(view, cam_from_ego=cam_from_ego), partial(np.roll, shift=shift, axis=1))
+            shift = -quarters * camera.width // 4
+            camera, cam_from_ego = camera.rolled(shift), turn @ cam_from_ego
+        _replace(results, name, View(camera, cam_from_ego), partial(np.roll, shift=shift, axis=1))
     if 'gt_occ' in results:
         _require_centred(results['grid'], square=True)
         results['gt_occ'] = np.ascontiguousarray(np.rot90(results['gt_occ'], quarters, (0, 1)))

@@ -14,6 +14,8 @@ from ....core.geometry import EquirectCamera, OmniCamera, View, unwrap, unwrap_m
 from ....core.geometry.calibration_cache import CalibrationCache
 
 _CACHED_MAPS = 8
+# source pixels (H, W, 2) and validity (H, W) of the new view
+Sampling = tuple[torch.Tensor, torch.Tensor]
 
 
 @TRANSFORMS.register_module()
@@ -22,7 +24,8 @@ class UnwrapPanorama(BaseTransform):
 
     The new view is a virtual :class:`EquirectCamera` at the lens centre, aligned with the ego
     frame: its ``cam_from_ego`` is a pure translation. Directions that the lens does not see are
-    black. The sampling map is made once per calibration.
+    black, and masked in the new camera: it sees what lies in its band and in the lens's view. The
+    sampling map is made once per calibration.
 
     Args:
         height, width: size of the new view in pixels.
@@ -31,7 +34,7 @@ class UnwrapPanorama(BaseTransform):
         keep_raw: keep the source view beside the new one.
 
     Raises:
-        ValueError: the band is empty or leaves the sphere.
+        ValueError: the band is empty or leaves the sphere, or the source sees nothing of it.
         KeyError: the source view has not been loaded.
     """
 
@@ -53,7 +56,7 @@ class UnwrapPanorama(BaseTransform):
         self.camera = EquirectCamera(width, height, math.radians(elevation_min_deg), math.radians(elevation_max_deg))
         self.band_deg = (elevation_min_deg, elevation_max_deg)
         self.source, self.target, self.keep_raw = source, target, keep_raw
-        self._maps: CalibrationCache[tuple[torch.Tensor, torch.Tensor]] = CalibrationCache(_CACHED_MAPS)
+        self._maps: CalibrationCache[tuple[Sampling, EquirectCamera]] = CalibrationCache(_CACHED_MAPS)
 
     def transform(self, results: dict) -> dict:
         if self.source not in results.get('imgs', {}):
@@ -63,20 +66,37 @@ class UnwrapPanorama(BaseTransform):
             )
         raw = View.of(results['cameras'][self.source])
         rotation = raw.cam_from_ego[:3, :3]
-        image = unwrap(results['imgs'][self.source], self._map(raw.camera, rotation))
+        sampling, camera = self._map(raw.camera, rotation)
+        image = unwrap(results['imgs'][self.source], sampling)
         equi_from_ego = np.eye(4)
         equi_from_ego[:3, 3] = rotation.T @ raw.cam_from_ego[:3, 3]
         results['imgs'][self.target] = image
-        results['cameras'][self.target] = View(self.camera, equi_from_ego)
+        results['cameras'][self.target] = View(camera, equi_from_ego)
         if not self.keep_raw:
             del results['imgs'][self.source], results['cameras'][self.source]
         return results
 
-    def _map(self, raw: OmniCamera, raw_from_equi: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Source pixels (H, W, 2) and validity (H, W) of the new view; kept per calibration."""
+    def _map(self, raw: OmniCamera, raw_from_equi: np.ndarray) -> tuple[Sampling, EquirectCamera]:
+        """How the source is sampled, and the new view with its mask; kept per calibration."""
         # Rounded, so that the same mounting after four quarter turns is the same key.
         key = (json.dumps(raw.to_dict(), sort_keys=True), raw_from_equi.round(12).tobytes())
-        return self._maps.get(key, lambda: unwrap_map(self.camera, raw, raw_from_equi))
+
+        def compute() -> tuple[Sampling, EquirectCamera]:
+            pixels, valid = unwrap_map(self.camera, raw, raw_from_equi)
+            return (pixels, valid), self._masked(valid.numpy(), raw)
+
+        return self._maps.get(key, compute)
+
+    def _masked(self, valid: np.ndarray, raw: OmniCamera) -> EquirectCamera:
+        """The new view, blind where `valid` (H, W) says that the source shows nothing."""
+        if valid.all():
+            return self.camera
+        if not valid.any():
+            raise ValueError(
+                f'unwrapping {self.source!r}: {raw} sees nothing of the band {self.band_deg} deg: is the lens mounted '
+                'as its cam_from_ego says?'
+            )
+        return EquirectCamera(self.camera.width, self.camera.height, *self.camera.elevation_range, mask=valid)
 
     def __repr__(self) -> str:
         return (

@@ -14,7 +14,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from ....core.geometry import View
-from ....core.geometry.visibility import seen_by
+from ....core.geometry.visibility import seen_by_any
 from ....core.ops import view_sample
 from .gait_compensation import Features, GaitCorrection
 from .voxel_projection import VoxelProjection
@@ -118,7 +118,7 @@ def merge_views(
         (B, N, C); visible (B, N) bool, seen by any view.
     """
     scores = logits.to(torch.float32).expand(seen.shape).masked_fill(~seen, float('-inf'))
-    visible = seen_by(seen, views='any', dim=1)
+    visible = seen_by_any(seen, dim=1)
     # a row of -inf has no softmax: give it zeros, and mask the answer
     scores = torch.where(visible[:, None], scores, torch.zeros_like(scores))
     weights = scores.softmax(1) * seen
