@@ -1,4 +1,4 @@
-"""Pictures of the first samples while a model is validated or tested."""
+"""Pictures of some samples while a model is validated or tested."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmdet3d.registry import HOOKS
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
@@ -20,15 +20,15 @@ from .sheet import comparison_sheet, write_picture
 
 @HOOKS.register_module()
 class OccVisualizationHook(Hook):
-    """Saves a comparison sheet (PNG) and a viewer page (HTML) for the first samples.
+    """Saves a comparison sheet (PNG) and a viewer page (HTML) of samples from all over the set.
 
     The files are called after the sample, ``/`` replaced by ``_``. In distributed runs the first
-    process shows its own first samples.
+    process shows samples of its own.
 
     Args:
         out_dir: folder for the test's pictures; ``<work_dir>/pictures`` by default. Validation
             writes to ``<work_dir>/pictures/val_epoch_<n>``.
-        num_samples: how many samples.
+        num_samples: how many samples, spread evenly over the set: a set begins with many frames of one ride.
         val: also draw while validating during training.
         html: also write the page.
         unknown: 'hide', 'empty' or 'show' unknown voxels.
@@ -67,20 +67,26 @@ class OccVisualizationHook(Hook):
         self.draw = draw
         self.test_out_dir = test_out_dir
         self.show = show
-        self._left = 0
+        self._passed, self._wanted = 0, frozenset[int]()
 
     def before_test_epoch(self, runner) -> None:
-        self._left = self.num_samples if self.draw else 0
+        self._choose(runner.test_dataloader, self.draw)
         if self.draw:
             word = 'no window is opened for show=True; ' if self.show else ''
             level = logging.WARNING if self.show else logging.INFO
-            print_log(f'{word}pictures of the first samples go to {self._test_folder(runner)}', 'current', level)
+            print_log(f'{word}pictures of some samples go to {self._test_folder(runner)}', 'current', level)
 
     def before_val_epoch(self, runner) -> None:
-        self._left = self.num_samples if self.val and self.draw else 0
+        self._choose(runner.val_dataloader, self.val and self.draw)
+
+    def _choose(self, loader, draw: bool) -> None:
+        """Which of this process's samples are drawn."""
+        self._passed = 0
+        total = -(-len(loader.dataset) // get_world_size())
+        self._wanted = frozenset(spread_over(total, self.num_samples)) if draw else frozenset()
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if self._left:
+        if self._wanted:
             self._draw(self._test_folder(runner), runner.test_dataloader.dataset.metainfo, data_batch, outputs)
 
     def _test_folder(self, runner) -> Path:
@@ -96,10 +102,17 @@ class OccVisualizationHook(Hook):
         if not is_main_process():
             return
         batch_images = data_batch['inputs'].get('imgs', {})
-        for index, sample in enumerate(outputs[: self._left]):
-            images = {view: image_of(batch[index]) for view, batch in batch_images.items()}
-            draw_sample(folder, sample, images, metainfo, self.html, self.unknown)
-            self._left -= 1
+        for index, sample in enumerate(outputs):
+            if self._passed + index in self._wanted:
+                images = {view: image_of(batch[index]) for view, batch in batch_images.items()}
+                draw_sample(folder, sample, images, metainfo, self.html, self.unknown)
+        self._passed += len(outputs)
+
+
+def spread_over(total: int, number: int) -> list[int]:
+    """Indices of at most `number` of `total` samples, each in the middle of an equal share of them."""
+    number = min(number, total)
+    return [(2 * k + 1) * total // (2 * number) for k in range(number)]
 
 
 def draw_sample(
