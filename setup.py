@@ -34,6 +34,7 @@ setup(
     ),
     package_data={
         'data_converters.synthetic': ['*.txt'],
+        'projects.OneOcc': ['zoo/*/*'],
         'projects.OneOcc.oneocc.visualization': ['*.html'],
     },
     install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),
