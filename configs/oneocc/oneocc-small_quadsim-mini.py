@@ -2,7 +2,9 @@
 # on the lens's band, and an annulus that holds what unwrapping loses.
 _base_ = ['../_base_/models/oneocc-small.py', '../_base_/datasets/quadsim-mini.py', '../_base_/runs/tiny.py']
 model = dict(grid={{_base_.grid}})
-views = dict(raw=dict(height=192, width=256), equi=dict(height=96, width=384, elevation_min_deg=-33, elevation_max_deg=57))
+views = dict(
+    raw=dict(height=192, width=256), equi=dict(height=96, width=384, elevation_min_deg=-33, elevation_max_deg=57)
+)
 test_dataloader = dict(dataset=dict(views=views))
 train_dataloader = val_dataloader = test_dataloader
 train_cfg = dict(max_epochs=12, val_interval=4)

@@ -289,3 +289,18 @@ class TestRunner:
         torch.save({'state_dict': {}, 'meta': {}, 'message_hub': HistoryBuffer([1], [1])}, tmp_path / 'stock.pth')
         with pytest.raises(CheckpointError, match=r'asks for mmengine\S*HistoryBuffer'):
             read_checkpoint(tmp_path / 'stock.pth')
+
+
+def test_weights_as_safetensors_are_read(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / 'model.safetensors'
+    save_file({'a': torch.ones(3, dtype=torch.float16), 'n': torch.tensor([7])}, str(path))
+    content = read_checkpoint(path)
+    assert content['state_dict']['a'].dtype == torch.float32 and content['state_dict']['n'].dtype == torch.int64
+    assert content['meta'] == {}
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(CheckpointError, match=r'model.safetensors: expected weights as safetensors'):
+        read_checkpoint(path)
+    with pytest.raises(CheckpointError, match='nowhere.safetensors'):
+        read_checkpoint(tmp_path / 'nowhere.safetensors')

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projects.OneOcc.core.geometry import CartesianGrid, EquirectCamera, View, camera_from_dict, transform_points
-from projects.OneOcc.core.geometry.calibration_cache import CalibrationCache
 from projects.OneOcc.core.geometry.visibility import seen_by_any, visible_voxels
 from tests.core.geometry.lenses import band, pal, skewed
 

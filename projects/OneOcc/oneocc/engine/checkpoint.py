@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,6 +24,8 @@ from .plain_file import (
     write_file,
 )
 from .plain_state import to_plain
+from .safetensors_file import SUFFIX as SAFETENSORS
+from .safetensors_file import read_safetensors
 
 __all__ = [
     'PARTIAL_SUFFIX',
@@ -64,7 +67,8 @@ def read_checkpoint(path: str | Path, mmap: bool = False, verify: bool = True) -
     """Loads a checkpoint of this project to the CPU without ever running code from it.
 
     Args:
-        path, mmap, verify: see `read_plain`.
+        path: a checkpoint, or weights as safetensors.
+        mmap, verify: see `read_plain`.
 
     Returns:
         A dict with at least 'state_dict' and 'meta'; a bare state dict is wrapped into one.
@@ -72,7 +76,8 @@ def read_checkpoint(path: str | Path, mmap: bool = False, verify: bool = True) -
     Raises:
         CheckpointError: no such file, truncated, with code inside, or not a checkpoint.
     """
-    content = read_plain(path, mmap, verify=verify)
+    safe = Path(path).suffix == SAFETENSORS
+    content: Any = read_safetensors(path) if safe else read_plain(path, mmap, verify=verify)
     if not isinstance(content, dict):
         raise CheckpointError(f'{path}: expected a dict with "state_dict", got {type(content).__name__}')
     if 'state_dict' not in content:
