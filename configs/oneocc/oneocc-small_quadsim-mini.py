@@ -1,5 +1,5 @@
-# The small OneOcc, of which trained weights are shipped: a panorama of four pixels a degree of the mini set's annulus,
-# on the lens's band, and an annulus that holds what unwrapping loses.
+# The small OneOcc, of which trained weights are shipped: a panorama of the lens's band with a pixel a degree, which is
+# what the mini set's annulus resolves, and an annulus that holds what unwrapping loses.
 _base_ = ['../_base_/models/oneocc-small.py', '../_base_/datasets/quadsim-mini.py', '../_base_/runs/tiny.py']
 model = dict(grid={{_base_.grid}})
 views = dict(
