@@ -64,6 +64,22 @@ def test_record_becomes_a_table(tmp_path):
     assert 'old' not in page.read_text()
 
 
+def test_variants_and_seeds_have_records_of_their_own(micro, tmp_path):
+    out = tmp_path / 'record.json'
+    known = ('--label', 'known', '--cfg-options', 'model.decode_head.supervise=known')
+    budget = ('--frames', 1, '--iters', 1, '--out', out)
+    assert run(micro, *budget, '--seeds', 0, 1, *known) == 0
+    assert run(micro, *budget) == 0
+    two, one = json.loads(out.read_text())
+    assert two['config'] == 'known' and one['config'] == 'micro' and 'by_seed' not in one
+    first, second = two['by_seed'].values()
+    assert first != second and two['miou'] == pytest.approx((first + second) / 2, abs=0.02)
+    page = tmp_path / 'page.md'
+    page.write_text('<!-- table:blocks -->\n<!-- /table -->\n')
+    assert run('--out', out, '--update', page, '--block', 'blocks') == 0
+    assert f'| `known` | {two["miou"]:.2f} ± ' in page.read_text()
+
+
 def test_it_stops_at_the_target_and_at_the_time(micro, capsys):
     assert run(micro, '--frames', 1, '--iters', 50, '--every', 1, '--target', -1) == 0
     assert capsys.readouterr().out.count('iteration') == 2  # one line of progress, one record

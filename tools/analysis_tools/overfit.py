@@ -1,13 +1,15 @@
 """The overfitting check: can a method fit a few frames? Trains each config on them and says how far it came.
 
     python tools/analysis_tools/overfit.py CONFIG [CONFIG ...] --frames 4 --iters 1500 --out overfit.json
+    python tools/analysis_tools/overfit.py CONFIG --label dense --cfg-options model.neck.block=dense --seeds 0 1 2 --out ...
     python tools/analysis_tools/overfit.py --out overfit.json --update docs/results.md
 
 The frames are trained on and tested on, without augmentation, all in one batch; the optimiser is Adam with a
 cosine schedule whatever the config says. It ends when the mIoU over the classes that occur in the frames
 exceeds --target, or with the budget. The JSON record holds, for each config, the score, the frames, the
 absent classes, and what a network could reach that gives one label to cells of 4x4x4 voxels (SSCNet).
---update writes the record as a table between the lines `<!-- table:overfit -->` and `<!-- /table -->`.
+With several seeds the score is their mean, and `by_seed` holds each. --update writes the record as a table between
+the lines `<!-- table:NAME -->` and `<!-- /table -->`; --block names it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 COARSE_CELL = 4
 WARM_UP = 20
@@ -40,13 +42,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--lr', type=float, default=4e-3)
     parser.add_argument('--every', type=int, default=25, help='iterations between two tests')
     parser.add_argument('--target', type=float, default=90.0, help='mIoU in percent at which to stop')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='of the initial weights')
+    parser.add_argument('--label', help="name of the record (default: the config's)")
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, help='override settings of the config'
+    )
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--out', type=Path, help='JSON record; what it holds of other configs is kept')
     parser.add_argument('--update', type=Path, metavar='FILE', help='markdown file to write the table into')
+    parser.add_argument('--block', default='overfit', help='name of the table in that file')
     parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     args = parser.parse_args(argv)
     if args.update is not None and args.out is None:
         parser.error('--update needs --out, the record that the table is made from')
+    if args.label is not None and len(args.configs) > 1:
+        parser.error(f'--label: expected one config, got {len(args.configs)}')
     return args
 
 
@@ -81,8 +91,24 @@ def learning_rate_factor(step: int, iters: int) -> float:
     return min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / iters))
 
 
-def overfit(config: str, args: argparse.Namespace) -> dict:
-    """Train on the frames; the record of one config."""
+def overfit_seeds(config: str, args: argparse.Namespace) -> dict:
+    """Train with each seed; the record of one config, its scores the means."""
+    records = [overfit(config, args, seed) for seed in args.seeds]
+    record = dict(records[0], config=args.label or records[0]['config'])
+    if len(records) > 1:
+        record.update({key: round(float(np.mean([r[key] for r in records])), 2) for key in ('miou', 'iou')})
+        record['by_seed'] = {str(seed): r['miou'] for seed, r in zip(args.seeds, records)}
+        record['class_iou'] = {
+            name: round(float(np.mean([r['class_iou'][name] for r in records])), 2) for name in record['class_iou']
+        }
+        record['reached'] = all(r['reached'] for r in records)
+        record['iterations'] = max(r['iterations'] for r in records)
+        record['seconds'] = round(sum(r['seconds'] for r in records), 1)
+    return record
+
+
+def overfit(config: str, args: argparse.Namespace, seed: int = 0) -> dict:
+    """Train on the frames; the record of one config and seed."""
     from mmdet3d.registry import MODELS
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
@@ -95,9 +121,10 @@ def overfit(config: str, args: argparse.Namespace) -> dict:
     if not MMLogger.check_instance_created('overfit'):
         MMLogger.get_instance('overfit', log_level='ERROR')  # init_weights would tell of every tensor
     cfg = read_config(config)
+    cfg.merge_from_dict(dict(args.cfg_options))
     batch, dataset = load_frames(cfg, args.first, args.frames)
     classes = dataset.metainfo['classes']
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = MODELS.build(cfg.model)
     model.init_weights()
     model.to(args.device)
@@ -118,7 +145,10 @@ def overfit(config: str, args: argparse.Namespace) -> dict:
         late = time.monotonic() - start > args.seconds
         if step % args.every == 0 or step == args.iters or late:
             now = score(model, data, labels, len(classes))
-            print(f'{config}: iteration {step}, loss {loss.item():.4f}, mIoU {100 * now["miou"]:.2f}', flush=True)
+            print(
+                f'{config}, seed {seed}: iteration {step}, loss {loss.item():.4f}, mIoU {100 * now["miou"]:.2f}',
+                flush=True,
+            )
             if now['miou'] > best['miou']:
                 best = dict(now, iterations=step)
             if 100 * best['miou'] > args.target or late:
@@ -175,6 +205,12 @@ def write_record(path: Path, records: list[dict]) -> None:
     write_json(path, list(found.values()), indent=1, sort_keys=False)
 
 
+def spread(record: dict) -> str:
+    """The mIoU, over several seeds with its sample standard deviation."""
+    seeds = list(record.get('by_seed', {}).values())
+    return f'{record["miou"]:.2f}' + (f' ± {np.std(seeds, ddof=1):.2f}' if len(seeds) > 1 else '')
+
+
 def markdown_table(records: list[dict]) -> str:
     """One line a config."""
     lines = [
@@ -187,7 +223,7 @@ def markdown_table(records: list[dict]) -> str:
             + ' | '.join(
                 [
                     f'`{record["config"]}`',
-                    f'{record["miou"]:.2f}',
+                    spread(record),
                     f'{record["iou"]:.2f}',
                     str(record['iterations']),
                     ', '.join(record['absent_classes']) or 'none',
@@ -201,7 +237,7 @@ def markdown_table(records: list[dict]) -> str:
 
 def run(args: argparse.Namespace) -> None:
     for config in args.configs:
-        record = overfit(config, args)
+        record = overfit_seeds(config, args)
         print(json.dumps(record))
         if args.out is not None:
             write_record(args.out, [record])
@@ -209,7 +245,7 @@ def run(args: argparse.Namespace) -> None:
         from projects.OneOcc.oneocc.evaluation.run_tables import replace_block
 
         table = markdown_table(json.loads(args.out.read_text()))
-        args.update.write_text(replace_block(args.update.read_text(), 'overfit', table))
+        args.update.write_text(replace_block(args.update.read_text(), args.block, table))
 
 
 def main(argv: list[str] | None = None) -> int:
