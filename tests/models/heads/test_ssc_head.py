@@ -202,7 +202,13 @@ def thin_poles(parts: int) -> torch.Tensor:
     return labels
 
 
-def test_thin_things_do_not_come_out_as_a_checkerboard(device):
+def parity_shares(found: torch.Tensor) -> torch.Tensor:
+    """(4,) mean of (X, Y, Z) over the voxels of each parity of i and j."""
+    return torch.stack([found[i::2, j::2].mean() for i in (0, 1) for j in (0, 1)])
+
+
+@pytest.mark.parametrize('method', ['split', 'upsample'])
+def test_thin_things_do_not_come_out_as_a_checkerboard(device, method):
     """Fitted to poles: no parity of the label grid holds more than twice another's share."""
     torch.manual_seed(0)
     labels = thin_poles(2).to(device)
@@ -210,7 +216,8 @@ def test_thin_things_do_not_come_out_as_a_checkerboard(device):
     signal = torch.nn.functional.avg_pool3d((labels == 1).float()[:, None], 3, 1, 1)
     coarse = torch.nn.functional.avg_pool3d(signal, 2) * 20
     features = torch.cat([coarse.roll(shift, dims=2 + axis) for axis in range(3) for shift in (-1, 0, 1)], 1)[:, :8]
-    module = head(num_classes=1, subvoxels=2, strides=(1,), in_channels=8, subvoxel_channels=8).to(device)
+    settings = dict(num_classes=1, subvoxels=2, strides=(1,), in_channels=8, subvoxel_channels=8)
+    module = head(**settings, subvoxel_method=method).to(device)
     optimizer = torch.optim.Adam(module.parameters(), lr=2e-2)
     for _ in range(60):
         optimizer.zero_grad()
@@ -218,5 +225,17 @@ def test_thin_things_do_not_come_out_as_a_checkerboard(device):
         torch.nn.functional.cross_entropy(logits, labels, weight=torch.tensor([1.0, 20.0], device=device)).backward()
         optimizer.step()
     found = (module({1: features})[1].argmax(1) == 1).float()[0]
-    shares = torch.stack([found[i::2, j::2].mean() for i in (0, 1) for j in (0, 1)])
+    shares = parity_shares(found)
     assert 0 < shares.min() and shares.max() < 2 * shares.min(), shares
+
+
+def test_upsampled_parts_of_a_uniform_scene_are_alike(device):
+    """Whatever the weights: features that are the same everywhere give the same logits at every parity."""
+    module = head(subvoxels=2, strides=(1,), in_channels=8, subvoxel_method='upsample').to(device)
+    uniform = torch.randn(1, 8, 1, 1, 1, device=device).expand(1, 8, 8, 8, 8)
+    inner = module({1: uniform})[1][..., 3:-3, 3:-3, 3:-3]
+    torch.testing.assert_close(inner, inner[..., :1, :1, :1].expand_as(inner))
+    apart = head(subvoxels=2, strides=(1,), in_channels=8, subvoxel_method='split').to(device)({1: uniform})[1]
+    assert (apart[..., 4, 4, 4] - apart[..., 5, 4, 4]).abs().max() > 1e-3
+    with pytest.raises(ValueError, match=r"subvoxel_method: expected one of \['split', 'upsample'\], got 'shuffle'"):
+        head(subvoxels=2, subvoxel_method='shuffle')

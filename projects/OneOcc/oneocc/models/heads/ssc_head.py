@@ -28,7 +28,7 @@ from ..losses import (
 )
 from ..losses.majority_pool import RULES
 from .occ_head import OccHead
-from .subvoxels import SubvoxelClassifier, divide_voxels
+from .subvoxels import CLASSIFIERS, divide_voxels
 
 _TERMS = ('ce', 'sem_scal', 'geo_scal', 'frustum', 'relation')
 
@@ -50,6 +50,8 @@ class SSCHead(OccHead):
             those apart; for lifting on a coarser grid than the labels'.
         subvoxel_channels: features of each of them, among which a 3x3x3 convolution classifies (`SubvoxelClassifier`);
             None classifies them apart, straight from the neck's voxel.
+        subvoxel_method: where these features come from: 'split' gives each part channels of its own, 'upsample'
+            interpolates between the voxels (`UpsampledClassifier`).
         coarse_labels: rule of `majority_pool` that makes the targets of strides 2 and 4; the paper is silent.
         supervise: 'visible' supervises labelled voxels inside the field of view (the paper), 'known' all
             labelled voxels (MonoScene).
@@ -76,6 +78,7 @@ class SSCHead(OccHead):
         head_channels: int | None = None,
         subvoxels: int = 1,
         subvoxel_channels: int | None = 16,
+        subvoxel_method: str = 'split',
         coarse_labels: str = 'lmscnet',
         extra_losses: Sequence[Mapping] | None = None,
         init_cfg: dict | None = None,
@@ -88,6 +91,9 @@ class SSCHead(OccHead):
         if subvoxels < 1:
             raise ValueError(f'subvoxels: expected at least 1, got {subvoxels}')
         self.subvoxels, self.subvoxel_channels = subvoxels, subvoxel_channels
+        if subvoxel_method not in CLASSIFIERS:
+            raise ValueError(f'subvoxel_method: expected one of {sorted(CLASSIFIERS)}, got {subvoxel_method!r}')
+        self.subvoxel_method = subvoxel_method
         self.coarse_labels = coarse_labels
         if coarse_labels not in RULES:
             raise ValueError(f'coarse_labels: expected one of {RULES}, got {coarse_labels!r}')
@@ -117,7 +123,8 @@ class SSCHead(OccHead):
 
     def _classifier(self, head: str, width: int, inner: int) -> nn.Module:
         if head == 'linear' and self.subvoxels > 1 and self.subvoxel_channels is not None:
-            return SubvoxelClassifier(width, self.num_classes + 1, self.subvoxels, self.subvoxel_channels)
+            kind = CLASSIFIERS[self.subvoxel_method]
+            return kind(width, self.num_classes + 1, self.subvoxels, self.subvoxel_channels)
         outputs = (self.num_classes + 1) * self.subvoxels**3
         if head == 'linear':
             return nn.Conv3d(width, outputs, 1)
@@ -128,7 +135,7 @@ class SSCHead(OccHead):
     def _logits(self, levels: Levels, stride: int) -> Tensor:
         classifier = self.classifiers[str(stride)]
         logits = classifier(levels.at(stride))
-        return logits if isinstance(classifier, SubvoxelClassifier) else divide_voxels(logits, self.subvoxels)
+        return logits if isinstance(classifier, tuple(CLASSIFIERS.values())) else divide_voxels(logits, self.subvoxels)
 
     def forward(self, feats: Levels | Mapping) -> dict[int, Tensor]:
         """Levels {stride: (B, C_in, ...)} -> {stride: logits (B, C + 1, X / stride, ...)}."""

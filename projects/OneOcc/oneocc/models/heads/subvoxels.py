@@ -6,6 +6,7 @@ Shapes: B batch, C channels, volumes (B, C, X, Y, Z); every voxel has p^3 parts.
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..layers.group_norm import group_norm
 
@@ -46,3 +47,31 @@ class SubvoxelClassifier(nn.Sequential):
     def forward(self, volume: Tensor) -> Tensor:
         """(B, C, X, Y, Z) -> (B, outputs, p X, p Y, p Z)."""
         return self.classify(self.activation(self.norm(divide_voxels(self.split(volume), self.parts))))
+
+
+class UpsampledClassifier(nn.Module):
+    """Features in the middle of each part, by trilinear interpolation, and two 3x3x3 convolutions that classify.
+
+    Nothing in it knows which part of its voxel a position is, so it cannot prefer one: features that are alike
+    everywhere are classified alike everywhere.
+
+    Args: see `SubvoxelClassifier`.
+    """
+
+    def __init__(self, channels: int, outputs: int, parts: int, inner: int = 16) -> None:
+        super().__init__()
+        self.parts = parts
+        self.reduce = nn.Conv3d(channels, inner, 1)
+        self.refine = nn.Conv3d(inner, inner, 3, padding=1, bias=False)
+        self.norm = group_norm(inner, 8)
+        self.activation = nn.GELU()
+        self.classify = nn.Conv3d(inner, outputs, 3, padding=1)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B, C, X, Y, Z) -> (B, outputs, p X, p Y, p Z)."""
+        size = [self.parts * length for length in volume.shape[2:]]
+        fine = F.interpolate(self.reduce(volume), size=size, mode='trilinear', align_corners=False)
+        return self.classify(self.activation(self.norm(self.refine(fine))))
+
+
+CLASSIFIERS = {'split': SubvoxelClassifier, 'upsample': UpsampledClassifier}
