@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from projects.OneOcc.oneocc.engine import launch, read_checkpoint
 from tests.micro import VAL_FRAMES, write_micro_config, write_micro_data
@@ -274,6 +275,29 @@ class TestOptions:
         assert cfg.auto_scale_lr.enable
         with pytest.raises(launch.UsageError, match='--auto-scale-lr: expected'):
             launch.use_scaled_learning_rate(Config(dict(model=dict())))
+
+    def test_a_rate_for_another_batch_is_told(self, caplog):
+        def told(world_size=1, **changes):
+            logger = MMLogger.get_instance('batch')
+            logger.addHandler(caplog.handler)
+            caplog.clear()
+            cfg = Config(
+                dict(train_dataloader=dict(batch_size=1), optim_wrapper={}, auto_scale_lr=dict(base_batch_size=4))
+            )
+            cfg.merge_from_dict(changes)
+            launch.tell_of_another_batch_size(cfg, world_size)
+            logger.removeHandler(caplog.handler)
+            return caplog.text
+
+        assert 'for 4 samples a step, and this run takes 2 (2 processes x 1)' in told(2)
+        assert not told(4) and not told(2, **{'optim_wrapper.accumulative_counts': 2})
+        assert not told(1, **{'auto_scale_lr.enable': True}) and not told(1, **{'train_dataloader.batch_size': 4})
+
+    def test_pictures_keep_the_settings_of_the_config(self):
+        hook = dict(type='OccVisualizationHook', draw=False, num_samples=3)
+        cfg = Config(dict(test_evaluator=dict(type='Toy'), work_dir='w', default_hooks=dict(visualization=hook)))
+        launch.use_outputs(cfg, 'c.py', None, 'shown')
+        assert cfg.custom_hooks == [dict(hook, draw=True, out_dir='shown')]
 
     def test_predictions_need_the_metric(self):
         cfg = Config(dict(test_evaluator=dict(type='ToyAccuracy'), work_dir='w'))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmengine.utils import get_git_hash
@@ -89,7 +91,26 @@ def launch(cfg: Config, action: str) -> Any:
             f'{cfg.filename}: to {action}, expected {", ".join(needed)} in the config, got no {missing[0]}'
         )
     with explain_registry_error(cfg):
-        return getattr(build_runner(cfg), action)()
+        runner = build_runner(cfg)
+        if action == 'train':
+            tell_of_another_batch_size(cfg, runner.world_size)
+        return getattr(runner, action)()
+
+
+def tell_of_another_batch_size(cfg: Config, world_size: int) -> None:
+    """Warn where a step takes other samples than the learning rate is for, and nothing scales it."""
+    scaling = cfg.get('auto_scale_lr') or {}
+    base, own = scaling.get('base_batch_size'), cfg.train_dataloader.get('batch_size')
+    if base is None or own is None or scaling.get('enable'):
+        return
+    samples = own * world_size * (cfg.optim_wrapper.get('accumulative_counts') or 1)
+    if samples != base:
+        print_log(
+            f'the learning rate is for {base} samples a step, and this run takes {samples} ({world_size} processes x '
+            f'{own}): --auto-scale-lr scales it, --cfg-options optim_wrapper.accumulative_counts=N takes N times more',
+            'current',
+            logging.WARNING,
+        )
 
 
 def use_mixed_precision(cfg: Config) -> None:
@@ -145,4 +166,6 @@ def use_outputs(cfg: Config, config_path: str, predictions: str | None, pictures
         metric.config = str(config_path)
         metric.commit = get_git_hash(fallback='unknown')
     if pictures is not None:
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'OccVisualizationHook', 'out_dir': pictures}]
+        settings = {**(cfg.get('default_hooks') or {}).get('visualization', {}), 'draw': True, 'out_dir': pictures}
+        hook = {**settings, 'type': 'OccVisualizationHook'}
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
