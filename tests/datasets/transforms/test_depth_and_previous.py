@@ -65,9 +65,9 @@ def test_predicted_depth_of_another_size_and_with_a_stated_scale(ride, tmp_path)
     np.testing.assert_allclose(depth.numpy(), truth.repeat(2, 0).repeat(2, 1), rtol=2e-3)
 
 
-def test_a_folder_states_its_scale_or_is_refused(ride, tmp_path):
-    folder = tmp_path / 'nets'
-    settings = dict(keys=('imgs', 'depth'), depth=dict(folder=str(folder)))
+def test_a_folder_states_its_scale_or_is_refused(ride):
+    folder = ride / 'nets'  # below the data root
+    settings = dict(keys=('imgs', 'depth'), depth=dict(folder='nets'))
     for frame in range(4):
         write_depth_map(folder / f'seq00/{frame:06d}.png', np.full((32, 64), 4.0), unit_m=0.01)
     with pytest.raises(ValueError, match='as unit_m of LoadDepth or in depth.json there, got neither'):

@@ -184,7 +184,7 @@ class PALOccDataset(BaseDataset):
 
         Returns: dict of ``sample_id``, ``cameras`` (name -> :class:`View`),
         ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``, ``intensity_max``),
-        ``depth_files`` (view -> ``path``, ``unit_m``, ``kind``), ``occupancy_paths`` (grid name -> path),
+        ``data_root``, ``depth_files`` (view -> ``path``, ``unit_m``, ``kind``), ``occupancy_paths`` (grid name -> path),
         ``world_from_ego``, ``world_from_body``, ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain
         keys of the info; where the pipeline loads them, ``previous_frames``, such a dict for each offset.
 
@@ -219,6 +219,7 @@ class PALOccDataset(BaseDataset):
             }
             for name, entry in info['lidars'].items()
         }
+        results['data_root'] = self.data_root
         results['depth_files'] = {
             view: dict(entry, path=osp.join(self.data_root, entry['path']))
             for view, entry in info.get('depth', {}).items()

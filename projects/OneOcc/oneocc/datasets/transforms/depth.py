@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path as osp
 import zlib
 from typing import Any
 
@@ -32,8 +33,8 @@ class LoadDepth(BaseTransform):
             'points' (P+L) is the range of the nearest LiDAR point in each pixel, so most pixels are unknown;
             'truth' (P+Dgt) reads the map that the set declares, as simulators have it.
         view: name of the view.
-        folder: of the predictions, ``<sample_id>.npy`` or ``.png`` in it (``core/formats/depth_maps.py``). It is
-            taken as it stands, not below the data root.
+        folder: of the predictions, ``<sample_id>.npy`` or ``.png`` in it (``core/formats/depth_maps.py``); below the
+            data root of the set unless it is absolute.
         unit_m: metres that a value of 1 in these files stands for; a network whose depth is right up to a scale has
             it here. By default what ``depth.json`` in the folder states; one of the two must be there.
         kind: 'range', or 'cube' for the depth along the axis of a cube's face; None as ``unit_m``, else 'range'.
@@ -96,16 +97,9 @@ class LoadDepth(BaseTransform):
         """Path and scale of the sample's map."""
         sample = results['sample_id']
         if self.folder is not None:
-            if self.scale is None:
-                stated = _told('depth', self.folder, lambda: read_scale(str(self.folder)))
-                if stated is None:
-                    raise ValueError(
-                        f'{self.folder}: expected the scale of its maps as unit_m of LoadDepth or in depth.json there, '
-                        'got neither'
-                    )
-                self.scale = DepthScale(stated.unit_m, self.kind or stated.kind)
-            folder = self.folder
-            return _told('depth', f'{folder}/{sample}', lambda: find_depth_map(folder, sample)), self.scale
+            folder = osp.join(results.get('data_root', ''), self.folder)
+            path = _told('depth', f'{folder}/{sample}', lambda: find_depth_map(folder, sample))
+            return path, self._scale_of(folder)
         declared = results.get('depth_files', {})
         if self.view not in declared:
             raise KeyError(
@@ -114,6 +108,18 @@ class LoadDepth(BaseTransform):
             )
         path = declared[self.view]['path']
         return path, _told('depth', path, lambda: check_scale(declared[self.view], path))
+
+    def _scale_of(self, folder: str) -> DepthScale:
+        """Given, or stated by the folder."""
+        if self.scale is None:
+            stated = read_scale(folder)
+            if stated is None:
+                raise ValueError(
+                    f'{folder}: expected the scale of its maps as unit_m of LoadDepth or in depth.json there, got '
+                    'neither'
+                )
+            self.scale = DepthScale(stated.unit_m, self.kind or stated.kind)
+        return self.scale
 
     def __repr__(self) -> str:
         return f'LoadDepth(source={self.source!r}, view={self.view!r}, folder={self.folder!r})'
