@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .ego_motion import is_past_view
 from .grids import CartesianGrid
 from .view import View
 
@@ -32,7 +33,8 @@ def visible_voxels(cameras: Mapping[str, View | Mapping], grid: CartesianGrid, v
     Args:
         cameras: name -> view, as in a sample's metainfo.
         grid: where the voxels lie in the ego frame.
-        view: the one view that decides; by default those of the sample do, together.
+        view: the one view that decides; by default those of the sample do, together; views of past frames
+            (`is_past_view`) do not.
 
     Returns:
         (X, Y, Z) bool.
@@ -41,7 +43,7 @@ def visible_voxels(cameras: Mapping[str, View | Mapping], grid: CartesianGrid, v
         raise ValueError(
             f'visibility needs the camera of view {view!r} in the metainfo, got the views {sorted(cameras)}'
         )
-    names = list(cameras) if view is None else [view]
+    names = [name for name in cameras if not is_past_view(name)] if view is None else [view]
     centers = grid.centers()
     seen = torch.stack([View.of(cameras[name]).visible(centers) for name in names])
     return seen_by_any(seen).cpu().numpy()
