@@ -42,3 +42,17 @@ def test_batch_norm_of_one_voxel_uses_the_running_statistics():
     row = torch.randn(1, 3)
     torch.testing.assert_close(norm(row), row / (1 + norm.eps) ** 0.5)
     assert norm(torch.empty(0, 3)).shape == (0, 3)
+
+
+def test_voxels_of_a_mask_and_their_cells():
+    active = torch.zeros(2, 4, 4, 4, dtype=torch.bool)
+    active[0, 0, 1, 2] = active[0, 1, 0, 3] = active[1, 3, 3, 0] = True
+    volume = torch.randn(2, 5, 4, 4, 4)
+    voxels = ActiveVoxels.of(volume, active)
+    assert torch.equal(voxels.dense(), volume * active[:, None])
+    assert torch.equal(voxels.rows(volume), voxels.feats)
+    cells, owner = voxels.cells(2)
+    assert cells.tolist() == [[0, 0, 0, 1], [1, 1, 1, 0]] and owner.tolist() == [0, 0, 1]
+    merged = voxels.merged(voxels.feats)
+    torch.testing.assert_close(merged.feats, torch.stack([voxels.feats[:2].amax(0), voxels.feats[2]]))
+    assert merged.shape == (2, 2, 2) and torch.equal(merged.coords, cells)
