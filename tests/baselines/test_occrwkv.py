@@ -5,8 +5,8 @@ import torch
 
 from projects.OneOcc.oneocc.baselines import OccRWKV, OccRWKVHead, PointOccupancyEncoder
 from projects.OneOcc.oneocc.baselines.occrwkv.bi_wkv import bi_wkv, bi_wkv_reference, q_shift
-from projects.OneOcc.oneocc.baselines.occrwkv.branches import ActiveBatchNorm, SemanticBranch, SubmanifoldConv
-from projects.OneOcc.oneocc.baselines.occrwkv.points import ActiveVoxels, scatter_max, scatter_mean
+from projects.OneOcc.oneocc.baselines.occrwkv.branches import SemanticBranch
+from projects.OneOcc.oneocc.models.layers.active_voxels import ActiveVoxels
 from projects.OneOcc.oneocc.structures import OccDataSample
 
 GRID = dict(shape=(32, 32, 8), voxel_size=0.4, origin=(-6.4, -6.4, -1.2))
@@ -52,33 +52,6 @@ def test_q_shift_reads_the_four_neighbours():
     out = q_shift(x, (3, 4)).unflatten(1, (3, 4))[0]
     assert out[1, 1].tolist() == [4, 6, 1, 9]  # left, right, upper, lower of token 5
     assert out[0, 0].tolist() == [0, 1, 0, 4]
-
-
-def test_scatter_reductions_equal_a_loop():
-    feats, owner = torch.randn(20, 3), torch.randint(0, 5, (20,))
-    for i in owner.unique():
-        torch.testing.assert_close(scatter_max(feats, owner, 5)[i], feats[owner == i].amax(0))
-        torch.testing.assert_close(scatter_mean(feats, owner, 5)[i], feats[owner == i].mean(0))
-
-
-def test_submanifold_convolution_equals_a_loop_over_active_neighbours():
-    voxels = voxels_at([[0, 1, 1, 1], [0, 1, 1, 2], [0, 2, 2, 2], [0, 6, 0, 7]])
-    conv = SubmanifoldConv(4, 3)
-    out = conv(voxels, voxels.feats)
-    for row, at in enumerate(voxels.coords):
-        expected = torch.zeros(4)
-        for other, there in enumerate(voxels.coords):
-            offset = (there - at)[1:]
-            if (offset.abs() <= 1).all():
-                expected += conv.conv.weight[(slice(None), slice(None), *(offset + 1))] @ voxels.feats[other]
-        torch.testing.assert_close(out[row], expected)
-
-
-def test_batch_norm_of_one_voxel_uses_the_running_statistics():
-    norm = ActiveBatchNorm(3)
-    row = torch.randn(1, 3)
-    torch.testing.assert_close(norm(row), row / (1 + norm.eps) ** 0.5)
-    assert norm(torch.empty(0, 3)).shape == (0, 3)
 
 
 def test_top_view_is_the_maximum_of_a_column():

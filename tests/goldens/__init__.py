@@ -8,7 +8,7 @@ To add a family: put a module into this folder (or extend one) with a function
         golden.close('x3d_sum', ours, data['x3d_sum'], tolerance=0)
 
 and copy one small file of the family to tests/data/goldens (or say `carried=False` where none is small).
-`group=` names the families that it comes with, `not_built.py` the methods that are known and missing. Nothing
+`group=` names the families that it comes with. Nothing
 else is to be registered: every module of this folder is imported, and `tests/test_goldens.py` runs every
 registered family over every file that its pattern matches. What the numbers mean stands in the folder's
 ORIGIN.md.

@@ -15,7 +15,6 @@ DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / 'data' / 'goldens'
 FAMILIES: dict[str, Callable[[Golden], None]] = {}
 GROUPS: dict[str, str] = {}  # family -> group; a folder holds whole groups
 NOT_CARRIED: set[str] = set()  # families whose files are too large for the repository's own folder
-NOT_BUILT: dict[str, str] = {}  # pattern -> the method that is missing here
 
 
 class GoldenError(Exception):
@@ -122,13 +121,6 @@ def family(*patterns: str, group: str = 'lidar, monoscene, rwkv', carried: bool 
         return check
 
     return register
-
-
-def not_built(pattern: str, method: str) -> None:
-    """Name a family of files whose method does not exist here yet; its files are expected failures."""
-    if pattern in NOT_BUILT:
-        raise ValueError(f'pattern {pattern!r} is registered twice')
-    NOT_BUILT[pattern] = method
 
 
 def demanded_families(folder: Path) -> list[str]:

@@ -10,8 +10,11 @@ from mmengine.config import Config
 
 from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.baselines.official_weights import BOOK_KEEPING, UNUSED_SHORTCUT, import_official
+from projects.OneOcc.oneocc.baselines.official_weights.camera_network import UNREAD_STAGE
 from projects.OneOcc.oneocc.baselines.official_weights.monoscene_image import ABSORBED_BIAS, UNUSED_NORM, UNUSED_SCALE
+from projects.OneOcc.oneocc.baselines.official_weights.sgn import UNUSED_LAYERS
 from projects.OneOcc.oneocc.engine import read_checkpoint, read_config
+from projects.OneOcc.oneocc.models.layers.active_voxels import ActiveVoxels
 from tests import official_monoscene as official
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.models.small_baseline import build
@@ -270,6 +273,12 @@ def test_every_shape_of_the_full_monoscene_fits():
     'method, options, expected',
     [
         ('lmscnet', 'model.neck.height=32 model.decode_head.num_classes=19', 393_128),
+        # the official head without its scale selections and LMSCNet's transposed convolutions that nothing uses
+        (
+            'sgn-s',
+            'grid.shape=(256,256,32) grid.voxel_size=0.2 grid.origin=(0,-25.6,-2) model.decode_head.num_classes=19',
+            4_370_691 - 66_320 - 2_060,
+        ),
         ('sscnet-full', 'model.decode_head.num_classes=19', 1_086_772),
         # 3D network and head, less what the official ones own and never use
         pytest.param(
@@ -290,6 +299,73 @@ def test_options_of_the_page_make_models_for_semantickitti(method, options, expe
     cfg = read_config(BASELINES / f'{method}_quadsim.py', arguments.cfg_options)
     model = build(cfg.model)
     assert sum(p.numel() for part in (model.neck, model.decode_head) for p in part.parameters()) == expected
+
+
+SGN_OPTIONS = {
+    'model.backbone.backbone.depth': 18,
+    'model.backbone.backbone.base_channels': 8,
+    'model.backbone.backbone.stem_channels': 8,
+    'model.backbone.bottleneck_channels': 16,
+    'model.backbone.out_channels': 16,
+    'model.neck.base_channels': 8,
+    'model.decode_head.num_classes': 10,
+}
+
+
+def sgn_state() -> dict[str, torch.Tensor]:
+    """Names and shapes of a whole official SGN of 16 channels and 11 logits on 64x64x8 voxels."""
+    files = ('sgn_sgb_seed0.pt', 'sgn_proposal_net_seed0.pt', 'sgn_sdb_seed1.pt')
+    seeds, points, diffusion = (load(DEFAULT_FOLDER / name)['state_fp16'] for name in files)
+    one_block = {key: value for key, value in diffusion.items() if not key.startswith(('diffusion.1', 'diffusion.2'))}
+    parts = {
+        'sgb.': seeds,
+        'pts_header.': points,
+        'sdb.': diffusion | {'conv_in.weight': torch.randn(8, 16 + 8, 3, 3, 3)},
+        'occ_header.0.': one_block | {'conv_in.weight': torch.randn(8, 16, 3, 3, 3)},
+    }
+    state = {prefix + key: value for prefix, part in parts.items() for key, value in part.items()}
+    for name, *shapes in [
+        ('bottleneck', (16, 16, 3, 3, 3), (16,)),
+        ('mlp_prior.0', (8, 16), (8,)),
+        ('mlp_prior.1', (8,), (8,)),
+        ('mlp_prior.3', (16, 8), (16,)),
+        ('occ_header.1', (1, 8, 3, 3, 3), (1,)),
+        ('sem_header.mlp_head.0', (16,), (16,)),
+        ('sem_header.mlp_head.1', (11, 16), (11,)),
+        ('ssc_header.mlp_head.0', (8,), (8,)),
+        ('ssc_header.mlp_head.1', (11, 8), (11,)),
+    ]:
+        state |= {f'{name}.{kind}': torch.randn(shape) for kind, shape in zip(('weight', 'bias'), shapes)}
+    resnet = build(dict(type='mmdet.ResNet', depth=18, base_channels=8, stem_channels=8)).state_dict()
+    images = {f'img_backbone.{key}': value for key, value in resnet.items()}
+    images |= {
+        'img_neck.lateral_convs.0.conv.weight': torch.randn(16, 32, 1, 1),
+        'img_neck.lateral_convs.0.conv.bias': torch.randn(16),
+        'img_neck.fpn_convs.0.conv.weight': torch.randn(16, 16, 3, 3),
+        'img_neck.fpn_convs.0.conv.bias': torch.randn(16),
+    }
+    return images | {f'pts_bbox_head.{key}': value for key, value in state.items()}
+
+
+def test_sgn_weights_fit_entry_for_entry(tmp_path, capsys):
+    state, out = sgn_state(), tmp_path / 'ours.pth'
+    torch.save(dict(state_dict=state), tmp_path / 'official.pth')
+    assert tool('sgn-s', tmp_path / 'official.pth', out, SGN_OPTIONS) == 0
+    printed = capsys.readouterr().out
+    dropped = read_checkpoint(out)['meta']['dropped']
+    assert f'{len(state) - len(dropped)} entries taken over' in printed and 'every entry of ours is set' in printed
+    assert {key for key, reason in dropped.items() if reason == UNREAD_STAGE} == {k for k in state if 'layer4' in k}
+    unused = {key for key, reason in dropped.items() if reason == UNUSED_LAYERS}
+    assert len(unused) == 10 and all('scale_selection' in key or 'deconv_1_' in key for key in unused)
+    model = segmentor(BASELINES / 'sgn-s_quadsim.py', SGN_OPTIONS, out)
+    record = load(DEFAULT_FOLDER / 'sgn_sgb_seed0.pt')
+    coords = torch.nn.functional.pad(record['coords_xyz'].long(), (1, 0))
+    seeds = ActiveVoxels(coords, record['feats_fp16'].float(), tuple(record['cfg']['sizes_xyz']), 1)
+    with torch.no_grad():
+        torch.testing.assert_close(model.neck.semantics(seeds), record['out'], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        model.backbone.heads['16'].weight, state['img_neck.fpn_convs.0.conv.weight'], rtol=0, atol=0
+    )
 
 
 class TestBadInput:
@@ -324,6 +400,11 @@ class TestBadInput:
             capfd, tmp_path, 'lmscnet', golden_state('sscnet')[1]
         )
         assert "holds 'net_rgb.*' and 'net_3d_decoder.*'" in self.refused(capfd, tmp_path, 'monoscene', state, None)
+
+    def test_another_network_is_no_sgn(self, capfd, tmp_path):
+        state = {key: value for key, value in sgn_state().items() if 'sdb.' not in key}
+        said = self.refused(capfd, tmp_path, 'sgn-s', state, SGN_OPTIONS)
+        assert "expected one parameter 'sdb.conv_in.weight' of the official network, got []" in said
 
     def test_weights_of_another_size(self, capfd, tmp_path):
         error = self.refused(capfd, tmp_path, 'sscnet', golden_state('sscnet')[1], None)

@@ -2,10 +2,10 @@
 
     python tools/model_converters/import_official.py METHOD CKPT OUT [--config CONFIG]
 
-METHOD is monoscene, lmscnet, lmscnet-ss, sscnet or sscnet-full. The model of CONFIG (by default the method's
-in configs/baselines) is built and must take the result entry for entry; only then OUT is written, for
-`tools/test.py CONFIG OUT`. Which official entries were dropped, why, and which of ours the file does not set
-is printed. A config of another size is reached with --cfg-options, e.g. model.decode_head.num_classes=19.
+METHOD is monoscene, lmscnet, lmscnet-ss, sscnet, sscnet-full, sgn-s or sgn-t. The model of CONFIG (by default
+the method's in configs/baselines) is built and must take the result entry for entry; only then OUT is written,
+for `tools/test.py CONFIG OUT`. Which official entries were dropped, why, and which of ours the file does not
+set is printed. A config of another size is reached with --cfg-options, e.g. model.decode_head.num_classes=19.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-METHODS = ('monoscene', 'lmscnet', 'lmscnet-ss', 'sscnet', 'sscnet-full')
+METHODS = ('monoscene', 'lmscnet', 'lmscnet-ss', 'sscnet', 'sscnet-full', 'sgn-s', 'sgn-t')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

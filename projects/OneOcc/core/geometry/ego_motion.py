@@ -1,4 +1,4 @@
-"""Past frames seen from now: which they are, and their cameras in the current ego frame."""
+"""Past frames seen from now: which they are, and their cameras and points in the current ego frame."""
 
 from __future__ import annotations
 
@@ -47,3 +47,18 @@ def cam_from_current_ego(
     """
     past_from_now = np.linalg.inv(np.asarray(world_from_past, dtype=np.float64)) @ world_from_now
     return np.asarray(cam_from_ego, dtype=np.float64) @ past_from_now
+
+
+def points_in_current_ego(points: np.ndarray, world_from_past: np.ndarray, world_from_now: np.ndarray) -> np.ndarray:
+    """Points of a past frame, as if they stood still in the world, in the current ego frame.
+
+    Args:
+        points: (N, 3 or more), x, y, z in metres in the ego frame of the past; further channels are kept.
+        world_from_past, world_from_now: (4, 4) poses of the body at the past and at the current frame.
+
+    Returns:
+        (N, 3 or more) float64.
+    """
+    now_from_past = np.linalg.inv(np.asarray(world_from_now, dtype=np.float64)) @ world_from_past
+    moved = points[:, :3] @ now_from_past[:3, :3].T + now_from_past[:3, 3]
+    return np.concatenate([moved, points[:, 3:]], axis=1)

@@ -64,6 +64,11 @@ class CartesianGrid:
         """The same space in voxels ``factor`` times as large."""
         return CartesianGrid(_divided(self.shape, factor), self.voxel_size * factor, self.origin)
 
+    def refined(self, factor: int) -> CartesianGrid:
+        """The same space in voxels ``factor`` times smaller."""
+        x, y, z = self.shape
+        return CartesianGrid((factor * x, factor * y, factor * z), self.voxel_size / factor, self.origin)
+
     def to_dict(self) -> dict[str, Any]:
         return dict(shape=list(self.shape), voxel_size=self.voxel_size, origin=list(self.origin))
 

@@ -9,6 +9,9 @@ from .occformer.image_network import PanoramaSECONDFPN
 from .occformer.lifting import PanoramicLiftSplat
 from .occformer.neck import OccFormerNeck
 from .occrwkv import OccRWKV, OccRWKVHead
+from .sgn.head import SGNHead
+from .sgn.lifting import SGNLifting
+from .sgn.neck import SGNNeck
 from .voxformer.head import VoxFormerHead
 from .voxformer.lifting import VoxFormerLifting
 from .voxformer.neck import VoxFormerNeck
@@ -26,6 +29,9 @@ __all__ = [
     'PointOccupancyEncoder',
     'QueryProposalHead',
     'QueryProposalNetwork',
+    'SGNHead',
+    'SGNLifting',
+    'SGNNeck',
     'SSCNet',
     'SSCNetHead',
     'VoxFormerHead',

@@ -100,6 +100,7 @@ def _fill_head(slots: dict, grid: dict | None) -> None:
     _fill_grid(slots, 'decode_head', grid)
     if 'width' in _parameters(neck):
         _fill(slots, 'decode_head', 'width', _said(neck, 'width'), 'neck.width')
+    _fill(slots, 'decode_head', 'voxel_channels', _said(neck, 'channels'), 'neck.channels')
     strides, widths = _said(head, 'strides'), _widths(neck)
     if strides is not None and widths is not None and set(strides) <= set(widths):
         expected = tuple(widths[stride] for stride in strides)

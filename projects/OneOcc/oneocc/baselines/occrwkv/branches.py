@@ -10,75 +10,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...models.layers.active_voxels import ActiveBatchNorm, ActiveVoxels
+from ...models.layers.sparse_encoder import GeometryContext, SparseFeatureEncoder
 from .bi_wkv import MapRWKV
-from .points import ActiveVoxels, scatter_mean
-
-CONTEXT_SCALES = (2, 4, 6, 8)
-
-
-class ActiveBatchNorm(nn.BatchNorm1d):
-    """Batch norm over the active voxels alone; fewer than two of them are normalised by the running statistics."""
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Rows (V, C) -> (V, C)."""
-        if self.training and len(rows) < 2:
-            return F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, False, 0, self.eps)
-        return super().forward(rows)
-
-
-class SubmanifoldConv(nn.Module):
-    """Sparse convolution that keeps its active set, as a dense one on zero-filled inactive voxels."""
-
-    def __init__(self, channels: int, kernel: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv3d(channels, channels, kernel, padding=kernel // 2, bias=False)
-
-    def forward(self, voxels: ActiveVoxels, rows: Tensor) -> Tensor:
-        """(V, C) -> (V, C)."""
-        return voxels.rows(self.conv(voxels.dense(rows)))
-
-
-class SparseFeatureEncoder(nn.Module):
-    """Residual pair of submanifold convolutions with a 1x1x1 shortcut."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.shortcut, self.shortcut_norm = SubmanifoldConv(channels, 1), ActiveBatchNorm(channels)
-        self.first, self.first_norm = SubmanifoldConv(channels, 3), ActiveBatchNorm(channels)
-        self.second, self.second_norm = SubmanifoldConv(channels, 3), ActiveBatchNorm(channels)
-
-    def forward(self, voxels: ActiveVoxels) -> Tensor:
-        """Features (V, C) -> (V, C)."""
-        shortcut = self.shortcut_norm(self.shortcut(voxels, voxels.feats))
-        rows = F.leaky_relu(self.first_norm(self.first(voxels, voxels.feats)), 0.1)
-        return F.leaky_relu(shortcut + self.second_norm(self.second(voxels, rows)), 0.1)
-
-
-class GeometryContext(nn.Module):
-    """Means over cells of 2, 4, 6 and 8 voxels, gated per scale and added back: width R in, 2R out."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        half = channels // 2
-        self.reduce = nn.Linear(channels, channels)
-        self.context = nn.ModuleList(nn.Linear(channels, half) for _ in CONTEXT_SCALES)
-        self.squeeze = nn.Linear(half, half, bias=False)
-        self.gates = nn.ModuleList(nn.Linear(half, half) for _ in CONTEXT_SCALES)
-        self.expand = nn.Linear(half, channels, bias=False)
-        self.fuse = nn.Linear(2 * channels, channels, bias=False)
-        self.out = nn.Linear(channels, 2 * channels)
-
-    def forward(self, voxels: ActiveVoxels, rows: Tensor) -> Tensor:
-        """Rows (V, C) at `voxels` -> (V, 2 C)."""
-        reduced = torch.relu(self.reduce(rows))
-        maps = []
-        for scale, linear in zip(CONTEXT_SCALES, self.context):
-            cells = torch.cat([voxels.coords[:, :1], voxels.coords[:, 1:] // scale], 1)
-            unique, owner = torch.unique(cells, dim=0, return_inverse=True)
-            maps.append(torch.relu(linear(scatter_mean(reduced, owner, len(unique))))[owner])
-        squeezed = torch.relu(self.squeeze(sum(maps)))
-        gated = sum(torch.sigmoid(gate(squeezed)) * context for gate, context in zip(self.gates, maps))
-        return self.out(torch.relu(self.fuse(torch.cat([reduced, self.expand(gated)], 1))))
 
 
 class SemanticBranch(nn.Module):
@@ -93,7 +27,7 @@ class SemanticBranch(nn.Module):
         super().__init__()
         widths = [width, 2 * width, 4 * width]
         self.encoders = nn.ModuleList(SparseFeatureEncoder(w) for w in widths)
-        self.contexts = nn.ModuleList(GeometryContext(w) for w in widths)
+        self.contexts = nn.ModuleList(GeometryContext(w, 2 * w) for w in widths)
         self.blocks = nn.ModuleList(MapRWKV(2 * w) for w in widths)
         self.heads = nn.ModuleList(
             nn.Sequential(

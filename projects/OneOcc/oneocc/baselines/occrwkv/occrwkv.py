@@ -23,11 +23,12 @@ from torch import Tensor
 from ....core.formats.labels import UNKNOWN
 from ....core.named_fields import NamedFields
 from ...models.heads.occ_head import OccHead
+from ...models.layers.active_voxels import ActiveVoxels
 from ...models.losses import lovasz_softmax, majority_pool, voxel_cross_entropy
 from ...structures import Volumes
 from .bi_wkv import MapRWKV
 from .branches import CompletionBranch, SemanticBranch
-from .points import ActiveVoxels, PointFeatures
+from .points import PointFeatures
 
 STRIDES = (2, 4, 8)
 _PARTS = ('ce', 'lovasz')

@@ -1,64 +1,17 @@
-"""Point features of OccRWKV: per-voxel statistics at two resolutions, and the scatter reductions they need.
+"""Point features of OccRWKV: per-voxel statistics at two resolutions.
 
 Shapes: P points of the whole batch, V voxels that hold points, F feature width.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ...models.layers.active_voxels import ActiveVoxels, scatter_max, scatter_mean
+
 POINT_CHANNELS = 10  # x, y, z, intensity, offset to the voxel's mean (3), offset to its centre (3)
-
-
-@dataclass
-class ActiveVoxels:
-    """Voxels that hold something.
-
-    Attributes:
-        coords: (V, 4) int64, batch index and voxel index.
-        feats: (V, C).
-        shape: (X, Y, Z) of the grid.
-        batch: number of samples.
-    """
-
-    coords: Tensor
-    feats: Tensor
-    shape: tuple[int, int, int]
-    batch: int
-
-    def dense(self, feats: Tensor | None = None) -> Tensor:
-        """Zero-filled volume (B, C, X, Y, Z) of the features."""
-        feats = self.feats if feats is None else feats
-        volume = feats.new_zeros(self.batch, *self.shape, feats.shape[1])
-        volume[tuple(self.coords.unbind(1))] = feats
-        return volume.permute(0, 4, 1, 2, 3)
-
-    def rows(self, volume: Tensor) -> Tensor:
-        """The rows (V, C) of a volume (B, C, X, Y, Z) at these voxels."""
-        return volume.permute(0, 2, 3, 4, 1)[tuple(self.coords.unbind(1))]
-
-    def merged(self, feats: Tensor, factor: int = 2) -> ActiveVoxels:
-        """Voxels of `factor` times the size; each takes the maximum of its parts' feats (V, C)."""
-        coords = torch.cat([self.coords[:, :1], self.coords[:, 1:] // factor], dim=1)
-        unique, owner = torch.unique(coords, dim=0, return_inverse=True)
-        x, y, z = (-(-size // factor) for size in self.shape)
-        return ActiveVoxels(unique, scatter_max(feats, owner, len(unique)), (x, y, z), self.batch)
-
-
-def scatter_max(feats: Tensor, owner: Tensor, number: int) -> Tensor:
-    """Maximum (number, C) of the rows (P, C) that share an owner (P,)."""
-    index = owner[:, None].expand_as(feats)
-    return feats.new_zeros(number, feats.shape[1]).scatter_reduce(0, index, feats, 'amax', include_self=False)
-
-
-def scatter_mean(feats: Tensor, owner: Tensor, number: int) -> Tensor:
-    """Mean (number, C) of the rows (P, C) that share an owner (P,)."""
-    index = owner[:, None].expand_as(feats)
-    return feats.new_zeros(number, feats.shape[1]).scatter_reduce(0, index, feats, 'mean', include_self=False)
 
 
 class PointFeatures(nn.Module):

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .camera_network import convert_camera_network, prefix_of
 from .lmscnet import convert_lmscnet, convert_sscnet
 from .monoscene import convert_state_dict
 from .monoscene_image import convert_image_network
+from .sgn import UNUSED_LAYERS, convert_sgn, unused
 
 UNUSED_SHORTCUT = 'a shortcut of a bottleneck of stride 1, which the official network owns and never calls'
 BOOK_KEEPING = 'not a part of the network (loss, metric or other book-keeping of the training)'
@@ -127,6 +129,18 @@ def _import_monoscene(method: str, official: Mapping[str, Tensor]) -> ImportedWe
     )
 
 
+def _import_sgn(method: str, official: Mapping[str, Tensor]) -> ImportedWeights:
+    """Weights of SGN: image network, 3D network, head; those of S and T have the same names and shapes."""
+    head = prefix_of('sdb.conv_in.weight', official)
+    parts = convert_sgn(_inside(head, official))
+    images, dropped = convert_camera_network(official)
+    dropped |= {key: UNUSED_LAYERS for key in official if key.startswith(head) and unused(key.removeprefix(head))}
+    return ImportedWeights(
+        _prefixed('backbone.', images) | _prefixed('neck.', parts['neck']) | _prefixed('decode_head.', parts['head']),
+        dropped,
+    )
+
+
 def _prefixed(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same entries, `prefix` before every name."""
     return {prefix + key: value for key, value in state.items()}
@@ -143,4 +157,6 @@ METHODS: dict[str, Callable[[str, Mapping[str, Tensor]], ImportedWeights]] = {
     'lmscnet-ss': _import_lmscnet,
     'sscnet': _import_sscnet,
     'sscnet-full': _import_sscnet,
+    'sgn-s': _import_sgn,
+    'sgn-t': _import_sgn,
 }

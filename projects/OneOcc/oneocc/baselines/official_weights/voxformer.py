@@ -23,7 +23,7 @@ _LAYER = (
     (r'\bdeformable_attention\.', ''),
 )
 _HEAD = {'mlp_head.0.': 'norm.', 'mlp_head.1.': 'classify.'}
-_UNUSED_BY_QPN = ('deconv_1_8__1_1.', 'deconv_1_4__1_1.')
+UNUSED_BY_QPN = ('deconv_1_8__1_1.', 'deconv_1_4__1_1.')
 
 
 def rename_layer(key: str) -> str:
@@ -87,7 +87,7 @@ def convert_header(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def convert_query_proposals(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """State of the official stage 1 -> QueryProposalNetwork; its two transposed convolutions without use are left."""
-    used = {key: value for key, value in official.items() if not key.startswith(_UNUSED_BY_QPN)}
+    used = {key: value for key, value in official.items() if not key.startswith(UNUSED_BY_QPN)}
     parts = convert_lmscnet(used)
     state = {f'trunk.{key}': value for key, value in parts['neck'].items()}
     return state | {f'head.{key}': value for key, value in parts['heads'][2].items()}

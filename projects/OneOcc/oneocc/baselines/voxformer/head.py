@@ -56,6 +56,7 @@ class VoxFormerHead(OccHead):
     """
 
     strides = (1,)
+    terms: tuple[str, ...] = ('ce', 'sem_scal', 'geo_scal')  # of the loss
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class VoxFormerHead(OccHead):
         self.subvoxels = subvoxels
         width = in_channels if isinstance(in_channels, int) else in_channels[0]
         self.classifier = UpsampledClassifier(width, num_classes + 1, subvoxels)
-        self.loss_weights = dict(ce=1.0, sem_scal=1.0, geo_scal=1.0)
+        self.loss_weights = dict.fromkeys(self.terms, 1.0)
         unknown = set(loss_weights or ()) - set(self.loss_weights)
         if unknown:
             raise ValueError(f'loss_weights: expected {sorted(self.loss_weights)}, got {sorted(unknown)}')

@@ -57,6 +57,10 @@ class ASPPHead3D(nn.Module):
         self.context = ASPP3D(mid_channels, dilations)
         self.classify = _conv3x3x3(mid_channels, out_channels, bias=True)
 
+    def features(self, volume: Tensor) -> Tensor:
+        """(B, in, X, Y, Z) -> what is classified, (B, mid, X, Y, Z)."""
+        return self.context(torch.relu(self.reduce(volume)))
+
     def forward(self, volume: Tensor) -> Tensor:
         """(B, in, X, Y, Z) -> logits (B, out, X, Y, Z)."""
-        return self.classify(self.context(torch.relu(self.reduce(volume))))
+        return self.classify(self.features(volume))
