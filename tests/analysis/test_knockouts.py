@@ -13,7 +13,7 @@ from tests.models import two_view_rig as rig
 def alive():
     """A OneOcc whose every part has random weights, so that every signal reaches the logits."""
     torch.manual_seed(0)
-    model = tiny_oneocc.build()
+    model = tiny_oneocc.build(ranges=dict(bins=(0.5, 12.0, 8)))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))

@@ -154,3 +154,14 @@ def test_compiled_model_equals_eager(device, backend):
         torch.testing.assert_close(
             torch.compile(model, backend=backend)(inputs, samples)[1], want, atol=1e-3, rtol=1e-3
         )
+
+
+def test_ranges_are_taught_by_points_and_predicted_without(device):
+    model = tiny.build(device, ranges=dict(bins=(0.5, 12.0, 8)))
+    inputs, samples = tiny.batch(2, device)
+    points = [torch.tensor([[3.0, 1.0, 0.2, 0.0]], device=device)] * 2
+    losses = model.train()({**inputs, 'points': points}, samples, mode='loss')
+    assert losses['loss_range'] > 0 and losses['loss_range'].requires_grad
+    assert model.eval()(inputs, samples, mode='predict')[1].pred_occ.shape == rig.GRID['shape']
+    with pytest.raises(ValueError, match="needs the inputs .*'points'.* LoadLiDARPoints"):
+        model.train()(inputs, samples, mode='loss')

@@ -28,7 +28,14 @@ def backbone_config(equi=RESNET, raw=RESNET, **changes) -> dict:
 
 
 def config(
-    equi=RESNET, raw=RESNET, gait='shift', grids=('cartesian', 'cylindrical'), injection='neck', amoe=True, ring=True
+    equi=RESNET,
+    raw=RESNET,
+    gait='shift',
+    grids=('cartesian', 'cylindrical'),
+    injection='neck',
+    amoe=True,
+    ring=True,
+    ranges=None,
 ) -> dict:
     views = ('equi',) if raw is None else ('equi', 'raw')
     polar = 'cylindrical' in grids and injection == 'neck'
@@ -45,6 +52,7 @@ def config(
             grids=grids,
             injection=injection,
             gait=gait and dict(type='GaitDisplacementCompensation', mode=gait),
+            ranges=ranges,
         ),
         neck=dict(
             type='AMoE3DNeck',

@@ -1,7 +1,7 @@
 """The overfitting check: can a method fit a few frames? Trains each config on them and says how far it came.
 
     python tools/analysis_tools/overfit.py CONFIG [CONFIG ...] --frames 4 --iters 1500 --out overfit.json
-    python tools/analysis_tools/overfit.py CONFIG --label dense --cfg-options model.neck.block=dense --seeds 0 1 2 --out ...
+    python tools/analysis_tools/overfit.py CONFIG --label dense --cfg-options model.neck.block=dense --seeds 0 1 2
     python tools/analysis_tools/overfit.py --out overfit.json --update docs/results.md
 
 The frames are trained on and tested on, without augmentation, all in one batch; the optimiser is Adam with a

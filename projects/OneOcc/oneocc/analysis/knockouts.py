@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ...core.geometry import View, ring
 from ..models import OccupancySegmentor
 from ..models.lifting.gait_compensation import GaitCorrection
+from ..models.lifting.range_distribution import RangeMaps
 from ..models.lifting.voxel_position import VoxelPosition
 from ..models.necks.moe_fuse3d import MoEFuse3D
 from ..models.necks.saliency3d import DualPathSaliency3D
@@ -209,6 +210,26 @@ def _pose_of_other(model: OccupancySegmentor, frames: Frames) -> Iterator[None]:
 
 
 @contextmanager
+def _ranges(source: str, model: OccupancySegmentor, frames: Frames) -> Iterator[None]:
+    """Distributions over ranges that say nothing, or those of the other frame's images."""
+    distribution = model.view_transformer.ranges
+    own = distribution.forward
+
+    def changed(maps: Mapping[str, Mapping[int, Tensor]], views: Sequence[View], points: Any = None) -> RangeMaps:
+        """{view: {scale: (B, C, Hs, Ws)}} -> maps (B, D, Hs, Ws)."""
+        if source == 'other':
+            others = model.backbone(frames.other_inputs['imgs'])
+            return own({distribution.view: others[distribution.view]}, views)
+        found = own(maps, views)
+        bins = found.here.shape[1]
+        even = (torch.arange(bins, device=found.here.device, dtype=found.here.dtype) + 0.5) / bins
+        return RangeMaps(torch.ones_like(found.here), even.view(1, -1, 1, 1).expand_as(found.before))
+
+    with patched(distribution, 'forward', changed):
+        yield
+
+
+@contextmanager
 def _no_position(model: OccupancySegmentor, frames: Frames) -> Iterator[None]:
     with patched(model.view_transformer, 'position', None):
         yield
@@ -216,6 +237,10 @@ def _no_position(model: OccupancySegmentor, frames: Frames) -> Iterator[None]:
 
 def _has_gait(model: OccupancySegmentor) -> bool:
     return getattr(model.view_transformer, 'gait', None) is not None
+
+
+def _has_ranges(model: OccupancySegmentor) -> bool:
+    return getattr(model.view_transformer, 'ranges', None) is not None
 
 
 def _has_polar(model: OccupancySegmentor) -> bool:
@@ -246,5 +271,7 @@ KNOCKOUTS = (
     Knockout('polar volumes: mean over x, y', _has_polar, partial(_polar, 'mean')),
     Knockout('ring: broken', _has_rings, _broken_ring),
     Knockout('camera pose: of another frame', _lifts, _pose_of_other),
+    Knockout('ranges: even', _has_ranges, partial(_ranges, 'even')),
+    Knockout('ranges: of another frame', _has_ranges, partial(_ranges, 'other')),
     Knockout('voxel position: none', _has_position, _no_position),
 )

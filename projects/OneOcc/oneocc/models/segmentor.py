@@ -148,7 +148,8 @@ class OccupancySegmentor(BaseModel):
     def loss(self, inputs: Mapping, data_samples: Sequence[BaseDataElement]) -> dict[str, Tensor]:
         """Losses by name; every name that contains 'loss' is summed by the runner, others are logged.
 
-        A part that keeps a dict `log_vars` of its last forward pass has it logged, averaged over parts of one kind.
+        A part that keeps a dict `log_vars` of its last forward pass has it logged, averaged over parts of one kind; a
+        loss of its own goes the same way.
         """
         feats, visible = self.extract_feat(inputs, data_samples)
         losses = self.decode_head.loss(feats, data_samples, visible)

@@ -25,6 +25,7 @@ from ...structures import Volumes, batch_views
 from .gait_compensation import Features, GaitCorrection
 from .grid_lifting import GridLifting, ScaleScores, merge_views
 from .polar_pyramid import PolarInjection, PolarPyramid
+from .range_distribution import RangeDistribution, RangeEvidence
 from .voxel_position import VoxelPosition
 
 __all__ = ['CELL_CENTRES', 'BiGridViewTransformer', 'merge_views', 'surrounding_cylinder']
@@ -62,6 +63,8 @@ class BiGridViewTransformer(BaseModule):
             open.
         merge: how the views of a voxel are weighed, 'features' (its place and what each view shows there) or 'place'.
         view_dropout: share of the training samples that one view is taken away from (`drop_views`).
+        ranges: config of `RangeDistribution`: a distribution over ranges for each pixel of a view tells the voxels of
+            a ray apart, taught by the input `points` in training; None for lifting as in the paper.
     """
 
     levels = (1, 2, 4)
@@ -86,6 +89,7 @@ class BiGridViewTransformer(BaseModule):
         polar_levels: str = 'lifted',
         merge: str = 'features',
         view_dropout: float = 0.0,
+        ranges: Mapping | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -126,6 +130,9 @@ class BiGridViewTransformer(BaseModule):
             self.position = nn.ModuleDict(
                 {name: VoxelPosition(own.centers().reshape(-1, 3), channels) for name, own in self.grids.items()}
             )
+        self.ranges, self.evidence = None, None
+        if ranges is not None:
+            self.ranges, self.evidence = self._range_parts(ranges, channels)
         self.score = ScaleScores(channels, len(self.lift), self.views, self.scales)
         self._init_zero()
         self.gait = None
@@ -144,6 +151,21 @@ class BiGridViewTransformer(BaseModule):
             view_dropout=self.view_dropout,
         )
 
+    def _range_parts(self, settings: Mapping, channels: int) -> tuple[RangeDistribution, nn.ModuleDict]:
+        """The distribution over ranges, and what it tells the voxels of each grid."""
+        view = settings.get('view', 'equi')
+        for name, value, known in (('view', view, self.views), ('scale', settings.get('scale', 4), self.scales)):
+            if value not in known:
+                raise ValueError(f'ranges.{name}: expected one of {known}, got {value!r}')
+        distribution = RangeDistribution(**{**dict(channels=channels, ring=view in self.ring_views), **settings})
+        grids = {name: RangeEvidence(own.centers().reshape(-1, 3), channels) for name, own in self.grids.items()}
+        return distribution, nn.ModuleDict(grids)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Points teach ranges in training and are never read in inference."""
+        return ('points',) if self.training and self.ranges is not None and self.ranges.loss_weight else ()
+
     def _init_zero(self) -> None:
         for lifting in self.lift.values():
             cast('GridLifting', lifting).init_zero()
@@ -159,6 +181,7 @@ class BiGridViewTransformer(BaseModule):
         features: Features,
         data_samples: Sequence[BaseDataElement],
         image_sizes: Mapping[str, tuple[int, int]],
+        points: Sequence[Tensor] | None = None,
     ) -> Volumes:
         """Lift a batch; every sample with its own calibration.
 
@@ -166,6 +189,7 @@ class BiGridViewTransformer(BaseModule):
             features: {view: {scale: (B, C, H/s, W/s)}}.
             data_samples: B samples whose metainfo holds `cameras`, {view: View}.
             image_sizes: {view: (H, W)} of the images that the features come from.
+            points: B tensors (N_i, 3 or more) in the ego frame, metres, that teach `ranges`.
 
         Returns:
             `cartesian` (B, C, X, Y, Z); `visible` (B, X, Y, Z) bool; with the second grid
@@ -186,6 +210,9 @@ class BiGridViewTransformer(BaseModule):
             ring_views=self.ring_views,
             correction=self._correction(maps),  # Eq. 9
         )
+        if self.ranges is not None:
+            found = self.ranges(maps, lifting['views'][self.ranges.view], points)
+            lifting = {**lifting, 'range_maps': found}
         cartesian, visible = self._volume('cartesian', lifting)  # Eq. 6, 7: V^Ca
         if self.polar_grid is None:
             return Volumes(cartesian, visible)
@@ -202,7 +229,11 @@ class BiGridViewTransformer(BaseModule):
 
     def _volume(self, name: str, lifting: Mapping) -> tuple[Tensor, Tensor]:
         """The volume (B, C, X, Y, Z) of a grid and the voxels (B, X, Y, Z) that a view sees."""
+        lifting = dict(lifting)
+        range_maps = lifting.pop('range_maps', None)
         volume, visible = self.lift[name](**lifting)
+        if range_maps is not None and self.ranges is not None and self.evidence is not None:
+            volume = self.evidence[name](volume, self.ranges, range_maps, lifting['views'][self.ranges.view])
         if self.position is not None:
             volume = self.position[name](volume.transpose(1, 2), visible).transpose(1, 2)
         shape = self.grids[name].shape
