@@ -273,6 +273,10 @@ def _entry(recording: Recording, frame: Frame, base: str, occupancy: dict[str, s
         for name, matrix in recording.lidars.items()
         if name in frame.files
     }
+    depth = {}
+    if 'depth' in frame.files:
+        path = f'{base}/{frame.files["depth"]}'
+        depth[recording.camera_of('depth')] = dict(path=path, unit_m=recording.depth_unit_m, kind='range')
     meta = recording.meta
     return dict(
         sample_id=f'{recording.name}/{frame.id}',
@@ -287,4 +291,5 @@ def _entry(recording: Recording, frame: Frame, base: str, occupancy: dict[str, s
         cameras=cameras,
         lidars=lidars,
         occupancy=occupancy,
+        **(dict(depth=depth) if depth else {}),
     )

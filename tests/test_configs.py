@@ -16,6 +16,7 @@ from tests.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
+OCCUPANCY = [path for path in CONFIGS if path.parent.name != 'depth']  # networks that make an input of the others
 BASES = sorted((ROOT / 'configs/_base_').rglob('*.py'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 SIX_LINES = 6
@@ -60,7 +61,7 @@ def test_config_names_only_what_is_registered(path):
     assert known(METRICS, config.val_evaluator.type)
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=name)
+@pytest.mark.parametrize('path', OCCUPANCY, ids=name)
 def test_model_and_data_agree_on_grid_and_classes(path):
     config = Config.fromfile(path)
     dataset = DATASETS.get(config.train_dataloader.dataset.type)

@@ -1,3 +1,3 @@
-# VoxFormer, stage 1 on QuadSim: query proposals from LiDAR.
-_base_ = ['../_base_/models/query-proposals.py', '../_base_/datasets/quadsim-lidar.py', '../_base_/runs/proposals.py']
+# VoxFormer on QuadSim, stage 1: query proposals from LiDAR points (P+L).
+_base_ = ['../_base_/runs/proposals.py', '../_base_/datasets/quadsim-lidar.py']
 model = dict(grid={{_base_.grid}})

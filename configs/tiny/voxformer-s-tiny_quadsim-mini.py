@@ -1,3 +1,3 @@
-# Tiny VoxFormer-S on the mini QuadSim, panorama and LiDAR (P+L).
-_base_ = ['../_base_/models/voxformer-s-tiny.py', '../_base_/datasets/quadsim-mini-fusion.py', '../_base_/runs/tiny.py']
+# Tiny VoxFormer-S on the mini QuadSim: panorama and LiDAR points (P+L).
+_base_ = ['../_base_/runs/voxformer-s-tiny.py', '../_base_/datasets/quadsim-mini-fusion.py']
 model = dict(grid={{_base_.grid}})

@@ -73,6 +73,28 @@ def test_one_labelled_voxel_is_enough_to_train():
         assert torch.isfinite(sum(occformer(num_points)(*batch(1, labels), mode='loss').values()))
 
 
+@pytest.mark.parametrize('cloud', [torch.zeros(0, 4), torch.full((5, 4), 500.0), torch.zeros(3, 4)])
+def test_points_that_supervise_no_depth_train_every_parameter(cloud):
+    """None at all, none within the bins, all in the camera itself."""
+    model = occformer().train()
+    inputs, samples = batch(2)
+    losses = model(dict(inputs, points=[cloud, cloud]), samples, mode='loss')
+    sum(losses.values()).backward()
+    assert losses['loss_depth'] == 0
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_a_volume_that_no_ray_enters_trains():
+    """The grid lies above the camera's band: no bin falls into it."""
+    model = occformer().train()
+    high = rig.pose(translation=(0.0, 0.0, 900.0))
+    inputs, samples = batch(2, poses=[high, high])
+    total = sum(model(inputs, samples, mode='loss').values())
+    total.backward()
+    assert torch.isfinite(total) and all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
 def test_loss_is_the_same_twice():
     model = occformer().eval()
     inputs, samples = batch(2)
@@ -118,9 +140,10 @@ def test_every_sample_is_lifted_with_its_own_calibration():
         torch.testing.assert_close(together[b : b + 1], alone, atol=1e-5, rtol=1e-3)
 
 
-def test_half_precision_is_finite():
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision_is_finite(dtype):
     model = occformer(num_points=30).train()
-    with torch.autocast('cpu', torch.bfloat16):
+    with torch.autocast('cpu', dtype):
         total = sum(model(*batch(2), mode='loss').values())
     total.backward()
     assert torch.isfinite(total) and all(torch.isfinite(p.grad).all() for p in model.parameters())

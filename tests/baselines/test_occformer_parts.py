@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmcv.ops import deform_conv2d
 
+from projects.OneOcc.core.geometry.depth_points import nearest_ranges
 from projects.OneOcc.oneocc.baselines.occformer.deformable_conv import DeformableConv2d, deformable_conv2d
 from projects.OneOcc.oneocc.baselines.occformer.depth_loss import BACKGROUND, depth_labels, depth_loss
 from projects.OneOcc.oneocc.baselines.occformer.depth_net import DepthNet
 from projects.OneOcc.oneocc.baselines.occformer.dual_path import DualPathBlock
-from projects.OneOcc.oneocc.baselines.occformer.frustum import depth_bins, nearest_ranges, panoramic_points
+from projects.OneOcc.oneocc.baselines.occformer.frustum import depth_bins, panoramic_points
 from projects.OneOcc.oneocc.baselines.occformer.lift_splat import lift_splat, lift_splat_reference, voxel_ids
 from projects.OneOcc.oneocc.baselines.occformer.lone_value_norm import LoneValueNorm2d
 from projects.OneOcc.oneocc.baselines.occformer.mask_losses import class_loss, mask_losses, query_class_weights

@@ -85,10 +85,12 @@ def test_a_sample_without_proposals_asks_for_all():
     assert found[0].all() and found[1].sum() == 1
 
 
+@pytest.mark.parametrize('size', [1, 2])
 @pytest.mark.parametrize('fill', [255, 0, 2])
-def test_degenerate_labels_give_finite_gradients(fill):
+def test_degenerate_labels_give_finite_gradients(fill, size):
     model = segmentor(training=True)
-    inputs, samples = batch([points(), points()], [rig.sample(labels=torch.full(GRID['shape'], fill).byte())] * 2)
+    samples = [rig.sample(labels=torch.full(GRID['shape'], fill).byte())] * size
+    inputs, _ = batch([points() for _ in range(size)])
     loss = sum(model(inputs, samples, mode='loss').values())
     loss.backward()
     assert torch.isfinite(loss) and all(torch.isfinite(p.grad).all() for p in model.parameters())
@@ -133,10 +135,11 @@ def test_rolling_the_panorama_with_its_calibration_changes_nothing(wrap):
     assert worst < 1e-4 if wrap else worst > 1e-3, worst
 
 
-def test_autocast():
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast(dtype):
     model = segmentor(training=True)
     inputs, samples = batch([points(), points()])
-    with torch.autocast('cpu', dtype=torch.bfloat16):
+    with torch.autocast('cpu', dtype=dtype):
         losses = model(inputs, samples, mode='loss')
     assert all(value.dtype == torch.float32 for value in losses.values())
     sum(losses.values()).backward()
@@ -144,7 +147,7 @@ def test_autocast():
     model.eval()
     with torch.no_grad():
         exact = sum(model(inputs, samples, mode='loss').values())
-        with torch.autocast('cpu', dtype=torch.bfloat16):
+        with torch.autocast('cpu', dtype=dtype):
             rounded = sum(model(inputs, samples, mode='loss').values())
     assert rounded.item() == pytest.approx(exact.item(), rel=0.05)
 

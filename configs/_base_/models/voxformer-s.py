@@ -1,6 +1,5 @@
 # VoxFormer-S (stage 2): ResNet-50 up to stride 16, an FPN of one level, queries of 0.8 m, attention on a folded plane.
 # There the backbone has ImageNet weights, frozen norms and a frozen first stage; from scratch nothing is frozen.
-proposals = 'work_dirs/voxformer-proposals_quadsim/epoch_24.pth'
 model = dict(
     type='OccupancySegmentor',
     data_preprocessor=dict(type='OccDataPreprocessor', size_divisor=16),
@@ -20,13 +19,9 @@ model = dict(
     view_transformer=dict(
         type='VoxFormerLifting',
         proposals='points',
-        proposal_network=dict(
-            type='QueryProposalNetwork',
-            base_channels=32,
-            init_cfg=dict(type='Pretrained', checkpoint=proposals, prefix='neck.'),
-        ),
+        proposal_network=dict(type='QueryProposalNetwork', base_channels=32),
+        proposal_weights='work_dirs/voxformer-proposals_quadsim/epoch_24.pth',
     ),
     neck=dict(type='VoxFormerNeck', self_attention='fold2d'),
     decode_head=dict(type='VoxFormerHead', num_classes=6, subvoxels=2),
 )
-del proposals

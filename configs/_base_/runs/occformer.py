@@ -1,2 +1,2 @@
-# A training of OccFormer at full size.
-_base_ = ['../schedules/occformer-30e.py', '../default_runtime.py']
+# OccFormer and its training at full size.
+_base_ = ['../models/occformer.py', '../schedules/occformer-30e.py', '../default_runtime.py']

@@ -2,7 +2,8 @@
 
 An info file is `{"metainfo": {...}, "data_list": [...]}`, plain JSON as mmengine's BaseDataset
 reads it. Poses and transforms are 4x4 row-major lists, metres, named `a_from_b`; times are seconds;
-paths are relative to the data root.
+paths are relative to the data root. An entry may have `depth`: by view the `path` of a map, its `unit_m` and `kind`
+(depth_maps.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic_files import read_json
+from .depth_maps import DepthMapError, check_scale
 from .labels import check_classes
 from .paths import UnsafeNameError, check_name, check_relative
 from .poses import is_finite_number, rigid_pose
@@ -235,6 +237,20 @@ def _validate_entry(entry: Any, where: str) -> None:
     )
     for key, path in entry['occupancy'].items():
         _validate_path(check_relative, path, f'{where}: occupancy[{key!r}]')
+    _validate_depth(entry.get('depth', {}), f'{where}: depth')
+
+
+def _validate_depth(depth: Any, where: str) -> None:
+    _require(isinstance(depth, dict), where, 'expected an object', type(depth).__name__)
+    for view, entry in depth.items():
+        at = f'{where}[{view!r}]'
+        _validate_path(check_name, view, at)
+        _require(isinstance(entry, dict) and 'path' in entry, at, "expected the key 'path'", _keys(entry))
+        _validate_path(check_relative, entry['path'], at)
+        try:
+            check_scale(entry, at)
+        except DepthMapError as error:
+            raise InfoError(str(error)) from error
 
 
 def _validate_path(check: Callable[[str, str], Any], name: Any, where: str) -> None:

@@ -64,6 +64,27 @@ def read_npz(
             return {key: _read_array(archive, key, declared) for key, declared in headers.items()}
 
 
+def read_npy(path: str | Path, check: Callable[[ArrayHeader], None] | None = None) -> np.ndarray:
+    """Read one plain array from a .npy file; never unpickles.
+
+    Args:
+        check: Called with the declared shape and dtype before the array is read; raises to refuse.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ArchiveError: No .npy file, an object array, more than 256 MiB, or other bytes than it declares.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such array')
+    with open(path, 'rb') as file:
+        with _damages_told(path, 'a readable plain array'):
+            declared = _read_header(file, 'the array')
+        if check is not None:
+            check(declared)
+        with _damages_told(path, 'a readable plain array'):
+            return _read_values(file, 'the array', declared)
+
+
 def read_npz_headers(path: str | Path, keys: Sequence[str], optional: Sequence[str] = ()) -> dict[str, ArrayHeader]:
     """Declared shapes and dtypes of the arrays of an archive; raises as `read_npz` does."""
     with _opened(path) as archive, _damages_told(path):
@@ -81,13 +102,13 @@ def _opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
 
 
 @contextmanager
-def _damages_told(path: str | Path) -> Iterator[None]:
+def _damages_told(path: str | Path, what: str = 'a readable archive of plain arrays') -> Iterator[None]:
     try:
         yield
     except ArchiveError:
         raise
     except Exception as error:  # a damaged header makes numpy's parser raise nearly anything
-        raise ArchiveError(f'{path}: not a readable archive of plain arrays: {error}') from error
+        raise ArchiveError(f'{path}: not {what}: {error}') from error
 
 
 def _headers(
@@ -107,8 +128,12 @@ def _headers(
 def _read_array(archive: zipfile.ZipFile, key: str, declared: ArrayHeader) -> np.ndarray:
     with archive.open(f'{key}.npy') as file:
         _read_header(file, key)
-        # one byte more than declared, so that the archive's own check sum is compared at the end
-        content = file.read(declared.num_bytes + 1)
+        return _read_values(file, key, declared)
+
+
+def _read_values(file: IO[bytes], key: str, declared: ArrayHeader) -> np.ndarray:
+    # one byte more than declared, so that an archive's own check sum is compared at the end
+    content = file.read(declared.num_bytes + 1)
     if len(content) != declared.num_bytes:
         more = 'more' if len(content) > declared.num_bytes else len(content)
         raise ValueError(

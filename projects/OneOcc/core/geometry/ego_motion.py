@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
+
+_PAST = re.compile(r'.+_past[1-9]\d*')
+
+
+def past_view(view: str, number: int) -> str:
+    """Name of a view of a past frame: number 1 is the first of the offsets, 'equi' -> 'equi_past1'."""
+    if number < 1:
+        raise ValueError(f'number: expected 1 or more, got {number}')
+    return f'{view}_past{number}'
+
+
+def is_past_view(name: str) -> bool:
+    """Whether a view shows a past frame."""
+    return _PAST.fullmatch(name) is not None
 
 
 def past_frames(frame: int, offsets: Sequence[int], number: int) -> list[int]:

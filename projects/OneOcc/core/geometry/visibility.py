@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .ego_motion import is_past_view
 from .grids import CartesianGrid
 from .view import View
 
@@ -35,7 +36,8 @@ def visible_voxels(
     Args:
         cameras: name -> view, as in a sample's metainfo.
         grid: where the voxels lie in the ego frame.
-        view: the one view that decides; by default those of the sample do, together.
+        view: the one view that decides; by default those of the sample do, together; views of past frames
+            (`is_past_view`) do not.
         views: how together: in 'any' or in 'all' of them. The views of a sample are projections of one panoramic
             camera, and none can show what another hides.
 
@@ -46,7 +48,7 @@ def visible_voxels(
         raise ValueError(
             f'visibility needs the camera of view {view!r} in the metainfo, got the views {sorted(cameras)}'
         )
-    names = list(cameras) if view is None else [view]
+    names = [name for name in cameras if not is_past_view(name)] if view is None else [view]
     centers = grid.centers()
     seen = torch.stack([View.of(cameras[name]).visible(centers) for name in names])
     return seen_by(seen, views).cpu().numpy()

@@ -17,8 +17,10 @@ from ...core.formats.infos import grid_key, read_infos
 from ...core.geometry import CartesianGrid, OmniCamera, View, camera_from_dict
 from .class_colours import default_palette
 from .errors import CorruptSampleCount, CorruptSampleError
+from .sequence_frames import SequenceFrames
 from .synthetic_twins import how_to_get
 from .transforms.loading import LoadOccupancy
+from .transforms.previous_frames import LoadPreviousFrames
 from .views import loads_for_itself, whole_pipeline
 
 _PLAIN_KEYS = ('sample_id', 'sequence', 'frame', 'time', 'lighting', 'weather', 'map')
@@ -46,6 +48,8 @@ class PALOccDataset(BaseDataset):
         views: what of the cameras to load, unwrap and resize, by view (``views.loading_steps``).
         points: arguments of LoadLiDARPoints, {} for its defaults; None loads no points.
         body_pose: give every camera the pose that the body really had, where it is known (UseBodyPose).
+        depth: radial depth of a view (LoadDepth), made worse or into points (``views.loading_steps``).
+        previous: past frames as further views (LoadPreviousFrames), e.g. ``dict(offsets=(-1, -2))``.
         lighting: keep only frames of this lighting, or of these.
         weather: keep only frames of this weather, or of these.
         stride: keep every stride-th frame of each sequence.
@@ -77,6 +81,8 @@ class PALOccDataset(BaseDataset):
         points: Mapping | None = None,
         body_pose: bool = False,
         unobserved: str = 'ignore',
+        depth: Mapping | None = None,
+        previous: Mapping | None = None,
         **kwargs: Any,
     ) -> None:
         if int(stride) != stride or stride < 1:
@@ -87,16 +93,17 @@ class PALOccDataset(BaseDataset):
         self._wanted = {'lighting': _as_set(lighting), 'weather': _as_set(weather)}
         self._cameras: dict[str, OmniCamera] = {}
         self.corrupt: CorruptSampleCount | None = None
-        given = [name for name, value in (('views', views), ('points', points), ('body_pose', body_pose)) if value]
+        loaded = dict(views=views, points=points, body_pose=body_pose, depth=depth, previous=previous)
+        given = [name for name, value in loaded.items() if value]
         if given and loads_for_itself(pipeline):
             print_log(f'{ann_file}: the pipeline loads for itself, {given} are left aside', logger='current')
-        pipeline = whole_pipeline(
-            dict(pipeline=pipeline, views=views, points=points, grid=grid, body_pose=body_pose, unobserved=unobserved)
-        )
+        pipeline = whole_pipeline(dict(loaded, pipeline=pipeline, grid=grid, unobserved=unobserved))
         # Built here and not by Compose, so that it works whatever the default scope is.
         pipeline = [TRANSFORMS.build(t) if isinstance(t, Mapping) else t for t in pipeline]
         loaders = [step for step in pipeline if isinstance(step, LoadOccupancy)]
         self.unobserved = loaders[0].unobserved if loaders else unobserved
+        self._offsets = next((step.offsets for step in pipeline if isinstance(step, LoadPreviousFrames)), ())
+        self._sequences: SequenceFrames | None = None
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,
@@ -155,6 +162,8 @@ class PALOccDataset(BaseDataset):
     def filter_data(self) -> list[dict]:
         """Keep the wanted lighting and weather, and every stride-th frame of each sequence."""
         kept = self.data_list
+        if self._offsets:
+            self._sequences = SequenceFrames(kept)
         for key, wanted in self._wanted.items():
             if wanted is None:
                 continue
@@ -175,13 +184,24 @@ class PALOccDataset(BaseDataset):
 
         Returns: dict of ``sample_id``, ``cameras`` (name -> :class:`View`),
         ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``, ``intensity_max``),
-        ``occupancy_paths`` (grid name -> path), ``world_from_ego``, ``world_from_body``,
-        ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain keys of the info.
+        ``data_root``, ``depth_files`` (view -> ``path``, ``unit_m``, ``kind``), ``occupancy_paths`` (grid name -> path),
+        ``world_from_ego``, ``world_from_body``, ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain
+        keys of the info; where the pipeline loads them, ``previous_frames``, such a dict for each offset.
 
         Raises:
             CorruptSampleError: a calibration that no camera model accepts.
         """
         info = super().get_data_info(idx)
+        results = self._frame(info)
+        if self._sequences is not None:
+            entries = self._sequences.previous(info['sample_id'], self._offsets)
+            results['previous_frames'] = [self._frame(entry) for entry in entries]
+        classes = self._metainfo['classes']
+        results.update(sample_idx=info['sample_idx'], grid=self._grid(), classes=classes, num_classes=len(classes))
+        return results
+
+    def _frame(self, info: Mapping) -> dict[str, Any]:
+        """Calibration, poses and absolute paths of one entry of the info file."""
         results: dict[str, Any] = {key: info[key] for key in _PLAIN_KEYS}
         for key in ('world_from_ego', 'world_from_body'):
             results[key] = np.asarray(info[key], dtype=np.float64)
@@ -199,9 +219,12 @@ class PALOccDataset(BaseDataset):
             }
             for name, entry in info['lidars'].items()
         }
+        results['data_root'] = self.data_root
+        results['depth_files'] = {
+            view: dict(entry, path=osp.join(self.data_root, entry['path']))
+            for view, entry in info.get('depth', {}).items()
+        }
         results['occupancy_paths'] = {grid: osp.join(self.data_root, path) for grid, path in info['occupancy'].items()}
-        classes = self._metainfo['classes']
-        results.update(sample_idx=info['sample_idx'], grid=self._grid(), classes=classes, num_classes=len(classes))
         return results
 
     def __getitem__(self, idx: int) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _VIEW_KEYS = ('height', 'width', 'unwrap_from', 'elevation_min_deg', 'elevation_max_deg', 'keep')
+_PREVIOUS_KEYS = ('offsets', 'view', 'points', 'depth')
 _LOADERS = ('LoadPanorama', 'LoadOccupancy', 'LoadLiDARPoints')
 
 
@@ -26,8 +27,12 @@ def loading_steps(
     grid: Mapping | None = None,
     body_pose: bool = False,
     unobserved: str = 'ignore',
+    depth: Mapping | None = None,
+    previous: Mapping | None = None,
 ) -> list[dict[str, Any]]:
     """The configs of the transforms that load a frame: images, labels, points, then unwrapping, then resizing.
+
+    Depth comes next, then past frames, which go through the same steps.
 
     Args:
         views: by name. A view with `unwrap_from` is made by UnwrapPanorama from the view named there, with its
@@ -37,24 +42,38 @@ def loading_steps(
         grid: label grid that the files must have; None takes what the set declares.
         body_pose: give every camera the pose that the body really had (UseBodyPose).
         unobserved: what voxels count as that nothing was seen of (LoadOccupancy).
+        depth: arguments of LoadDepth, and `degrade`, those of DegradeDepth, {} for its defaults, and `as_points=True`
+            to make points of it (PointsFromDepth).
+        previous: `offsets` of LoadPreviousFrames, the `view` ('equi' by default), and whether `points` and `depth` of
+            past frames are wanted, too.
 
     Raises:
-        ValueError: a setting that no view has, a view unwrapped from one that is not loaded, half a size.
+        ValueError: a setting that no view and no past frame has, a view unwrapped from one that is not loaded, half
+            a size.
     """
     views = {name: dict(view) for name, view in (views or {}).items() if view is not None}
     _check(views)
     stored = tuple(name for name, view in views.items() if 'unwrap_from' not in view)
     if body_pose and not stored:
         raise ValueError('body_pose moves cameras: expected views, got none')
-    steps: list[dict] = [dict(type='LoadPanorama', views=stored)] if stored else []
     labels: dict[str, Any] = dict(type='LoadOccupancy')
     if grid is not None:
         labels['grid'] = dict(grid)
     if unobserved != 'ignore':
         labels['unobserved'] = unobserved
-    steps.append(labels)
-    if points is not None:
-        steps.append(dict(type='LoadLiDARPoints', **points))
+    steps = _view_steps(views, [labels, *_point_steps(points)], body_pose)
+    if depth is not None:
+        steps += _depth_steps(depth)
+    if previous is not None:
+        steps.append(_previous_step(previous, views, points, body_pose, depth))
+    return steps
+
+
+def _view_steps(views: Mapping[str, Mapping], between: Sequence[dict], body_pose: bool) -> list[dict[str, Any]]:
+    """Images of the views, then what else is read from files, then unwrapping and resizing."""
+    stored = tuple(name for name, view in views.items() if 'unwrap_from' not in view)
+    steps: list[dict] = [dict(type='LoadPanorama', views=stored)] if stored else []
+    steps += between
     if body_pose:
         steps.append(dict(type='UseBodyPose'))
     made = [name for name in views if name not in stored]
@@ -64,6 +83,50 @@ def loading_steps(
         for name in stored
         if 'height' in views[name] and views[name].get('keep', True)
     ]
+
+
+def _point_steps(points: Mapping | None) -> list[dict[str, Any]]:
+    return [] if points is None else [dict(type='LoadLiDARPoints', **points)]
+
+
+def _depth_steps(depth: Mapping) -> list[dict[str, Any]]:
+    """LoadDepth, and what is made of its map."""
+    settings = dict(depth)
+    degrade, as_points = settings.pop('degrade', None), settings.pop('as_points', False)
+    view = {'view': settings['view']} if 'view' in settings else {}
+    steps = [dict(type='LoadDepth', **settings)]
+    if degrade is not None:
+        steps.append(dict(type='DegradeDepth', **view, **degrade))
+    return steps + ([dict(type='PointsFromDepth', **view)] if as_points else [])
+
+
+def _previous_step(
+    previous: Mapping, views: Mapping[str, Mapping], points: Mapping | None, body_pose: bool, depth: Mapping | None
+) -> dict[str, Any]:
+    """LoadPreviousFrames with the steps that make its view of a past frame."""
+    settings = dict(previous)
+    unknown = set(settings) - set(_PREVIOUS_KEYS)
+    if unknown or 'offsets' not in settings:
+        raise ValueError(f"previous: expected 'offsets' and settings among {_PREVIOUS_KEYS}, got {sorted(settings)}")
+    view, with_depth = settings.get('view', 'equi'), settings.pop('depth', False)
+    if view not in views:
+        raise ValueError(f'previous: expected a view among {sorted(views)}, got {view!r}')
+    if with_depth and depth is None:
+        raise ValueError('previous: depth of past frames needs depth of the current one, got none')
+    source = views[view].get('unwrap_from')
+    needed = {name: dict(views[name]) for name in views if name in (view, source)}
+    if source is not None:
+        needed[source]['keep'] = False
+    as_points = with_depth and bool(depth) and dict(depth or {}).get('as_points', False)
+    needs_sweep = (settings.get('points') and not as_points) or (
+        with_depth and dict(depth or {}).get('source') == 'points'
+    )
+    if needs_sweep and points is None:
+        raise ValueError('previous: points of past frames need points of the current one, got none')
+    steps = _view_steps(needed, _point_steps(points) if needs_sweep else [], body_pose)
+    if with_depth and depth is not None:
+        steps += _depth_steps(depth)
+    return dict(type='LoadPreviousFrames', transforms=steps, **settings)
 
 
 def whole_pipeline(settings: Mapping) -> list:
@@ -77,8 +140,8 @@ def whole_pipeline(settings: Mapping) -> list:
         return pipeline
     grid = settings.get('grid')
     grid = grid if isinstance(grid, Mapping) else None
-    further = (settings.get('body_pose', False), settings.get('unobserved', 'ignore'))
-    return loading_steps(views, points, grid, *further) + pipeline
+    further = {key: settings[key] for key in ('body_pose', 'unobserved', 'depth', 'previous') if key in settings}
+    return loading_steps(views, points, grid, **further) + pipeline
 
 
 def _check(views: Mapping[str, Mapping]) -> None:

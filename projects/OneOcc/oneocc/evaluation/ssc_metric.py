@@ -30,7 +30,7 @@ class SSCMetric(BaseMetric):
         mask_policy: which voxels count: 'known' = label != 255; 'visible' = known, and the centre
             projects into the image (`visible_voxels`; needs `cameras` and `grid` in the metainfo).
             Printed and stored with the numbers, as is what the data set does with unobserved voxels.
-        view: the view that decides on 'visible'; by default all of a sample's views together.
+        view: the view that decides on 'visible'; by default all views of the current frame together.
         subset_keys: metainfo keys whose values name the subsets that are scored separately.
         out_file: where to write metrics.json; None = nowhere.
         prediction_dir: folder for the predictions as npz, one a sample; None = not saved.

@@ -3,6 +3,7 @@
 from .backbones.dual_projection import DualProjectionBackbone
 from .backbones.pano_encoder import PanoramaEncoder
 from .data_preprocessor import OccDataPreprocessor
+from .depth_estimator import PanoramaDepthEstimator
 from .heads.occ_head import OccHead
 from .heads.ssc_head import SSCHead
 from .lifting.bigrid import BiGridViewTransformer
@@ -21,6 +22,7 @@ __all__ = [
     'OccDataPreprocessor',
     'OccHead',
     'OccupancySegmentor',
+    'PanoramaDepthEstimator',
     'PanoramaEncoder',
     'SSCHead',
     'UNet3D',

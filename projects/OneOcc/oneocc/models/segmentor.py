@@ -15,7 +15,7 @@ from ..structures import Levels, Volumes
 from .slot_widths import fill_slots
 
 # The transforms of this package that make an input; for others the message says how inputs come about.
-MADE_BY = {'imgs': 'LoadPanorama', 'points': 'LoadLiDARPoints'}
+MADE_BY = {'imgs': 'LoadPanorama', 'points': 'LoadLiDARPoints', 'depth': 'LoadDepth'}
 
 
 def _build(name: str, part: Mapping | nn.Module | None) -> nn.Module | None:

@@ -124,13 +124,13 @@ def _widths(neck: Part) -> dict[int, int] | None:
 
 
 def _encoded_views(backbone: Part) -> tuple[str, ...] | None:
-    """Names of the views that a backbone encodes: its `view`, or those of its arguments that are encoders."""
+    """Names of the views that a backbone encodes: `view` and `further_views`, or its arguments that are encoders."""
     if isinstance(backbone, nn.Module):
         views = getattr(backbone, 'views', None)
         view = getattr(backbone, 'view', None)
         return tuple(views) if views else (view,) if view else None
     if _said(backbone, 'view') is not None:
-        return (_said(backbone, 'view'),)
+        return (_said(backbone, 'view'), *(_said(backbone, 'further_views') or ()))
     settings = backbone if isinstance(backbone, Mapping) else {}
     encoders = [
         name

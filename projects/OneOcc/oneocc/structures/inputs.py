@@ -4,6 +4,10 @@
 * `points` and names that begin with `point` or end in `_points` hold one row a point: they stay lists.
 * `gt_...` is no input: it is a target and travels in the data sample.
 * Everything else (`depth`, a pose, a mask) is stacked as it is.
+
+Past frames are further views, called after the view that they are views of (`past_view`): 'equi', 'equi_past1',
+'equi_past2', ... in `imgs`, `depth` and `cameras` alike. The calibration of a past view takes points of the current
+ego frame to the camera of then, so lifting treats it as one more camera.
 """
 
 from __future__ import annotations

@@ -121,22 +121,3 @@ def panoramic_points(view: View, bins: Tensor, stride: int) -> tuple[Tensor, Ten
     rays, valid = camera.unproject(torch.stack([u, v], dim=-1))
     points = bins.to(torch.float64)[:, None, None, None] * rays
     return transform_points(np.linalg.inv(view.cam_from_ego), points), valid
-
-
-def nearest_ranges(points: Tensor, view: View, stride: int) -> Tensor:
-    """(h, w) float32 range (m) of the nearest point seen in each cell of stride x stride pixels, 0 without any.
-
-    Args:
-        points: (N, 3 or more), ego frame, metres.
-        view: camera and pose; the sides of its image are multiples of the stride.
-    """
-    camera = view.camera
-    rows, columns = camera.height // stride, camera.width // stride
-    seen = transform_points(view.cam_from_ego, points[:, :3].to(torch.float64))
-    pixels, valid = camera.project(seen)
-    column, row = (pixels[valid] / stride).floor().long().unbind(-1)
-    # straight behind (phi = pi exactly) the right border of a panorama is its left border
-    column = column % columns if camera.periodic else column.clamp(0, columns - 1)
-    ranges = torch.full((rows * columns,), torch.inf, dtype=torch.float64, device=points.device)
-    ranges.scatter_reduce_(0, row.clamp(0, rows - 1) * columns + column, seen[valid].norm(dim=-1), 'amin')
-    return torch.where(ranges.isfinite(), ranges, 0).view(rows, columns).float()

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from ....core.geometry import CartesianGrid, View
 from ....core.geometry.calibration_cache import CalibrationCache
+from ....core.geometry.depth_points import nearest_ranges
 from ...structures import Volumes, batch_views
 from .depth_loss import depth_labels, depth_loss
 from .depth_net import DepthNet, lift_inputs
-from .frustum import depth_bins, nearest_ranges, panoramic_points
+from .frustum import depth_bins, panoramic_points
 from .lift_splat import lift_splat, voxel_ids
 
 

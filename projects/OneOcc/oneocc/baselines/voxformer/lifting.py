@@ -39,6 +39,8 @@ class VoxFormerLifting(BaseModule):
             voxels.
         proposal_network: config of a QueryProposalNetwork on the occupancy at twice the resolution, frozen; None
             proposes the occupied voxels themselves.
+        proposal_weights: checkpoint of a stage 1 (`QueryProposalNetwork` as a neck) that the network starts from; a
+            local file, which must be there when weights are initialised. None leaves that to the network's init_cfg.
         views: the views that are looked into, the current frame first; a past frame is a view whose calibration holds
             the ego motion.
         scale: stride of the features.
@@ -65,6 +67,7 @@ class VoxFormerLifting(BaseModule):
         num_heads: int = 8,
         num_points: int = 8,
         dropout: float = 0.1,
+        proposal_weights: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -72,19 +75,24 @@ class VoxFormerLifting(BaseModule):
             raise ValueError(f'proposals: expected one of {SOURCES}, got {proposals!r}')
         if proposals == 'all' and proposal_network is not None:
             raise ValueError("proposal_network: expected None with proposals='all', got a network")
+        if proposal_network is None and proposal_weights is not None:
+            raise ValueError(f'proposal_weights: expected None without a proposal_network, got {proposal_weights!r}')
         self.source, self.needs = proposals, () if proposals == 'all' else (proposals,)
         self.grid, self.views, self.scale, self.wrap = CartesianGrid(**grid), tuple(views), scale, wrap
         self.queries = ProposedQueries(self.grid.centers()[..., 0].numel(), channels)
         self.encoder = CrossEncoder(
             channels, len(self.views), num_layers, hidden_channels, num_heads, num_points, dropout, wrap
         )
-        self.proposal_network = None if proposal_network is None else self._frozen(proposal_network)
+        self.proposal_network = None if proposal_network is None else self._frozen(proposal_network, proposal_weights)
         finer = self.grid if proposal_network is None else _refined(self.grid, STRIDE)
         self.occupancy = PointOccupancyEncoder(finer.to_dict())
         self.projection = VoxelProjection(self.grid.centers().reshape(-1, 3))
 
-    def _frozen(self, settings: Mapping) -> QueryProposalNetwork:
-        network = MODELS.build(dict(dict(height=STRIDE * self.grid.shape[2]), **settings))
+    def _frozen(self, settings: Mapping, weights: str | None) -> QueryProposalNetwork:
+        settings = dict(dict(height=STRIDE * self.grid.shape[2]), **settings)
+        if weights is not None:
+            settings['init_cfg'] = dict(type='Pretrained', checkpoint=weights, prefix='neck.')
+        network = MODELS.build(settings)
         return network.requires_grad_(False).eval()
 
     def init_weights(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....core.geometry import View
 
-_NO_PICTURES = ('cameras', 'img_paths', 'lidars', 'occupancy_paths')  # sensors may share a name
+_NO_PICTURES = ('cameras', 'img_paths', 'depth_files', 'lidars', 'occupancy_paths')  # sensors may share a name
 
 
 def pictures(results: Mapping, view: str) -> dict[str, np.ndarray]:

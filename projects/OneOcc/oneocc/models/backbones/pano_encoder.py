@@ -102,6 +102,8 @@ class PanoramaEncoder(BaseModule):
         ring: make every layer periodic along the width (equirectangular views); weights are the same.
         channels_last: run in channels-last memory; the same numbers.
         head_kernel: size of the convolution of each scale; 3 behind a bottleneck is an FPN of one level.
+        further_views: views of the same size that the same weights encode in the same pass: past frames
+            (`past_view`), in the order in which the lifting takes them.
     """
 
     needs = ('imgs',)
@@ -121,10 +123,13 @@ class PanoramaEncoder(BaseModule):
         ring: bool = False,
         channels_last: bool = True,
         head_kernel: int = 1,
+        further_views: Sequence[str] = (),
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        self.view = view
+        self.view, self.views = view, (view, *further_views)
+        if len(set(self.views)) < len(self.views):
+            raise ValueError(f'view and further_views: expected each view once, got {self.views}')
         # 2D convolutions are faster in this memory order, and lifting then reads whole feature vectors
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.scales = tuple(sorted(int(scale) for scale in scales))
@@ -207,7 +212,18 @@ class PanoramaEncoder(BaseModule):
         return results
 
     def forward(self, imgs: Mapping[str, Tensor]) -> dict[str, dict[int, Tensor]]:
-        """{view: (B, 3, H, W)} -> {own view: {scale: (B, C, H / scale, W / scale)}}."""
-        if self.view not in imgs:
-            raise ValueError(f'the encoder: expected the view {self.view!r}, got {sorted(imgs)}')
-        return {self.view: self.encode(imgs[self.view])}
+        """{view: (B, 3, H, W)} -> {own view: {scale: (B, C, H / scale, W / scale)}}, of all own views."""
+        missing = [view for view in self.views if view not in imgs]
+        if missing:
+            expected = f'the view {self.view!r}' if len(self.views) == 1 else f'the views {self.views}'
+            raise ValueError(f'the encoder: expected {expected}, got {sorted(imgs)}')
+        if len(self.views) == 1:
+            return {self.view: self.encode(imgs[self.view])}
+        sizes = {view: tuple(imgs[view].shape[-2:]) for view in self.views}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f'the encoder: expected views of one size, got {sizes}')
+        together = self.encode(torch.cat([imgs[view] for view in self.views]))
+        parts = {scale: features.chunk(len(self.views)) for scale, features in together.items()}
+        return {
+            view: {scale: chunks[number] for scale, chunks in parts.items()} for number, view in enumerate(self.views)
+        }

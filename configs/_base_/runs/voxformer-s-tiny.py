@@ -1,0 +1,2 @@
+# The tiny VoxFormer-S and a training of minutes.
+_base_ = ['../models/voxformer-s-tiny.py', './tiny.py']

@@ -1,2 +1,0 @@
-# A training of VoxFormer at full size.
-_base_ = ['../schedules/voxformer-20e.py', '../default_runtime.py']

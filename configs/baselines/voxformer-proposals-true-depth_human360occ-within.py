@@ -1,0 +1,5 @@
+# VoxFormer on Human360Occ, within cities, stage 1: query proposals from true depth (P+Dgt).
+_base_ = ['../_base_/runs/proposals.py', '../_base_/datasets/human360occ-within.py', '../_base_/inputs.py']
+model = dict(grid={{_base_.grid}}, decode_head=dict(num_classes=10))
+train_dataloader = dict(dataset={{_base_.inputs.true_depth.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.true_depth.test}})

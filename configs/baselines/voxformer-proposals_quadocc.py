@@ -1,0 +1,5 @@
+# VoxFormer on QuadOcc, stage 1: query proposals from LiDAR points (P+L).
+_base_ = ['../_base_/runs/proposals.py', '../_base_/datasets/quadocc.py', '../_base_/inputs.py']
+model = dict(grid={{_base_.grid}})
+train_dataloader = dict(dataset={{_base_.inputs.lidar.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.lidar.test}})

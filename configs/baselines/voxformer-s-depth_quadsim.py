@@ -1,0 +1,7 @@
+# VoxFormer-S on QuadSim: panorama and predicted depth (P+D).
+# Needs the weights of voxformer-proposals-depth_quadsim.py.
+_base_ = ['../_base_/runs/voxformer-s.py', '../_base_/datasets/quadsim.py', '../_base_/inputs.py']
+stage1 = 'work_dirs/voxformer-proposals-depth_quadsim/epoch_24.pth'
+model = dict(grid={{_base_.grid}}, view_transformer=dict(proposal_weights=stage1))
+train_dataloader = dict(dataset={{_base_.inputs.depth.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.depth.test}})

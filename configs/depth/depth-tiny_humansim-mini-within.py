@@ -1,0 +1,5 @@
+# Tiny panoramic depth on the mini HumanSim, within maps, learnt from true depth.
+_base_ = ['../_base_/runs/depth-tiny.py', '../_base_/datasets/humansim-mini-within.py', '../_base_/inputs.py']
+train_dataloader = dict(dataset={{_base_.inputs.truth.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.truth.test}})
+val_evaluator = test_evaluator = dict(type='DepthMetric', max_range=40.0)
