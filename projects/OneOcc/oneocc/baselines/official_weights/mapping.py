@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .camera_networks import rename_occformer, rename_query_proposals, rename_voxformer
 from .lmscnet import convert_lmscnet, convert_sscnet
 from .monoscene import convert_state_dict
 from .monoscene_image import convert_image_network
@@ -127,6 +128,11 @@ def _import_monoscene(method: str, official: Mapping[str, Tensor]) -> ImportedWe
     )
 
 
+def _import_camera(method: str, official: Mapping[str, Tensor]) -> ImportedWeights:
+    """Weights of VoxFormer's two stages and of OccFormer."""
+    return ImportedWeights(*_CAMERA[method](official))
+
+
 def _prefixed(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same entries, `prefix` before every name."""
     return {prefix + key: value for key, value in state.items()}
@@ -137,10 +143,16 @@ def _inside(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
+_CAMERA = {
+    'occformer': rename_occformer,
+    'voxformer': rename_voxformer,
+    'voxformer-proposals': rename_query_proposals,
+}
 METHODS: dict[str, Callable[[str, Mapping[str, Tensor]], ImportedWeights]] = {
     'monoscene': _import_monoscene,
     'lmscnet': _import_lmscnet,
     'lmscnet-ss': _import_lmscnet,
     'sscnet': _import_sscnet,
     'sscnet-full': _import_sscnet,
+    **dict.fromkeys(_CAMERA, _import_camera),
 }
