@@ -4,7 +4,7 @@ turns = [dict(type='RandomMirror', prob=0.5), dict(type='RandomAzimuthRoll', lab
 pack = [dict(type='PackOccInputs', keys=('imgs', 'points', 'gt_occ'))]
 test = dict(pipeline=pack)
 train = dict(pipeline=[*turns, dict(type='PhotometricJitter'), *pack])
-# a network's maps lie below the set's folder, `<sample_id>.png` or `.npy`; docs/baselines.md says how to make them
+# a network's maps lie below the set's folder, `<sample_id>.png` or `.npy`; docs/depth.md says how to make them
 predicted = dict(source='predicted', folder='predicted_depth', max_range=40.0, as_points=True)
 true = dict(source='truth', max_range=40.0, as_points=True)
 # four past frames of the info file: key frames on the twins, which lie half a second apart on QuadSim

@@ -1,3 +1,5 @@
-# SGN-S on the real QuadOcc, panorama and LiDAR (P+L).
-_base_ = ['../_base_/models/sgn-s.py', '../_base_/datasets/quadocc-fusion.py', '../_base_/runs/sgn.py']
+# SGN-S on QuadOcc: panorama and LiDAR points (P+L).
+_base_ = ['../_base_/runs/sgn-s.py', '../_base_/datasets/quadocc.py', '../_base_/inputs.py']
 model = dict(grid={{_base_.grid}})
+train_dataloader = dict(dataset={{_base_.inputs.lidar.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.lidar.test}})

@@ -1,3 +1,3 @@
-# SGN-S on QuadSim, panorama and LiDAR (P+L).
-_base_ = ['../_base_/models/sgn-s.py', '../_base_/datasets/quadsim-fusion.py', '../_base_/runs/sgn.py']
+# SGN-S on QuadSim: panorama and LiDAR points (P+L).
+_base_ = ['../_base_/runs/sgn-s.py', '../_base_/datasets/quadsim-fusion.py']
 model = dict(grid={{_base_.grid}})

@@ -13,7 +13,7 @@ from projects.OneOcc.oneocc.baselines.official_weights.sgn import (
     convert_geometry,
     convert_guidance_block,
     convert_sgn,
-    unused,
+    is_unused,
 )
 from projects.OneOcc.oneocc.baselines.sgn.diffusion import SemanticDiffusionBlock
 from projects.OneOcc.oneocc.baselines.sgn.head import SGNHead, occupancy_loss, seed_loss
@@ -51,7 +51,7 @@ def bits(packed: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def sizes(state: dict) -> int:
     """Parameters of the official state that its network never uses."""
-    return sum(value.numel() for key, value in state.items() if unused(key))
+    return sum(value.numel() for key, value in state.items() if is_unused(key))
 
 
 @family('sgn_lift_seed*.pt', group='camera')

@@ -10,9 +10,8 @@ from mmengine.config import Config
 
 from projects.OneOcc.core.geometry import CartesianGrid
 from projects.OneOcc.oneocc.baselines.official_weights import BOOK_KEEPING, UNUSED_SHORTCUT, import_official
-from projects.OneOcc.oneocc.baselines.official_weights.camera_network import UNREAD_STAGE
+from projects.OneOcc.oneocc.baselines.official_weights.camera_networks import UNUSED_LAYER, UNUSED_STAGE
 from projects.OneOcc.oneocc.baselines.official_weights.monoscene_image import ABSORBED_BIAS, UNUSED_NORM, UNUSED_SCALE
-from projects.OneOcc.oneocc.baselines.official_weights.sgn import UNUSED_LAYERS
 from projects.OneOcc.oneocc.engine import read_checkpoint, read_config
 from projects.OneOcc.oneocc.models.layers.active_voxels import ActiveVoxels
 from tests import official_monoscene as official
@@ -350,12 +349,12 @@ def sgn_state() -> dict[str, torch.Tensor]:
 def test_sgn_weights_fit_entry_for_entry(tmp_path, capsys):
     state, out = sgn_state(), tmp_path / 'ours.pth'
     torch.save(dict(state_dict=state), tmp_path / 'official.pth')
-    assert tool('sgn-s', tmp_path / 'official.pth', out, SGN_OPTIONS) == 0
+    assert tool('sgn', tmp_path / 'official.pth', out, SGN_OPTIONS) == 0
     printed = capsys.readouterr().out
     dropped = read_checkpoint(out)['meta']['dropped']
     assert f'{len(state) - len(dropped)} entries taken over' in printed and 'every entry of ours is set' in printed
-    assert {key for key, reason in dropped.items() if reason == UNREAD_STAGE} == {k for k in state if 'layer4' in k}
-    unused = {key for key, reason in dropped.items() if reason == UNUSED_LAYERS}
+    assert {key for key, reason in dropped.items() if reason == UNUSED_STAGE} == {k for k in state if 'layer4' in k}
+    unused = {key for key, reason in dropped.items() if reason == UNUSED_LAYER}
     assert len(unused) == 10 and all('scale_selection' in key or 'deconv_1_' in key for key in unused)
     model = segmentor(BASELINES / 'sgn-s_quadsim.py', SGN_OPTIONS, out)
     record = load(DEFAULT_FOLDER / 'sgn_sgb_seed0.pt')
@@ -402,9 +401,13 @@ class TestBadInput:
         assert "holds 'net_rgb.*' and 'net_3d_decoder.*'" in self.refused(capfd, tmp_path, 'monoscene', state, None)
 
     def test_another_network_is_no_sgn(self, capfd, tmp_path):
-        state = {key: value for key, value in sgn_state().items() if 'sdb.' not in key}
-        said = self.refused(capfd, tmp_path, 'sgn-s', state, SGN_OPTIONS)
-        assert "expected one parameter 'sdb.conv_in.weight' of the official network, got []" in said
+        state = sgn_state()
+        strange = state | {'pts_bbox_head.bev_embed.weight': torch.zeros(1)}
+        assert "expected the parameters of SGN, got ['bev_embed.weight']" in self.refused(
+            capfd, tmp_path, 'sgn', strange, SGN_OPTIONS
+        )
+        head = {key: value for key, value in state.items() if key.startswith('pts_bbox_head.')}
+        assert "expected the parts ('img_backbone'" in self.refused(capfd, tmp_path, 'sgn', head, SGN_OPTIONS)
 
     def test_weights_of_another_size(self, capfd, tmp_path):
         error = self.refused(capfd, tmp_path, 'sscnet', golden_state('sscnet')[1], None)

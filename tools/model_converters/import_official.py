@@ -2,10 +2,12 @@
 
     python tools/model_converters/import_official.py METHOD CKPT OUT [--config CONFIG]
 
-METHOD is monoscene, lmscnet, lmscnet-ss, sscnet, sscnet-full, sgn-s or sgn-t. The model of CONFIG (by default
-the method's in configs/baselines) is built and must take the result entry for entry; only then OUT is written,
-for `tools/test.py CONFIG OUT`. Which official entries were dropped, why, and which of ours the file does not
-set is printed. A config of another size is reached with --cfg-options, e.g. model.decode_head.num_classes=19.
+METHOD is monoscene, lmscnet, lmscnet-ss, sscnet, sscnet-full, voxformer (stage 2), voxformer-proposals (stage 1),
+sgn or occformer. The model of CONFIG (by default the method's in configs/baselines) is built and must take the result
+entry for entry; only then OUT is written, for `tools/test.py CONFIG OUT`. Which official entries were dropped, why,
+and which of ours the file does not set is printed. A config of another size is reached with --cfg-options, e.g.
+model.decode_head.num_classes=19. VoxFormer's stage 2 has no stage 1 in its file: it fits a config with
+model.view_transformer.proposal_network=None and model.view_transformer.proposal_weights=None.
 """
 
 from __future__ import annotations
@@ -17,7 +19,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-METHODS = ('monoscene', 'lmscnet', 'lmscnet-ss', 'sscnet', 'sscnet-full', 'sgn-s', 'sgn-t')
+METHODS = (
+    'monoscene',
+    'lmscnet',
+    'lmscnet-ss',
+    'sscnet',
+    'sscnet-full',
+    'voxformer',
+    'voxformer-proposals',
+    'occformer',
+    'sgn',
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -34,7 +46,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def default_config(method: str, state_dict: dict) -> Path:
-    """The shipped config of a method; MonoScene's with its context prior where the weights have one."""
+    """The shipped config of a method: MonoScene's with its context prior where the weights have one, VoxFormer-T's
+    where they know several frames, SGN-S for SGN, whose weights know nothing of frames."""
+    if method == 'voxformer':
+        frames = len(state_dict['view_transformer.encoder.view_embeddings'])
+        return ROOT / f'configs/baselines/voxformer-{"s" if frames == 1 else "t"}_quadsim.py'
+    if method == 'sgn':
+        return ROOT / 'configs/baselines/sgn-s_quadsim.py'
     has_prior = any(key.startswith('neck.context_prior.') for key in state_dict)
     return ROOT / f'configs/baselines/{method}{"-crp" if has_prior else ""}_quadsim.py'
 

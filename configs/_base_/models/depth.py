@@ -1,5 +1,5 @@
 # Panoramic depth: ResNet-50 with a decoder up to stride 2 and a depth head. It makes the predicted depth of the methods
-# that read one (P+D): any other network's files do as well (docs/baselines.md).
+# that read one (P+D): any other network's files do as well (docs/depth.md).
 model = dict(
     type='PanoramaDepthEstimator',
     data_preprocessor=dict(type='OccDataPreprocessor', size_divisor=32),

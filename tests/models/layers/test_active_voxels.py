@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from projects.OneOcc.oneocc.models.layers.active_voxels import (
@@ -10,6 +11,8 @@ from projects.OneOcc.oneocc.models.layers.active_voxels import (
     SubmanifoldConv,
     scatter_max,
     scatter_mean,
+    submanifold_conv_dense,
+    submanifold_conv_gathered,
 )
 
 
@@ -56,3 +59,30 @@ def test_voxels_of_a_mask_and_their_cells():
     merged = voxels.merged(voxels.feats)
     torch.testing.assert_close(merged.feats, torch.stack([voxels.feats[:2].amax(0), voxels.feats[2]]))
     assert merged.shape == (2, 2, 2) and torch.equal(merged.coords, cells)
+
+
+@pytest.mark.parametrize('share', [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize('kernel', [1, 3, 5])
+def test_gathered_neighbours_equal_the_dense_convolution(share, kernel):
+    """Values and both gradients, several samples, voxels on the border."""
+    active = torch.rand(2, 5, 4, 6) < share
+    voxels = ActiveVoxels.of(torch.zeros(2, 3, 5, 4, 6), active)
+    rows = torch.randn(len(voxels.coords), 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, 3, kernel, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    found = []
+    for convolve in (submanifold_conv_dense, submanifold_conv_gathered):
+        out = convolve(voxels, rows, weight)
+        found.append((out, *torch.autograd.grad(out.square().sum(), (rows, weight))))
+    assert found[0][0].shape == (len(rows), 4)
+    for dense, gathered in zip(*found):
+        torch.testing.assert_close(gathered, dense)
+
+
+@pytest.mark.parametrize('share', [0.05, 0.9])
+def test_the_faster_of_the_two_is_taken(share):
+    active = torch.rand(1, 8, 8, 8) < share
+    voxels = ActiveVoxels.of(torch.randn(1, 4, 8, 8, 8), active)
+    conv = SubmanifoldConv(4, 3)
+    torch.testing.assert_close(
+        conv(voxels, voxels.feats), submanifold_conv_dense(voxels, voxels.feats, conv.conv.weight)
+    )

@@ -182,9 +182,9 @@ class PALOccDataset(BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         """One frame as the transforms want it.
 
-        Returns: dict of ``sample_id``, ``cameras`` (name -> :class:`View`),
+        Returns: dict of ``sample_id``, ``data_root``, ``cameras`` (name -> :class:`View`),
         ``img_paths`` (view -> path), ``lidars`` (name -> ``lidar_from_ego``, ``path``, ``intensity_max``),
-        ``data_root``, ``depth_files`` (view -> ``path``, ``unit_m``, ``kind``), ``occupancy_paths`` (grid name -> path),
+        ``depth_files`` (view -> ``path``, ``unit_m``, ``kind``), ``occupancy_paths`` (grid name -> path),
         ``world_from_ego``, ``world_from_body``, ``grid`` (CartesianGrid), ``classes``, ``num_classes``, and the plain
         keys of the info; where the pipeline loads them, ``previous_frames``, such a dict for each offset.
 

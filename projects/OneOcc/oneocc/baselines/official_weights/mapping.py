@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .camera_network import convert_camera_network, prefix_of
+from .camera_networks import rename_occformer, rename_query_proposals, rename_sgn, rename_voxformer
 from .lmscnet import convert_lmscnet, convert_sscnet
 from .monoscene import convert_state_dict
 from .monoscene_image import convert_image_network
-from .sgn import UNUSED_LAYERS, convert_sgn, unused
 
 UNUSED_SHORTCUT = 'a shortcut of a bottleneck of stride 1, which the official network owns and never calls'
 BOOK_KEEPING = 'not a part of the network (loss, metric or other book-keeping of the training)'
@@ -129,16 +128,9 @@ def _import_monoscene(method: str, official: Mapping[str, Tensor]) -> ImportedWe
     )
 
 
-def _import_sgn(method: str, official: Mapping[str, Tensor]) -> ImportedWeights:
-    """Weights of SGN: image network, 3D network, head; those of S and T have the same names and shapes."""
-    head = prefix_of('sdb.conv_in.weight', official)
-    parts = convert_sgn(_inside(head, official))
-    images, dropped = convert_camera_network(official)
-    dropped |= {key: UNUSED_LAYERS for key in official if key.startswith(head) and unused(key.removeprefix(head))}
-    return ImportedWeights(
-        _prefixed('backbone.', images) | _prefixed('neck.', parts['neck']) | _prefixed('decode_head.', parts['head']),
-        dropped,
-    )
+def _import_camera(method: str, official: Mapping[str, Tensor]) -> ImportedWeights:
+    """Weights of VoxFormer's two stages, of SGN and of OccFormer."""
+    return ImportedWeights(*_CAMERA[method](official))
 
 
 def _prefixed(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -151,12 +143,17 @@ def _inside(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
+_CAMERA = {
+    'occformer': rename_occformer,
+    'sgn': rename_sgn,
+    'voxformer': rename_voxformer,
+    'voxformer-proposals': rename_query_proposals,
+}
 METHODS: dict[str, Callable[[str, Mapping[str, Tensor]], ImportedWeights]] = {
     'monoscene': _import_monoscene,
     'lmscnet': _import_lmscnet,
     'lmscnet-ss': _import_lmscnet,
     'sscnet': _import_sscnet,
     'sscnet-full': _import_sscnet,
-    'sgn-s': _import_sgn,
-    'sgn-t': _import_sgn,
+    **dict.fromkeys(_CAMERA, _import_camera),
 }

@@ -14,8 +14,6 @@ from torch import Tensor
 from .lmscnet import convert_lmscnet, to_xyz
 from .voxformer import UNUSED_BY_QPN, convert_header
 
-UNUSED_LAYERS = 'a layer that the official network owns and never calls'
-
 _SPARSE = (
     (r'layers_in\.0\.', 'shortcut.conv.'),
     (r'layers_in\.1\.', 'shortcut_norm.'),
@@ -53,7 +51,7 @@ _TRUNK_HEAD = 'seg_head_1_2.'
 _GUIDANCE_LAYER = f'{_TRUNK_HEAD}guidance_layer.'
 
 
-def unused(key: str) -> bool:
+def is_unused(key: str) -> bool:
     """Whether the official network owns the parameter and never uses it."""
     return '.scale_selection.' in f'.{key}' or key.removeprefix('pts_header.').startswith(UNUSED_BY_QPN)
 
@@ -72,7 +70,7 @@ def convert_sparse(official: Mapping[str, Tensor], zyx: bool) -> dict[str, Tenso
     """State of a sparse encoder or of its context -> that of SparseFeatureEncoder or GeometryContext."""
     state = {}
     for key, value in official.items():
-        if not unused(key):
+        if not is_unused(key):
             state[_renamed(key, _SPARSE)] = sparse_kernel(value, zyx)
     return state
 

@@ -6,6 +6,7 @@ Shapes: B batch, C channels, K kernels, volumes (B, C, X, Y, Z).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,21 +29,21 @@ class AnisotropicConv(nn.Module):
         self.weigh = nn.Conv3d(channels, AXES * len(kernels), 1, bias=False)
         self.paths = nn.ModuleList(
             nn.ModuleList(_conv_along(axis, channels, kernel) for kernel in kernels) for axis in range(AXES)
-        )
+        )  # by axis and kernel
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B, C, X, Y, Z) -> the same shape."""
         weights = self.weigh(volume).unflatten(1, (AXES, -1)).softmax(2)  # (B, axis, K, X, Y, Z)
         spread = volume
         for axis in reversed(range(AXES)):
-            paths = [torch.relu(path(spread)) for path in self.paths[axis]]
+            paths = [torch.relu(path(spread)) for path in cast('nn.ModuleList', self.paths[axis])]
             spread = sum(weights[:, axis, k, None] * path for k, path in enumerate(paths))
         return torch.relu(spread + volume)
 
 
 def _conv_along(axis: int, channels: int, kernel: int) -> nn.Conv3d:
-    size = tuple(kernel if other == axis else 1 for other in range(AXES))
-    return nn.Conv3d(channels, channels, size, padding=tuple(length // 2 for length in size))
+    x, y, z = (kernel if other == axis else 1 for other in range(AXES))
+    return nn.Conv3d(channels, channels, (x, y, z), padding=(x // 2, y // 2, z // 2))
 
 
 class DilatedFusion(nn.Module):

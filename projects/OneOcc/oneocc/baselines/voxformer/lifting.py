@@ -84,7 +84,7 @@ class VoxFormerLifting(BaseModule):
             channels, len(self.views), num_layers, hidden_channels, num_heads, num_points, dropout, wrap
         )
         self.proposal_network = None if proposal_network is None else self._frozen(proposal_network, proposal_weights)
-        finer = self.grid if proposal_network is None else _refined(self.grid, STRIDE)
+        finer = self.grid if proposal_network is None else self.grid.refined(STRIDE)
         self.occupancy = PointOccupancyEncoder(finer.to_dict())
         self.projection = VoxelProjection(self.grid.centers().reshape(-1, 3))
 
@@ -194,9 +194,3 @@ class VoxFormerLifting(BaseModule):
         height, width = image_size
         shares = pixels / pixels.new_tensor((width, height))
         return torch.where(seen[..., None], shares, torch.zeros_like(shares)), seen
-
-
-def _refined(grid: CartesianGrid, factor: int) -> CartesianGrid:
-    """The same space in voxels so many times smaller."""
-    x, y, z = grid.shape
-    return CartesianGrid((factor * x, factor * y, factor * z), grid.voxel_size / factor, grid.origin)

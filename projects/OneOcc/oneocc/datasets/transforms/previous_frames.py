@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ....core.geometry import View
-from ....core.geometry.ego_motion import cam_from_current_ego
+from ....core.geometry.ego_motion import cam_from_current_ego, points_in_current_ego
 from ...structures import past_view
 from .loading import _refuse_changed_frame
 from .pictures import pictures
@@ -95,7 +95,5 @@ class LoadPreviousFrames(BaseTransform):
 
 def _in_current_ego(past: Mapping, now: Mapping) -> np.ndarray:
     """Points (N, 4) of a past frame in the current ego frame."""
-    now_from_past = np.linalg.inv(now['world_from_ego']) @ past['world_from_ego']
-    moved = past['points'].astype(np.float64)
-    moved[:, :3] = moved[:, :3] @ now_from_past[:3, :3].T + now_from_past[:3, 3]
+    moved = points_in_current_ego(past['points'], past['world_from_ego'], now['world_from_ego'])
     return moved.astype(np.float32)

@@ -1,0 +1,5 @@
+# SGN-S on HumanSim, across maps: panorama and predicted depth (P+D).
+_base_ = ['../_base_/runs/sgn-s.py', '../_base_/datasets/humansim-cross.py', '../_base_/inputs.py']
+model = dict(grid={{_base_.grid}}, decode_head=dict(num_classes=10))
+train_dataloader = dict(dataset={{_base_.inputs.depth.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.depth.test}})

@@ -1,0 +1,5 @@
+# SGN-T on Human360Occ, across cities: panorama and predicted depth (P+D).
+_base_ = ['../_base_/runs/sgn-t.py', '../_base_/datasets/human360occ-cross.py', '../_base_/inputs.py']
+model = dict(grid={{_base_.grid}}, decode_head=dict(num_classes=10))
+train_dataloader = dict(dataset={{_base_.inputs.depth_past.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.depth_past.test}})

@@ -1,0 +1,5 @@
+# SGN-T on Human360Occ, within cities: panorama and true depth (P+Dgt).
+_base_ = ['../_base_/runs/sgn-t.py', '../_base_/datasets/human360occ-within.py', '../_base_/inputs.py']
+model = dict(grid={{_base_.grid}}, decode_head=dict(num_classes=10))
+train_dataloader = dict(dataset={{_base_.inputs.true_depth_past.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.true_depth_past.test}})

@@ -1,0 +1,5 @@
+# Tiny SGN-S on the mini HumanSim, across maps: panorama and degraded true depth (P+D).
+_base_ = ['../_base_/runs/sgn-s-tiny.py', '../_base_/datasets/humansim-mini-cross.py', '../_base_/inputs.py']
+model = dict(grid={{_base_.grid}}, decode_head=dict(num_classes=10))
+train_dataloader = dict(dataset={{_base_.inputs.degraded_depth.train}})
+val_dataloader = test_dataloader = dict(dataset={{_base_.inputs.degraded_depth.test}})
