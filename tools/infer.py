@@ -2,8 +2,8 @@
 
 INPUT is a 360 photo (equirectangular, twice as wide as high), an annulus or a fisheye with its calibration, a folder or
 a 'pattern*.jpg' of such images, a video, or a folder with recording.json. Without a calibration the photo is taken
-for a full sphere at walking height, and whatever is assumed is printed. --radii without --calib unrolls an annulus linearly,
-which is a guess and is called one.
+for a full sphere at walking height, and what is assumed is printed. --radii without --calib unrolls an annulus
+linearly, which is a guess and is called one.
 
 DIR gets a picture and a page to turn for each frame, the labels (.npz) and, as --formats asks for, .ply, .pcd,
 SemanticKITTI's .label, and one .mcap; for several frames also index.html and ride.html, and with --video a film.

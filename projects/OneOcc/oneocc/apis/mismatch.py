@@ -38,7 +38,8 @@ def mismatches(frame: Frame, packed: Packed, lens: TrainingLens | None) -> list[
         if abs(height - lens.camera_height_m) > _METRES:
             told.append(
                 f'the lens is {height:.2f} m above the ground, in the training it was {lens.camera_height_m:.2f} m: '
-                'the geometry is kept, the look of things is new to the model'
+                'places are right, the look is new to the model; a height of '
+                f'{lens.camera_height_m:.2f} shows it a world as it knows them, {lens.camera_height_m / height:.2f} as large'
             )
     return told
 

@@ -26,7 +26,7 @@ def unknown_voxels(labels: np.ndarray, grid: CartesianGrid, views: Mapping[str, 
     return ~visible_voxels(views, grid) | hidden_voxels(labels, grid, eye)
 
 
-def hidden_voxels(labels: np.ndarray, grid: CartesianGrid, eye: np.ndarray) -> np.ndarray:
+def hidden_voxels(labels: np.ndarray, grid: CartesianGrid, eye: np.ndarray, body_m: float = 1.0) -> np.ndarray:
     """Voxels that matter hides from `eye`.
 
     Air is hidden where matter stands on the sight line to its centre; matter is not hidden where one of its faces that
@@ -36,14 +36,18 @@ def hidden_voxels(labels: np.ndarray, grid: CartesianGrid, eye: np.ndarray) -> n
         labels: (X, Y, Z) uint8, 0 is air.
         grid: where they lie.
         eye: (3,) metres in the ego frame.
+        body_m: matter this near to the eye hides nothing: a wrong voxel at the lens must not make the world unknown.
 
     Returns:
         (X, Y, Z) bool.
     """
     solid = (labels > 0) & (labels < 255)
     eye_cell = (np.asarray(eye, dtype=np.float64) - grid.origin) / grid.voxel_size
+    near = np.linalg.norm(np.moveaxis(np.indices(solid.shape), 0, -1) + 0.5 - eye_cell, axis=-1)
+    opaque = solid & (near * grid.voxel_size > body_m)
     hidden = np.ones(solid.shape, dtype=bool)
-    hidden[~solid] = _blocked(np.argwhere(~solid), solid, eye_cell)
+    hidden[~solid] = _blocked(np.argwhere(~solid), opaque, eye_cell)
+    hidden[solid & ~opaque] = False
     open_air = ~solid & ~hidden
     for axis in range(3):
         index = np.arange(solid.shape[axis]).reshape([-1 if a == axis else 1 for a in range(3)])

@@ -44,6 +44,16 @@ class Panorama:
         self.view.check_image_size(self.image.shape[:2], 'panorama')
 
 
+def panorama_of(images: Mapping[str, np.ndarray], cameras: Mapping[str, View | Mapping]) -> Panorama | None:
+    """The first of a sample's images (H, W, 3) that is a level panorama; None where none is."""
+    for name, image in images.items():
+        view = View.of(cameras[name])
+        level = np.allclose(view.cam_from_ego[:3, :3], np.eye(3), atol=1e-6)
+        if isinstance(view.camera, EquirectCamera) and level:
+            return Panorama(image, view)
+    return None
+
+
 @dataclass(frozen=True)
 class PageFrame:
     """One moment of a page.

@@ -43,7 +43,7 @@ function zoom(factor) {
   redraw();
 }
 canvas.addEventListener('wheel', e => { e.preventDefault(); zoom(Math.exp(e.deltaY * 0.001)); }, {passive: false});
-window.addEventListener('resize', () => { redraw(); redrawPanorama(); });
+new ResizeObserver(() => redraw()).observe(canvas);
 
 function row(parent, kind, name, checked, text, colour, note, change) {
   const label = document.createElement('label'), input = document.createElement('input');

@@ -16,13 +16,17 @@ function pixelOf(place) {
   return [(phi + Math.PI) / (2 * Math.PI) * width, (high - theta) / (high - low) * height];
 }
 
-/* What is visible of the voxels, drawn as the panorama's camera sees it, at half its size. */
+/* Small panoramas are painted larger, so that what is drawn over them is not. */
+const finer = () => Math.max(1, Math.round(1024 / current.panorama.width));
+
+/* What is visible of the voxels, drawn as the panorama's camera sees it, at half the size of the canvas. */
 function paintOverlay() {
-  const {width, height, eye} = current.panorama, w = Math.ceil(width / 2), h = Math.ceil(height / 2);
+  const {width, height, eye} = current.panorama;
+  const w = Math.ceil(width * finer() / 2), h = Math.ceil(height * finer() / 2);
   const layer = Object.assign(document.createElement('canvas'), {width: w, height: h});
   const pixels = new ImageData(w, h);
   for (let v = 0, at = 0; v < h; v++) for (let u = 0; u < w; u++, at += 4) {
-    const {voxel, axis} = march(eye, rayOf(2 * u + 1, 2 * v + 1));
+    const {voxel, axis} = march(eye, rayOf((u + 0.5) * width / w, (v + 0.5) * height / h));
     if (voxel < 0) continue;
     const shade = [0.85, 0.72, 1][axis];
     const rgb = colourOf(visible[voxel]);
@@ -37,7 +41,12 @@ function drawPanorama() {
   pane.hidden = !current.panorama;
   if (pane.hidden) return;
   const {width, height} = current.panorama;
-  if (sheet.width !== width || sheet.height !== height) Object.assign(sheet, {width, height});
+  const factor = finer();
+  if (sheet.width !== width * factor || sheet.height !== height * factor) {
+    Object.assign(sheet, {width: width * factor, height: height * factor});
+    sheet.style.setProperty('--ratio', width / height);
+  }
+  painter.setTransform(factor, 0, 0, factor, 0, 0);
   painter.clearRect(0, 0, width, height);
   if (current.image && current.image.complete) painter.drawImage(current.image, 0, 0, width, height);
   if (state.overlay) {
@@ -55,7 +64,7 @@ function redrawPanorama(changed) {
 function outline(voxel, width) {
   const centre = centreOf(voxel), h = scene.voxel_size / 2;
   painter.strokeStyle = '#ff00c8';
-  painter.lineWidth = 2;
+  painter.lineWidth = 2 / finer();
   painter.beginPath();
   for (let axis = 0; axis < 3; axis++) for (const a of [-h, h]) for (const b of [-h, h]) {
     let before = null;
@@ -88,8 +97,9 @@ function choose(voxel) {
 
 function panoramaPointer(event) {
   const box = sheet.getBoundingClientRect();
-  const u = (event.clientX - box.left) * sheet.width / box.width, v = (event.clientY - box.top) * sheet.height / box.height;
-  choose(march(current.panorama.eye, rayOf(u, v)).voxel);
+  const {width, height, eye} = current.panorama;
+  const u = (event.clientX - box.left) * width / box.width, v = (event.clientY - box.top) * height / box.height;
+  choose(march(eye, rayOf(u, v)).voxel);
 }
 sheet.addEventListener('pointermove', panoramaPointer);
 sheet.addEventListener('pointerdown', panoramaPointer);
