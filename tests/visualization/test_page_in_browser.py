@@ -66,7 +66,8 @@ def quiet(window):
 def scene_of(window) -> np.ndarray:
     """The part of the window where the voxels are."""
     box = window.run(
-        'const b = canvas.getBoundingClientRect(); return [b.top, b.bottom, b.left + (b.width > 700 ? 260 : 60), b.right]'
+        'const b = canvas.getBoundingClientRect(), wide = b.width > 700;'
+        'return [b.top + (wide ? 0 : 60), b.bottom, b.left + (wide ? 260 : 0), b.right]'
     )
     top, bottom, left, right = (int(value) for value in box)
     return window.picture()[top:bottom, left:right]

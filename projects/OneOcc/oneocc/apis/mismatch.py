@@ -38,8 +38,8 @@ def mismatches(frame: Frame, packed: Packed, lens: TrainingLens | None) -> list[
         if abs(height - lens.camera_height_m) > _METRES:
             told.append(
                 f'the lens is {height:.2f} m above the ground, in the training it was {lens.camera_height_m:.2f} m: '
-                'places are right, the look is new to the model; a height of '
-                f'{lens.camera_height_m:.2f} shows it a world as it knows them, {lens.camera_height_m / height:.2f} as large'
+                'places are right, the look is new to the model; that height shows it a world as it knows them, '
+                f'{lens.camera_height_m / height:.2f} as large'
             )
     return told
 

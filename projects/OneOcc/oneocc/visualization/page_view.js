@@ -127,7 +127,7 @@ function lens() {
   const open = !document.body.classList.contains('folded') && canvas.clientWidth > 700;
   const aside = open ? 256 / canvas.clientWidth : 0;
   /* The floor has to fit into the width as well, however narrow the window is. */
-  const narrow = state.inside ? 1 : Math.min(1, canvas.clientWidth * (1 - aside) / (canvas.clientHeight * 0.95));
+  const narrow = state.inside ? 1 : Math.min(1, canvas.clientWidth * (1 - aside) / (canvas.clientHeight * 1.12));
   const focal = tall * narrow;
   return {eye, forward, right, up, focal, fx: focal * canvas.clientHeight / canvas.clientWidth, aside};
 }
