@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..visualization.index_page import write_index
 from ..visualization.sheet import comparison_sheet, write_picture
 from ..visualization.video import KINDS, RideVideo
 from .result import OccupancyResult
+from .result_bag import ResultBag
 
 FORMATS = ('sheet', 'html', 'npz', 'ply', 'pcd', 'label', 'mcap')
 RIDE = 'ride.json'
@@ -49,7 +51,8 @@ class ResultWriter:
         if unknown:
             raise UsageError(f'formats: expected some of {FORMATS}, got {unknown}')
         self.folder, self.formats, self.model = Path(folder), tuple(formats), model
-        self._mcap = _mcap_writer(self.folder) if 'mcap' in formats else None
+        self._bag = ResultBag(self.folder / 'bag') if 'mcap' in formats else None
+        self._listed = 0.0
         if video is not None and f'.{video}' not in KINDS:
             raise UsageError(f'video: expected one of {[kind[1:] for kind in KINDS]}, got {video!r}')
         self._film, self._fps = video, fps
@@ -62,6 +65,8 @@ class ResultWriter:
         """Write one result; the files."""
         stem = inside(self.folder, flat_name(result.id), 'frame id')
         entry = result.summary()
+        if lidars := result.meta.get('lidars'):
+            entry['lidars'] = lidars
         written = []
         for name, suffix, write in (
             ('sheet', '.png', write_sheet),
@@ -78,8 +83,8 @@ class ResultWriter:
         frame = page_frame(result)
         if 'html' in self.formats or 'npz' in self.formats:
             self._add_page(stem, result, frame, entry, written)
-        if self._mcap is not None:
-            self._mcap.add(result)
+        if self._bag is not None:
+            self._bag.add(result)
         if self._film is not None:
             if self._video is None:
                 path = self.folder / f'ride.{self._film}'
@@ -87,6 +92,9 @@ class ResultWriter:
             self._video.add(frame)
         self._entries.append(entry)
         self._last = result
+        if time.monotonic() - self._listed > 1:
+            self._write_list()
+            self._listed = time.monotonic()
         return written
 
     def _add_page(
@@ -111,7 +119,24 @@ class ResultWriter:
         """Write ride.json, and for several frames index.html and a page with a time slider; the files."""
         if self._last is None:
             return []
+        self._write_list()
         last, written = self._last, [self.folder / RIDE]
+        if len(self._frames) > 1:
+            page = self.folder / 'ride.html'
+            title = f'{self.model}   {self.folder.name}'
+            write_ride_html(page, self._frames, last.grid, last.palette, last.classes, title)
+            written.append(page)
+        if len(self._entries) > 1 and {'sheet', 'html'} & set(self.formats):
+            written.append(write_index(self.folder / 'index.html', self._entries, f'{self.model}   {self.folder.name}'))
+        for extra in (self._video, self._bag):
+            if extra is not None:
+                written.append(extra.close())
+        return written
+
+    def _write_list(self) -> None:
+        """ride.json, which a viewer may be watching."""
+        assert self._last is not None
+        last = self._last
         write_json(
             self.folder / RIDE,
             dict(
@@ -125,18 +150,6 @@ class ResultWriter:
             ),
             indent=1,
         )
-        if len(self._frames) > 1:
-            page = self.folder / 'ride.html'
-            write_ride_html(
-                page, self._frames, last.grid, last.palette, last.classes, f'{self.model}   {self.folder.name}'
-            )
-            written.append(page)
-        if len(self._entries) > 1 and {'sheet', 'html'} & set(self.formats):
-            written.append(write_index(self.folder / 'index.html', self._entries, f'{self.model}   {self.folder.name}'))
-        for extra in (self._video, self._mcap):
-            if extra is not None:
-                written.append(extra.close())
-        return written
 
 
 def write_sheet(path: Path, result: OccupancyResult) -> None:
@@ -189,17 +202,3 @@ def _title(result: OccupancyResult) -> str:
 
 def _extra(frame: PageFrame) -> dict[str, Any]:
     return dict(panorama=frame.panorama, probability=frame.probability, known=frame.known)
-
-
-def _mcap_writer(folder: Path) -> Any:
-    """The writer of robot messages, where its room and its libraries are there."""
-    import importlib
-
-    opened: Callable[[Path], Any]
-    try:
-        opened = importlib.import_module('..deploy.result_mcap', __package__).open_result_mcap
-    except ImportError as error:
-        raise UsageError(
-            f"format 'mcap': needs the extra 'robot' (pip install oneocc[robot]) and its writer, got: {error}"
-        ) from error
-    return opened(folder / 'ride.mcap')
