@@ -8,10 +8,10 @@ endif
 export ONEOCC_ENV
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format typecheck test-slow test-cuda check-env data clean
+.PHONY: help setup demo test lint format typecheck test-slow test-browser test-cuda check-env data clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo '  ONEOCC_ENV=active installs into the active environment instead of .venv; PYTHON=python3.11 picks the interpreter.'
 
 setup:  ## create .venv and install the pinned packages (mmcv is built once)
@@ -36,6 +36,9 @@ typecheck: setup  ## mypy
 
 test-slow: setup  ## the longer proofs
 	@$(RUN) -m pytest -q -m slow
+
+test-browser: setup  ## pages and the live viewer in headless Chromium (chromium and chromedriver, e.g. of Debian)
+	@$(RUN) -m pytest -q -m browser
 
 test-cuda: setup  ## every test that takes a device, on the GPU
 	@$(RUN) -m pytest -q --device cuda

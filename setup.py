@@ -35,7 +35,7 @@ setup(
     package_data={
         'data_converters.synthetic': ['*.txt'],
         'projects.OneOcc': ['zoo/*/*'],
-        'projects.OneOcc.oneocc.visualization': ['*.html'],
+        'projects.OneOcc.oneocc.visualization': ['*.html', '*.css', '*.js'],
     },
     install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),
     extras_require={name: requirements(f'{name}.txt') for name in ('data', 'optional', 'robot', 'tests', 'view')},

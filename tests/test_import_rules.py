@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = ROOT / 'projects/OneOcc'
 OPEN_MMLAB = {'mmengine', 'mmcv', 'mmdet', 'mmdet3d'}
 CORE = {'core.geometry', 'core.formats', 'core.ops'}
+_BELOW_THE_APIS = ('structures', 'models', 'baselines', 'datasets', 'evaluation', 'visualization', 'engine')
 MAY_IMPORT_ROOMS = {
     'core.geometry': set(),
     'core.formats': {'core.geometry'},
@@ -22,6 +23,7 @@ MAY_IMPORT_ROOMS = {
     'oneocc.evaluation': CORE,
     'oneocc.visualization': CORE | {'oneocc.structures'},
     'oneocc.engine': CORE | {'oneocc.structures', 'oneocc.models', 'oneocc.visualization'},
+    'oneocc.apis': CORE | {f'oneocc.{room}' for room in _BELOW_THE_APIS},
 }
 FLOORS = ('tracing', 'shading', 'places', 'capture')  # of the synthetic world; each may use those before it
 OPTIONAL = {'open3d', 'mayavi', 'viser', 'rerun', 'plotly', 'pyvista', 'torchvision', 'spconv', 'kornia'}

@@ -17,25 +17,18 @@ from projects.OneOcc.oneocc.apis.model_card import (
 )
 from projects.OneOcc.oneocc.engine import CheckpointError, read_config
 from projects.OneOcc.oneocc.engine.checkpoint import check_state_dict
-from tests.apis.published import METRICS, publish
+from tests.apis.published import METRICS
 from tests.scripts import load_script
 
 
-@pytest.fixture(scope='module')
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp('published')
+@pytest.fixture
+def root(published_root, card):
+    return published_root
 
 
 @pytest.fixture(autouse=True)
 def data_root(root, monkeypatch):
     monkeypatch.setenv('ONEOCC_DATA', str(root / 'data'))
-
-
-@pytest.fixture(scope='module')
-def card(root):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ONEOCC_DATA', str(root / 'data'))
-        return publish(root, 'quad', license='Apache-2.0')
 
 
 @pytest.fixture
@@ -80,7 +73,7 @@ def test_the_card_says_what_somebody_needs_to_know(card, root):
     assert lens.views['raw'].camera.coefficients == tuple(info['coefficients'])
     np.testing.assert_array_equal(lens.views['raw'].cam_from_ego, info['cam_from_ego'])
     low, high = lens.elevations_deg
-    assert -91 < low < high < 91 and lens.ego_height_m is not None
+    assert -91 < low < high < 91 and lens.ego_height_m == 0.6
 
 
 def test_the_config_is_of_no_machine(card, root):

@@ -116,7 +116,7 @@ def write_model_card(
     model = build_model(settings)
     state = read_checkpoint(checkpoint)['state_dict']
     check_state_dict(model, state, checkpoint)
-    identity = _identity(settings)
+    identity = identity_of(settings)
     weights = _packed({key: state[key] for key in model.state_dict()}, str(checkpoint))
     text = flattened(settings)
     write_atomically(folder / WEIGHTS, lambda file: file.write(_to_safetensors(weights)))
@@ -217,8 +217,8 @@ def _to_safetensors(weights: Mapping[str, Tensor]) -> bytes:
     return save(dict(weights), metadata={'format': 'pt'})
 
 
-def _identity(config: Config) -> dict[str, Any]:
-    """Classes, colours and grid, from the config's data set class and its model."""
+def identity_of(config: Config) -> dict[str, Any]:
+    """`classes`, `palette` and `grid` of the labels, from the config's data set class and its model."""
     from mmdet3d.registry import DATASETS
 
     from ..datasets.class_colours import default_palette

@@ -1,6 +1,7 @@
 """Voxels to pictures without a display, and one HTML file to turn and look into."""
 
-from .html import write_html
+from .html import PageFrame, Panorama, write_html, write_ride_html
+from .index_page import write_index
 from .methods import methods_sheet
 from .occ_hook import OccVisualizationHook, draw_sample
 from .overlay import overlay_labels
@@ -8,6 +9,7 @@ from .palette import ERROR_CLASSES, ERROR_PALETTE, error_labels
 from .perspective import Viewpoint, render_perspective
 from .sheet import comparison_sheet, legend, write_picture
 from .topdown import render_error_topdown, render_topdown
+from .video import RideVideo, VideoError
 
 View = Viewpoint  # its name in release 0.1; what cameras see is a `core.geometry.View`
 
@@ -15,6 +17,10 @@ __all__ = [
     'ERROR_CLASSES',
     'ERROR_PALETTE',
     'OccVisualizationHook',
+    'PageFrame',
+    'Panorama',
+    'RideVideo',
+    'VideoError',
     'View',
     'Viewpoint',
     'comparison_sheet',
@@ -27,5 +33,7 @@ __all__ = [
     'render_perspective',
     'render_topdown',
     'write_html',
+    'write_index',
     'write_picture',
+    'write_ride_html',
 ]

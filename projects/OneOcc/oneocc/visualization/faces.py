@@ -46,9 +46,30 @@ def visible_faces(labels: np.ndarray, grid: CartesianGrid, eye: np.ndarray) -> F
         grid: where the volume lies.
         eye: (3,) metres in the ego frame.
     """
+    eye_cell = (np.asarray(eye, dtype=np.float64) - grid.origin) / grid.voxel_size
+    cell, direction = _exposed(labels, grid)
+    axis, side = direction // 2, direction % 2
+    plane, place = cell[np.arange(len(cell)), axis] + side, eye_cell[axis]
+    towards = np.where(side == 1, place > plane, place < plane)
+    cell, direction = cell[towards], direction[towards]
+    order = np.argsort(-np.abs(cell + 0.5 - eye_cell).sum(axis=1), kind='stable')
+    return _faces(labels, grid, cell[order], direction[order])
+
+
+def surface_faces(labels: np.ndarray, grid: CartesianGrid) -> Faces:
+    """All faces between matter and air, for an eye that moves; in no order.
+
+    Args:
+        labels: (X, Y, Z) uint8, 0 is air.
+        grid: where the volume lies.
+    """
+    return _faces(labels, grid, *_exposed(labels, grid))
+
+
+def _exposed(labels: np.ndarray, grid: CartesianGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels (F, 3) and directions (F,) of the faces between matter and air."""
     if labels.shape != grid.shape:
         raise ValueError(f'labels are {labels.shape}, but the grid is {grid.shape}')
-    eye_cell = (np.asarray(eye, dtype=np.float64) - grid.origin) / grid.voxel_size
     padded = np.pad(labels > 0, 1)
     matter = padded[1:-1, 1:-1, 1:-1]
     cells, directions = [], []
@@ -56,13 +77,12 @@ def visible_faces(labels: np.ndarray, grid: CartesianGrid, eye: np.ndarray) -> F
         for side in (0, 1):
             neighbour = np.roll(padded, 1 if side == 0 else -1, axis)[1:-1, 1:-1, 1:-1]
             found = np.argwhere(matter & ~neighbour)
-            plane = found[:, axis] + side
-            towards = eye_cell[axis] > plane if side else eye_cell[axis] < plane
-            cells.append(found[towards])
-            directions.append(np.full(int(towards.sum()), 2 * axis + side))
-    cell, direction = np.concatenate(cells), np.concatenate(directions)
-    order = np.argsort(-np.abs(cell + 0.5 - eye_cell).sum(axis=1), kind='stable')
-    cell, direction = cell[order], direction[order]
+            cells.append(found)
+            directions.append(np.full(len(found), 2 * axis + side))
+    return np.concatenate(cells), np.concatenate(directions)
+
+
+def _faces(labels: np.ndarray, grid: CartesianGrid, cell: np.ndarray, direction: np.ndarray) -> Faces:
     corners = grid.origin + (cell[:, None, :] + _unit_corners()[direction]) * grid.voxel_size
     return Faces(corners, labels[tuple(cell.T)], direction, cell[:, 2])
 

@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
 from ...core.formats.paths import flat_name, inside
-from .html import write_html
+from .html import panorama_of, write_html
 from .sheet import comparison_sheet, write_picture
 
 
@@ -148,7 +148,8 @@ def draw_sample(
     )
     stem = inside(folder, flat_name(sample.sample_id), 'sample_id')
     if html:
-        write_html(stem.with_name(f'{stem.name}.html'), volumes, grid, palette, classes, title, unknown)
+        page = stem.with_name(f'{stem.name}.html')
+        write_html(page, volumes, grid, palette, classes, title, unknown, panorama_of(images, sample.cameras))
     return write_picture(stem.with_name(f'{stem.name}.png'), sheet)
 
 

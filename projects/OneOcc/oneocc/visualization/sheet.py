@@ -53,12 +53,14 @@ def comparison_sheet(
         for name, labels in (('ground truth', truth), ('prediction', prediction))
         if labels is not None
     }
-    shown = next(iter(volumes.values()))
     strips = [_text_strip(title, 26)] if title else []
     for name, image in images.items():
         mount = View.of(cameras[name])
-        painted = overlay_labels(image, shown, grid, palette, mount.camera, mount.cam_from_ego, unknown=unknown)
-        strips.extend(_image_strips(name, image, painted, next(iter(volumes))))
+        painted = {
+            source: overlay_labels(image, labels, grid, palette, mount.camera, mount.cam_from_ego, unknown=unknown)
+            for source, labels in volumes.items()
+        }
+        strips.extend(_image_strips(name, image, painted))
     both = len(volumes) == 2
     if both:
         volumes['error'] = error_labels(volumes['prediction'], volumes['ground truth'])
@@ -132,16 +134,13 @@ def write_picture(path: str | Path, image: np.ndarray) -> Path:
     return path
 
 
-def _image_strips(
-    name: str, image: np.ndarray, painted: np.ndarray | None = None, source: str = ''
-) -> list[np.ndarray]:
-    """A narrow band takes the whole width; a frame stands beside the same frame with labels, if there is one.
+def _image_strips(name: str, image: np.ndarray, painted: Mapping[str, np.ndarray] | None = None) -> list[np.ndarray]:
+    """A narrow band takes the whole width; a frame stands beside the same frame with labels, if there are some.
 
     Pictures (H, W, 3).
     """
     pictures = {f'{name} image': image}
-    if painted is not None:
-        pictures[f'{name} image with {source}'] = painted
+    pictures |= {f'{name} image with {source}': picture for source, picture in (painted or {}).items()}
     height, width = image.shape[:2]
     if width >= 3 * height:
         full = WIDTH - 2 * GAP
@@ -155,7 +154,8 @@ def _image_strips(
             )
             for c, p in pictures.items()
         ]
-    half = (WIDTH - 3 * GAP) // 2
+    columns = max(len(pictures), 2)
+    half = (WIDTH - (columns + 1) * GAP) // columns
     tall = min(round(half * height / width), 560)
     wide = round(tall * width / height)
     return [
