@@ -323,16 +323,16 @@ class _Writer:
     def _tell_ground(self, recording: Recording, clouds: list[np.ndarray]) -> None:
         below = [find_ground(points[points[:, 2] < 0]) for points in clouds]
         above = [find_ground(points[points[:, 2] > 0]) for points in clouds]
-        heights = [plane.height for plane in below if plane is not None]
-        sizes = [sum(p.share for p in planes if p is not None) for planes in (below, above)]
-        if heights and len(heights) >= len(clouds) / 2:
-            recording.meta['ground_height_m'] = round(float(np.median(heights)), 3)
-            self.report.ground = next(plane for plane in below if plane is not None)
-        elif clouds and sizes[1] > 2 * sizes[0] and sum(p is not None for p in above) >= len(clouds) / 2:
+        sizes = [sum(plane.count for plane in planes if plane is not None) for planes in (below, above)]
+        found = [plane for plane in below if plane is not None]
+        if sizes[1] > 2 * sizes[0] and sum(plane is not None for plane in above) >= len(clouds) / 2:
             self.report.notes.append(
-                'the largest level plane lies ABOVE the sensor and none below: does the LiDAR hang upside down? Then its '
-                'mount is wrong (turn it by 180 degrees about x: rpy_deg [180, 0, 0])'
+                'the largest level plane lies ABOVE the sensor: does the LiDAR hang upside down? Then its mount is wrong (turn '
+                'it by 180 degrees about x: rpy_deg [180, 0, 0]); below a ceiling all is well'
             )
+        elif found and len(found) >= len(clouds) / 2:
+            self.report.ground = sorted(found, key=lambda plane: plane.height)[len(found) // 2]
+            recording.meta['ground_height_m'] = round(self.report.ground.height, 3)
         elif clouds:
             self.report.notes.append('no ground was found below the sensor: check the mounts before labels are made')
 
