@@ -8,6 +8,7 @@ from typing import Any
 
 from data_converters.ground_truth import label_sequence
 from data_converters.sequence_summaries import summary_path
+from data_converters.voxel_edits import EDITS_FILE
 from data_converters.voxelize import VoxelizeSettings
 from projects.OneOcc.core.formats.atomic_files import write_json
 from projects.OneOcc.core.formats.recording import Recording
@@ -24,8 +25,10 @@ def label_one(
 
 
 def recording_digest(recording: Recording) -> str:
-    """Digest of recording.json and of the sizes of the sensor files: a changed recording is labelled anew."""
+    """Digest of recording.json, of voxel_edits.json, and of the sizes of the sensor files: a changed recording is labelled anew."""
     digest = hashlib.sha256((recording.root / 'recording.json').read_bytes())
+    edits = recording.root / EDITS_FILE
+    digest.update(edits.read_bytes() if edits.is_file() else b'')
     for frame in recording.frames:
         for file in sorted(frame.files.values()):
             digest.update(f'{file} {(recording.root / file).stat().st_size}\n'.encode())

@@ -4,6 +4,10 @@
     python data_converters/record.py from-bag ride.bag --rig rig.yaml --out rides/monday
     python data_converters/record.py from-folder FOLDER --rig rig.yaml --out rides/tuesday
     python data_converters/record.py from-folder sequences/08 --layout semantickitti --out rides/kitti08
+    python data_converters/record.py label-points rides/monday --masks masks --format grounded-sam
+    python data_converters/record.py find-moving rides/monday --free-space
+    python data_converters/record.py export-labels rides/monday --out to_edit
+    python data_converters/record.py import-labels rides/monday --source to_edit
 
 A recording appears whole or not at all. What follows stands in docs/own_robot.md.
 """
@@ -20,6 +24,7 @@ if __package__ in (None, ''):
 import numpy as np
 from tqdm import tqdm
 
+from data_converters.point_labels import commands as label_commands
 from data_converters.recorders.bag import open_bag
 from data_converters.recorders.bag_source import STAMPS, BagSource
 from data_converters.recorders.folder_source import FolderSource
@@ -57,6 +62,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
             '--every', type=float, default=0.5, metavar='S', help='least time between two images (default: 0.5 s; 0 takes all)'
         )
         command.add_argument('--quiet', action='store_true', help='no progress bar')
+    label_commands.add_commands(commands)
     return parser.parse_args(arguments)
 
 
@@ -132,7 +138,7 @@ def _tell(report: RideReport, out: Path) -> None:
         )
 
 
-COMMANDS = {'inspect-bag': inspect, 'from-bag': from_bag, 'from-folder': from_folder}
+COMMANDS = {'inspect-bag': inspect, 'from-bag': from_bag, 'from-folder': from_folder, **label_commands.HANDLERS}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -144,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'record.py: error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('record.py: interrupted; nothing was left behind', file=sys.stderr)
+        print('record.py: interrupted', file=sys.stderr)
         return 130
     return 0
 

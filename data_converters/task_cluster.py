@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 Job = Callable[[Callable[[], Any]], Any]
 LOST_WORKERS = 3  # a job that ends so many workers is at fault itself
+CONNECT_S = 10
 _POLL_S = 0.2
 
 
@@ -122,6 +123,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     settings = {
         'distributed.scheduler.allowed-failures': LOST_WORKERS - 1,
         'distributed.scheduler.work-stealing': False,
+        'distributed.worker.profile.enabled': False,
     }
     with dask.config.set(settings), ExitStack() as stack:
         if scheduler is not None and scheduler != 'slurm':
@@ -162,7 +164,7 @@ def _connected(client_type: Any, address: str) -> Iterator[Any]:
     if '://' not in address:
         raise ValueError(f"--scheduler: expected tcp://HOST:PORT or 'slurm', got {address!r}")
     try:
-        client = client_type(address, timeout='10s', set_as_default=False)
+        client = client_type(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ValueError(f'--scheduler: expected a running dask scheduler at {address}, got none: {error}') from error
     with client:

@@ -57,7 +57,7 @@ def test_a_killed_worker_costs_its_job_only(tmp_path):
     assert sorted(os.listdir(out)) == ['0', '1', '2', 'killed']
 
 
-@pytest.mark.parametrize('workers', [1, 2])
+@pytest.mark.parametrize('workers', [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_failure_is_told_with_the_name_of_its_job(workers, tmp_path):
     errors = [ValueError('expected 3, got 4'), OSError(28, 'full'), UnicodeDecodeError('utf-8', b'\xff', 0, 1, 'bad')]
     for error in errors if workers == 1 else errors[:1]:
@@ -75,6 +75,7 @@ def test_a_job_that_ends_every_worker_is_named(tmp_path):
 @pytest.mark.parametrize(
     'scheduler, words', [('host', "tcp://HOST:PORT or 'slurm'"), ('tcp://127.0.0.1:9', 'expected a running dask scheduler')]
 )
-def test_a_scheduler_that_is_none_is_named(scheduler, words):
+def test_a_scheduler_that_is_none_is_named(scheduler, words, monkeypatch):
+    monkeypatch.setattr('data_converters.task_cluster.CONNECT_S', 1)
     with tqdm(disable=True) as bar, pytest.raises(ValueError, match=words):
         run_jobs([('x', die)], 1, bar, scheduler)
