@@ -38,7 +38,13 @@ def add_commands(commands: Any) -> None:
     masks.add_argument('--classes', type=Path, metavar='FILE', help='YAML: name or id of a mask -> class, or unlabelled')
     masks.add_argument('--rule', choices=RULES, default=RULES[0], help="which mask a pixel belongs to; first is QuadOcc's")
     defaults = VoteSettings()
-    masks.add_argument('--window', type=int, default=defaults.window, metavar='N', help=f'frames before and behind that vote (default: {defaults.window})')
+    masks.add_argument(
+        '--window',
+        type=float,
+        default=defaults.window_s,
+        metavar='S',
+        help=f'seconds before and behind an image whose points it labels (default: {defaults.window_s:g}; 0: its own frame)',
+    )
     masks.add_argument('--no-depth-test', action='store_true', help='label hidden points too')
     masks.add_argument('--quiet', action='store_true', help='no progress bar')
     moving = commands.add_parser('find-moving', help='say which points of a recording lie on moving things')
@@ -61,8 +67,8 @@ def label_points(args: argparse.Namespace) -> None:
     """Label all sweeps from masks."""
     recording = Recording.read(args.recording)
     _need_lidar(recording)
-    if args.window < 0:
-        raise ValueError(f'--window: expected frames from 0 on, got {args.window}')
+    if not args.window >= 0:
+        raise ValueError(f'--window: expected seconds from 0 on, got {args.window}')
     name = args.camera or next(iter(recording.cameras))
     if name not in recording.cameras:
         raise ValueError(f'--camera: expected one of {sorted(recording.cameras)}, got {name!r}')
@@ -91,9 +97,9 @@ def label_points(args: argparse.Namespace) -> None:
         path = files[frame.id]
         return None if path is None else label_image(read_masks(path, args.format, size), class_map, args.rule, size)
 
-    settings = VoteSettings(window=args.window, cell_deg=0.0 if args.no_depth_test else VoteSettings().cell_deg)
+    settings = VoteSettings(window_s=args.window, cell_deg=0.0 if args.no_depth_test else VoteSettings().cell_deg)
     changed = labelled = total = 0
-    details = dict(format=args.format, rule=args.rule, window=args.window, depth_test=not args.no_depth_test)
+    details = dict(format=args.format, rule=args.rule, window_s=args.window, depth_test=not args.no_depth_test)
     with label_change(recording, 'label-points', **details) as entry:
         for frame, lidar, labels in tqdm(
             vote(recording, camera, mount['cam_from_body'], label_of, settings), unit='sweep', desc='label points', disable=args.quiet

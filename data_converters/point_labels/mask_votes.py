@@ -20,14 +20,14 @@ class VoteSettings:
     """How points vote.
 
     Attributes:
-        window: Frames before and behind an image whose points it may label; 0: those of its own frame only.
+        window_s: Seconds before and behind an image whose points it may label; 0: those of its own frame only.
         hidden_share, hidden_margin: A point is hidden if another one in its cell is nearer than this share of its
             range less the margin in metres; sensors sit apart, so what the LiDAR sees the camera may not.
         cell_deg: Size of the cells of the depth test, degrees (0: no test).
         least_share: Share of a point's votes that its label must have; else it stays unlabelled.
     """
 
-    window: int = 6
+    window_s: float = 3.0
     hidden_share: float = 0.85
     hidden_margin: float = 0.3
     cell_deg: float = 1.0
@@ -50,19 +50,21 @@ def vote(
     """
     sweeps: dict[tuple[int, str], _Sweep] = {}
     frames = recording.frames
-    for index in range(len(frames) + settings.window):
-        if index < len(frames):
-            for lidar in recording.lidars:
-                if lidar in frames[index].files:
-                    sweeps[index, lidar] = _Sweep.read(recording, frames[index], lidar)
-        at = index - settings.window
-        if 0 <= at < len(frames):
-            image = label_of(frames[at])
+    waiting = 0  # the first frame whose image has not voted yet
+    for index, frame in enumerate(frames):
+        for lidar in recording.lidars:
+            if lidar in frame.files:
+                sweeps[index, lidar] = _Sweep.read(recording, frame, lidar)
+        while waiting <= index and (
+            index + 1 == len(frames) or frames[index + 1].time > frames[waiting].time + settings.window_s
+        ):
+            image = label_of(frames[waiting])
             if image is not None:
-                _cast(image, camera, cam_from_body, frames[at], at, sweeps, settings, len(recording.classes))
-        gone = [key for key in sweeps if key[0] < at - settings.window + 1]
-        for key in gone:
-            yield frames[key[0]], key[1], sweeps.pop(key).winner(settings.least_share)
+                _cast(image, camera, cam_from_body, recording, waiting, sweeps, settings)
+            waiting += 1
+            oldest = frames[waiting].time - settings.window_s if waiting < len(frames) else np.inf
+            for key in [key for key in sweeps if frames[key[0]].time < oldest]:
+                yield frames[key[0]], key[1], sweeps.pop(key).winner(settings.least_share)
     for key, sweep in sweeps.items():
         yield frames[key[0]], key[1], sweep.winner(settings.least_share)
 
@@ -109,14 +111,18 @@ def _cast(
     image: np.ndarray,
     camera: OmniCamera,
     cam_from_body: np.ndarray,
-    frame: Frame,
+    recording: Recording,
     at: int,
     sweeps: dict[tuple[int, str], _Sweep],
     settings: VoteSettings,
-    num_classes: int,
 ) -> None:
     """One image's votes for all points of its window."""
-    chosen = {key: sweep for key, sweep in sweeps.items() if abs(key[0] - at) <= settings.window}
+    frame, num_classes = recording.frames[at], len(recording.classes)
+    chosen = {
+        key: sweep
+        for key, sweep in sweeps.items()
+        if key[0] == at or abs(recording.frames[key[0]].time - frame.time) <= settings.window_s
+    }
     if not chosen:
         return
     world = np.concatenate([sweep.world for sweep in chosen.values()])

@@ -37,7 +37,7 @@ class MotionSettings:
 
     window: int = 20
     step: int = 1
-    cell_deg: float = 1.5
+    cell_deg: float = 2.5
     margin_m: float = 0.6
     margin_share: float = 0.05
     least_free: int = 3
