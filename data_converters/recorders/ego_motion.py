@@ -48,12 +48,12 @@ def ego_poses(track: PoseTrack, times: np.ndarray, cutoff_hz: float | None) -> n
 def smoothed(signals: np.ndarray, rate_hz: float, cutoff_hz: float) -> np.ndarray:
     """Columns of (N, K) through a zero-phase Butterworth filter whose amplitude at `cutoff_hz` is one half.
 
-    At the ends the signal is continued by its point reflection over up to a period of the cut-off: a straight way
+    At the ends the signal is continued by its point reflection over up to three periods of the cut-off: a straight way
     stays straight.
     """
     # each of the two passes has to leave sqrt(1/2) at the cut-off, which is what Butterworth's cut-off means
     sections = butter(ORDER, min(cutoff_hz / (rate_hz / 2), 0.99), output='sos')
-    pad = min(int(rate_hz / cutoff_hz), len(signals) - 1)
+    pad = min(int(3 * rate_hz / cutoff_hz), len(signals) - 1)
     return np.asarray(sosfiltfilt(sections, signals, axis=0, padtype='odd', padlen=pad))
 
 

@@ -61,6 +61,8 @@ def find_ground(points: np.ndarray, within_m: float = 0.08, tries: int = 300, se
     on = thin[np.abs(thin @ best[0] - best[1]) < within_m]
     centre = on.mean(axis=0)
     normal = np.linalg.svd(on - centre, full_matrices=False)[2][2]
+    if abs(normal[2]) < np.cos(np.radians(MAX_SLOPE_DEG)):
+        return None
     offset = float(centre @ normal)
     if offset > 0:  # the normal points from the plane to the origin
         normal, offset = -normal, -offset

@@ -74,7 +74,7 @@ def _read_pcd(path: Path) -> dict[str, np.ndarray]:
         columns_, at = {}, 0
         for name in dtype.names or ():
             length = dtype[name].itemsize * count
-            columns_[name] = np.frombuffer(raw[at : at + length], dtype[name].base).reshape(count, -1)[:, 0]
+            columns_[name] = np.frombuffer(raw[at : at + length], dtype[name].base).reshape(count, *dtype[name].shape)[:, 0]
             at += length
         return {name: columns_[name] for name in names}
     if kind != 'binary':
@@ -82,7 +82,7 @@ def _read_pcd(path: Path) -> dict[str, np.ndarray]:
     if len(body) < count * dtype.itemsize:
         raise RideError(f'{path}: expected {count} points of {dtype.itemsize} bytes, got {len(body)} bytes')
     records = np.frombuffer(body, dtype, count)
-    return {name: records[name].reshape(count, -1)[:, 0] for name in names}
+    return {name: records[name][:, 0] for name in names}
 
 
 def _pcd_dtype(header: dict[str, list[str]], path: Path) -> tuple[np.dtype, list[str]]:

@@ -321,11 +321,11 @@ class _Writer:
         return labels, dynamic
 
     def _tell_ground(self, recording: Recording, clouds: list[np.ndarray]) -> None:
-        below = [find_ground(points[points[:, 2] < 0]) for points in clouds]
-        above = [find_ground(points[points[:, 2] > 0]) for points in clouds]
-        sizes = [sum(plane.count for plane in planes if plane is not None) for planes in (below, above)]
-        found = [plane for plane in below if plane is not None]
-        if sizes[1] > 2 * sizes[0] and sum(plane is not None for plane in above) >= len(clouds) / 2:
+        planes = [find_ground(points[side * points[:, 2] < 0]) for points in clouds for side in (1, -1)]
+        found = [plane for plane in planes if plane is not None and plane.upward]
+        above = [plane for plane in planes if plane is not None and not plane.upward]
+        sizes = [sum(plane.count for plane in side) for side in (found, above)]
+        if sizes[1] > 2 * sizes[0] and len(above) >= len(clouds) / 2:
             self.report.notes.append(
                 'the largest level plane lies ABOVE the sensor: does the LiDAR hang upside down? Then its mount is wrong (turn '
                 'it by 180 degrees about x: rpy_deg [180, 0, 0]); below a ceiling all is well'

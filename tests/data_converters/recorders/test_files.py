@@ -93,7 +93,8 @@ def test_real_point_files():
     assert counts['ouster_map-000.ply'] == 155000 and min(counts.values()) > 0
     velodyne = read_points(folder / 'velodyne_vlp16.pcd', stamp=0.0)
     assert velodyne.intensity.dtype == np.uint8 and len(velodyne.ring) == len(velodyne.points)
-    assert 0.05 < np.ptp(velodyne.time) < 0.2
+    # this driver counts from the start of every packet: 1.3 ms in ns, and no 1.3 s in us
+    assert velodyne.time is None and 'no sweep' in velodyne.notes[0]
 
 
 def test_real_trajectories():
@@ -231,8 +232,9 @@ def test_compressed_pictures_are_kept_or_turned():
     for form in ('rgb8; jpeg compressed bgr8 ', 'jpeg', 'bgr8; jpeg compressed bgr8'):
         assert compressed_picture(maker.jpeg(0.0, RGB, form), 'x').jpeg is not None
     # stored as if RGB were BGR, and said so
-    other = compressed_picture(maker.jpeg(0.0, RGB[..., ::-1], 'rgb8; jpeg compressed rgb8'), 'x')
-    assert other.jpeg is None and np.abs(other.rgb.astype(int) - RGB).mean() < 40
+    flat = np.full((16, 16, 3), (200, 120, 40), np.uint8)
+    other = compressed_picture(maker.jpeg(0.0, flat[..., ::-1], 'rgb8; jpeg compressed rgb8'), 'x')
+    assert other.jpeg is None and np.abs(other.rgb.astype(int) - flat).max() < 4
     for form, words in (('16UC1; png compressed ', 'depth image'), ('32FC1; compressedDepth png', 'depth image')):
         with pytest.raises(RideError, match=words):
             compressed_picture(maker.jpeg(0.0, RGB, form), 'x')
@@ -270,8 +272,9 @@ def test_real_bags_of_a_spot():
     import cv2
 
     decoded = cv2.imdecode(np.frombuffer(jpeg.jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-    # the same scene a moment apart: the colours are in the same order
-    assert [int(c) for c in np.argsort(decoded.mean(axis=(0, 1)))] == [int(c) for c in np.argsort(raw.rgb.mean(axis=(0, 1)))]
+    # the same scene a moment apart: it is nearer to itself than with red and blue exchanged
+    apart = [np.abs(decoded.astype(int) - other).mean() for other in (raw.rgb, raw.rgb[..., ::-1])]
+    assert apart[0] < 0.7 * apart[1]
     assert pictures['image_compressed.bag', '/spot/camera/hand_mono/image'].rgb.shape == (171, 224, 3)
 
 

@@ -152,8 +152,8 @@ def test_an_offset_between_clocks_is_mended(tmp_path):
 
 def test_an_upside_down_lidar_is_told(tmp_path, capsys):
     maker = BagMaker(1)
-    maker.write(tmp_path / 'x.bag', maker.walk(2.0))
-    mount = 'body_from_lidar: {xyz: [0, 0, 0.05], rpy_deg: [180, 15, 0]}'
+    maker.write(tmp_path / 'x.bag', maker.walk(1.0))
+    mount = 'body_from_lidar: {xyz: [0, 0, 0.05], rpy_deg: [180, -15, 0]}'
     (tmp_path / 'rig.yaml').write_text(RIG.replace('lidar_from_body: tf', mount))
     assert make(tmp_path, 'x.bag') == 0
     assert 'does the LiDAR hang upside down?' in capsys.readouterr().err
