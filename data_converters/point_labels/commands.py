@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from data_converters.point_labels.mask_files import (
-    MASK_FORMATS,
-    RULES,
     MaskError,
     class_map_of,
     find_masks,
@@ -26,41 +23,6 @@ from data_converters.point_labels.sweep_labels import label_change, replace_labe
 from projects.OneOcc.core.formats.labels import UNKNOWN
 from projects.OneOcc.core.formats.recording import Frame, Recording, RecordingError
 from projects.OneOcc.core.geometry import camera_from_dict
-
-
-def add_commands(commands: Any) -> None:
-    """Add the subcommands to record.py's parser."""
-    masks = commands.add_parser('label-points', help='label the points of a recording from image masks')
-    masks.add_argument('recording', type=Path, metavar='RECORDING')
-    masks.add_argument('--masks', required=True, type=Path, metavar='DIR', help='folder with the masks, named by frame')
-    masks.add_argument('--format', required=True, choices=MASK_FORMATS, help='see point_labels/mask_files.py')
-    masks.add_argument('--camera', metavar='NAME', help='camera in whose pixels they lie (default: the first)')
-    masks.add_argument('--classes', type=Path, metavar='FILE', help='YAML: name or id of a mask -> class, or unlabelled')
-    masks.add_argument('--rule', choices=RULES, default=RULES[0], help="which mask a pixel belongs to; first is QuadOcc's")
-    defaults = VoteSettings()
-    masks.add_argument(
-        '--window',
-        type=float,
-        default=defaults.window_s,
-        metavar='S',
-        help=f'seconds before and behind an image whose points it labels (default: {defaults.window_s:g}; 0: its own frame)',
-    )
-    masks.add_argument('--no-depth-test', action='store_true', help='label hidden points too')
-    masks.add_argument('--quiet', action='store_true', help='no progress bar')
-    moving = commands.add_parser('find-moving', help='say which points of a recording lie on moving things')
-    moving.add_argument('recording', type=Path, metavar='RECORDING')
-    moving.add_argument('--classes', nargs='+', default=[], metavar='NAME', help='all points of these classes move')
-    moving.add_argument('--tracks', type=Path, metavar='FILE', help='JSON list of boxes: frame, center_m, size_m, yaw, class')
-    moving.add_argument('--free-space', action='store_true', help='points that other sweeps look through move')
-    moving.add_argument('--keep', action='store_true', help='keep what is marked already')
-    out = commands.add_parser('export-labels', help="write a recording in the layout of SemanticKITTI's point_labeler")
-    out.add_argument('recording', type=Path, metavar='RECORDING')
-    out.add_argument('--out', required=True, type=Path, metavar='DIR')
-    out.add_argument('--lidar', metavar='NAME', help='default: the first')
-    back = commands.add_parser('import-labels', help='take labels that were changed by hand back into a recording')
-    back.add_argument('recording', type=Path, metavar='RECORDING')
-    back.add_argument('--source', required=True, type=Path, metavar='DIR', help='what export-labels wrote')
-    back.add_argument('--force', action='store_true', help='labels by hand win where both sides changed')
 
 
 def label_points(args: argparse.Namespace) -> None:
