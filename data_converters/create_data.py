@@ -61,7 +61,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='processes; does not change the result (default: all cores)',
     )
     parser.add_argument(
-        '--scheduler', metavar='ADDRESS', help="machines of a dask cluster: tcp://HOST:PORT, or 'slurm' (task_cluster.py)"
+        '--scheduler',
+        metavar='ADDRESS',
+        help="machines of a dask cluster: tcp://HOST:PORT, or 'slurm' (task_cluster.py)",
     )
     parser.add_argument('--maps', type=int, metavar='N', help='humansim: number of maps')
     parser.add_argument('--sequences', type=int, metavar='N', help='number of sequences (humansim: in every map)')
@@ -167,7 +169,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except WorkerLostError as error:
         print(
-            f'create_data.py: error: {error} (out of memory?); the same command continues, perhaps with fewer --workers',
+            f'create_data.py: error: {error} (out of memory?); the same command continues, perhaps with fewer '
+            '--workers',
             file=sys.stderr,
         )
         return 2

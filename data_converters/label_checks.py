@@ -48,7 +48,8 @@ def check_labelable(recording: Recording) -> None:
         )
     if UNFINISHED in recording.meta:
         raise RecordingError(
-            f'{index}: expected finished labels, got a change by {recording.meta[UNFINISHED]} that was interrupted; run it again'
+            f'{index}: expected finished labels, got a change by {recording.meta[UNFINISHED]} that was '
+            'interrupted; run it again'
         )
     read_edits(recording)
     check_sensor_files(recording)

@@ -25,7 +25,7 @@ def label_one(
 
 
 def recording_digest(recording: Recording) -> str:
-    """Digest of recording.json, of voxel_edits.json, and of the sizes of the sensor files: a changed recording is labelled anew."""
+    """Digest of recording.json, voxel_edits.json and the sizes of the sensor files: what changed is labelled anew."""
     digest = hashlib.sha256((recording.root / 'recording.json').read_bytes())
     edits = recording.root / EDITS_FILE
     digest.update(edits.read_bytes() if edits.is_file() else b'')

@@ -89,7 +89,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--workers', type=int, default=1, metavar='N', help='recordings at a time (default: 1)')
     parser.add_argument(
-        '--scheduler', metavar='ADDRESS', help="machines of a dask cluster: tcp://HOST:PORT, or 'slurm' (task_cluster.py)"
+        '--scheduler',
+        metavar='ADDRESS',
+        help="machines of a dask cluster: tcp://HOST:PORT, or 'slurm' (task_cluster.py)",
     )
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser.parse_args(arguments)
@@ -257,7 +259,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except WorkerLostError as error:
         print(
-            f'label_recordings.py: error: {error} (out of memory?); the same command continues, perhaps with fewer --workers',
+            f'label_recordings.py: error: {error} (out of memory?); the same command continues, perhaps with fewer '
+            '--workers',
             file=sys.stderr,
         )
         return 2

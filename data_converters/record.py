@@ -46,7 +46,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest='command', required=True)
     look = commands.add_parser('inspect-bag', help='say what is in a bag and propose a rig.yaml')
     look.add_argument('bags', nargs='+', type=Path, metavar='BAG', help='.bag, .mcap, .db3, or the folder of a rosbag2')
-    look.add_argument('--rig-out', type=Path, metavar='FILE', help='write the proposed rig.yaml there instead of printing it')
+    look.add_argument(
+        '--rig-out', type=Path, metavar='FILE', help='write the proposed rig.yaml there instead of printing it'
+    )
     bag = commands.add_parser('from-bag', help='write a recording from the bags of one ride')
     bag.add_argument('bags', nargs='+', type=Path, metavar='BAG', help='.bag, .mcap, .db3, or the folder of a rosbag2')
     bag.add_argument('--rig', required=True, type=Path, metavar='FILE', help='rig.yaml: topics, mounts, poses')
@@ -57,12 +59,20 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     folder.add_argument('folder', type=Path, metavar='FOLDER')
     folder.add_argument('--layout', choices=['rig', 'semantickitti'], default='rig', help='what says where things are')
     folder.add_argument('--rig', type=Path, metavar='FILE', help='rig.yaml: folders, mounts, poses')
-    folder.add_argument('--rate', type=float, metavar='HZ', help='files a second, where no name or list tells their times')
-    folder.add_argument('--tr', nargs='+', metavar='N', help="semantickitti: Tr as 12 numbers, or 'nominal', for a calib.txt without it")
+    folder.add_argument(
+        '--rate', type=float, metavar='HZ', help='files a second, where no name or list tells their times'
+    )
+    folder.add_argument(
+        '--tr', nargs='+', metavar='N', help="semantickitti: Tr as 12 numbers, or 'nominal', for a calib.txt without it"
+    )
     for command in (bag, folder):
         command.add_argument('--out', required=True, type=Path, metavar='DIR', help='the new recording')
         command.add_argument(
-            '--every', type=float, default=0.5, metavar='S', help='least time between two images (default: 0.5 s; 0 takes all)'
+            '--every',
+            type=float,
+            default=0.5,
+            metavar='S',
+            help='least time between two images (default: 0.5 s; 0 takes all)',
         )
         command.add_argument('--quiet', action='store_true', help='no progress bar')
     _add_label_commands(commands)
@@ -76,22 +86,29 @@ def _add_label_commands(commands: Any) -> None:
     masks.add_argument('--masks', required=True, type=Path, metavar='DIR', help='folder with the masks, named by frame')
     masks.add_argument('--format', required=True, choices=MASK_FORMATS, help='see point_labels/mask_files.py')
     masks.add_argument('--camera', metavar='NAME', help='camera in whose pixels they lie (default: the first)')
-    masks.add_argument('--classes', type=Path, metavar='FILE', help='YAML: name or id of a mask -> class, or unlabelled')
-    masks.add_argument('--rule', choices=RULES, default=RULES[0], help="which mask a pixel belongs to; first is QuadOcc's")
+    masks.add_argument(
+        '--classes', type=Path, metavar='FILE', help='YAML: name or id of a mask -> class, or unlabelled'
+    )
+    masks.add_argument(
+        '--rule', choices=RULES, default=RULES[0], help="which mask a pixel belongs to; first is QuadOcc's"
+    )
     defaults = VoteSettings()
     masks.add_argument(
         '--window',
         type=float,
         default=defaults.window_s,
         metavar='S',
-        help=f'seconds before and behind an image whose points it labels (default: {defaults.window_s:g}; 0: its own frame)',
+        help=f'seconds before and behind an image whose points it labels (default: {defaults.window_s:g}; 0: its '
+        'own frame)',
     )
     masks.add_argument('--no-depth-test', action='store_true', help='label hidden points too')
     masks.add_argument('--quiet', action='store_true', help='no progress bar')
     moving = commands.add_parser('find-moving', help='say which points of a recording lie on moving things')
     moving.add_argument('recording', type=Path, metavar='RECORDING')
     moving.add_argument('--classes', nargs='+', default=[], metavar='NAME', help='all points of these classes move')
-    moving.add_argument('--tracks', type=Path, metavar='FILE', help='JSON list of boxes: frame, center_m, size_m, yaw, class')
+    moving.add_argument(
+        '--tracks', type=Path, metavar='FILE', help='JSON list of boxes: frame, center_m, size_m, yaw, class'
+    )
     moving.add_argument('--free-space', action='store_true', help='points that other sweeps look through move')
     moving.add_argument('--keep', action='store_true', help='keep what is marked already')
     out = commands.add_parser('export-labels', help="write a recording in the layout of SemanticKITTI's point_labeler")
@@ -171,7 +188,8 @@ def _tell(report: RideReport, out: Path) -> None:
     if report.ground is not None:
         origin = suggested_z_origin(report.ground.height, 0.4)
         print(
-            f'  the ground lies {report.ground.height:.2f} m below ego: a grid of 0.4 m voxels may begin at z = {origin:.1f}: '
+            f'  the ground lies {report.ground.height:.2f} m below ego: a grid of 0.4 m voxels may begin at z = '
+            f'{origin:.1f}: '
             f'--grid 64,64,8,0.4,-12.8,-12.8,{origin:.1f}'
         )
 

@@ -23,8 +23,8 @@ from data_converters.ground_truth import label_sequence, occupancy_folder
 from data_converters.sequence_summaries import read_summary, summary_path
 from data_converters.synthetic.capture.protocols import Protocol, SequencePlan
 from data_converters.synthetic.capture.record import record_sequence
-from data_converters.voxelize import VoxelizeSettings
 from data_converters.task_cluster import run_jobs
+from data_converters.voxelize import VoxelizeSettings
 from projects.OneOcc.core.formats.atomic_files import remove_leftovers, write_json
 from projects.OneOcc.core.formats.folder_lock import FolderLock as OutputLock
 from projects.OneOcc.core.formats.paths import check_name, inside

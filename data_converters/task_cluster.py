@@ -76,7 +76,9 @@ def _run_on(client: Any, jobs: Sequence[tuple[str, Job]], bar: tqdm) -> None:
             try:
                 steps[futures[future]] = future.result()
             except KilledWorker as error:
-                raise WorkerLostError(f'{futures[future]}: it ended {LOST_WORKERS} workers one after the other') from error
+                raise WorkerLostError(
+                    f'{futures[future]}: it ended {LOST_WORKERS} workers one after the other'
+                ) from error
     bar.update(begun + sum(steps.values()) - bar.n)
 
 
@@ -118,7 +120,9 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         import dask
         from distributed import Client
     except ImportError as error:
-        raise ValueError('several workers need the package distributed: pip install distributed; or --workers 1') from error
+        raise ValueError(
+            'several workers need the package distributed: pip install distributed; or --workers 1'
+        ) from error
     # tasks are long and few: none is moved to another worker
     settings = {
         'distributed.scheduler.allowed-failures': LOST_WORKERS - 1,
@@ -169,4 +173,3 @@ def _connected(client_type: Any, address: str) -> Iterator[Any]:
         raise ValueError(f'--scheduler: expected a running dask scheduler at {address}, got none: {error}') from error
     with client:
         yield client
-

@@ -13,7 +13,6 @@ Later edits win.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 

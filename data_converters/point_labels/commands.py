@@ -1,4 +1,4 @@
-"""The subcommands of record.py that change labels of points: label-points, find-moving, export-labels, import-labels."""
+"""What the subcommands of record.py do that change labels of points."""
 
 from __future__ import annotations
 
@@ -64,13 +64,19 @@ def label_points(args: argparse.Namespace) -> None:
     details = dict(format=args.format, rule=args.rule, window_s=args.window, depth_test=not args.no_depth_test)
     with label_change(recording, 'label-points', **details) as entry:
         for frame, lidar, labels in tqdm(
-            vote(recording, camera, mount['cam_from_body'], label_of, settings), unit='sweep', desc='label points', disable=args.quiet
+            vote(recording, camera, mount['cam_from_body'], label_of, settings),
+            unit='sweep',
+            desc='label points',
+            disable=args.quiet,
         ):
             changed += replace_labels(recording, frame, lidar, label=labels)
             labelled += int((labels != UNKNOWN).sum())
             total += len(labels)
         entry.update(images=sum(path is not None for path in files.values()), labelled=labelled, points=total)
-    print(f'{recording.root}: {labelled} of {total} points labelled ({100 * labelled / max(total, 1):.1f} %), {changed} changed')
+    print(
+        f'{recording.root}: {labelled} of {total} points labelled ({100 * labelled / max(total, 1):.1f} %), '
+        f'{changed} changed'
+    )
 
 
 def find_moving(args: argparse.Namespace) -> None:
@@ -84,7 +90,9 @@ def find_moving(args: argparse.Namespace) -> None:
         raise ValueError(f'--classes: expected some of {list(recording.classes)}, got {wrong[0]!r}')
     numbers = [recording.classes.index(name) + 1 for name in args.classes]
     boxes = read_tracks(args.tracks, recording) if args.tracks else {}
-    by_motion = {lidar: moving_points(recording, lidar, MotionSettings()) for lidar in recording.lidars if args.free_space}
+    by_motion = {
+        lidar: moving_points(recording, lidar, MotionSettings()) for lidar in recording.lidars if args.free_space
+    }
     marked = total = 0
     with label_change(recording, 'find-moving', classes=args.classes, free_space=args.free_space) as entry:
         for index, frame in enumerate(recording.frames):
@@ -139,7 +147,9 @@ HANDLERS = {
 
 def _need_lidar(recording: Recording) -> None:
     if not recording.lidars:
-        raise RecordingError(f'{recording.root / "recording.json"}: expected a lidar whose points are labelled, got none')
+        raise RecordingError(
+            f'{recording.root / "recording.json"}: expected a lidar whose points are labelled, got none'
+        )
 
 
 def _class_names(path: Path | None) -> dict[str, str] | None:

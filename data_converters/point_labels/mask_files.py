@@ -83,7 +83,9 @@ def read_masks(path: Path, form: str, size: tuple[int, int]) -> MaskSet:
     return found
 
 
-def label_image(found: MaskSet, class_map: Mapping[str, int], rule: str, size: tuple[int, int], border: int = 2) -> np.ndarray:
+def label_image(
+    found: MaskSet, class_map: Mapping[str, int], rule: str, size: tuple[int, int], border: int = 2
+) -> np.ndarray:
     """One label per pixel (H, W) uint8: 1..C, or 255 where no mask tells.
 
     * `first`: the first mask in the file's order that covers a pixel, as QuadOcc's authors did.
@@ -139,10 +141,17 @@ def _grounded_sam(path: Path) -> MaskSet:
         raise MaskError(f'{path}: expected a list of masks with value and label, got something else')
     stem = path.stem
     file = next(
-        (path.with_name(stem + suffix) for suffix in ('.png', '.jpg', '.jpeg') if path.with_name(stem + suffix).is_file()), None
+        (
+            path.with_name(stem + suffix)
+            for suffix in ('.png', '.jpg', '.jpeg')
+            if path.with_name(stem + suffix).is_file()
+        ),
+        None,
     )
     if file is None:
-        raise FileNotFoundError(f'{path.with_suffix(".png")}: the mask image (.png or .jpg) beside {path.name} is missing')
+        raise FileNotFoundError(
+            f'{path.with_suffix(".png")}: the mask image (.png or .jpg) beside {path.name} is missing'
+        )
     image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise MaskError(f'{file}: not a readable image')
@@ -157,7 +166,10 @@ def _grounded_sam(path: Path) -> MaskSet:
         near = image.astype(np.int16)
         inexact = float((~np.isin(near, known)).mean())
         if inexact > 0.02:
-            raise MaskError(f'{file}: expected the values {known.tolist()}, got others in {100 * inexact:.1f} % of the pixels: save PNG, not JPEG')
+            raise MaskError(
+                f'{file}: expected the values {known.tolist()}, got others in {100 * inexact:.1f} % of the pixels: '
+                'save PNG, not JPEG'
+            )
     nearest = known[np.abs(image.astype(np.int16)[..., None] - known).argmin(axis=-1)] if len(known) else image
     masks = np.stack([nearest == value for value in values]) if len(values) else np.zeros((0, *image.shape), bool)
     scores = np.array([float(entry.get('logit', 1.0)) for entry in entries])
@@ -177,7 +189,9 @@ def _quadocc(path: Path) -> MaskSet:
     if masks.ndim == 4 and masks.shape[2] == 1:
         masks = masks[:, :, 0]
     if masks.ndim != 3 or masks.shape[2] != len(ids):
-        raise MaskError(f'{path}: masks: expected (H, W, {len(ids)}) as {companion.name} has class_ids, got {masks.shape}')
+        raise MaskError(
+            f'{path}: masks: expected (H, W, {len(ids)}) as {companion.name} has class_ids, got {masks.shape}'
+        )
     return MaskSet(np.moveaxis(masks > 0, 2, 0), tuple(str(name) for name in ids), np.ones(len(ids)))
 
 
@@ -188,9 +202,14 @@ def _coco(path: Path) -> MaskSet:
     entries = content['annotations'] if isinstance(content, dict) else content
     masks, names, scores = [], [], []
     for index, entry in enumerate(entries):
-        name = next((entry[key] for key in ('class_name', 'label', 'category_name', 'category_id') if key in entry), None)
+        name = next(
+            (entry[key] for key in ('class_name', 'label', 'category_name', 'category_id') if key in entry), None
+        )
         if name is None:
-            raise MaskError(f'{path}: annotation {index}: expected class_name, label or category_id, got {sorted(entry)}: masks without classes')
+            raise MaskError(
+                f'{path}: annotation {index}: expected class_name, label or category_id, got {sorted(entry)}: '
+                'masks without classes'
+            )
         masks.append(coco.decode(_compressed(entry['segmentation'], f'{path}: annotation {index}')) > 0)
         score = entry.get('score', entry.get('predicted_iou', 1.0))
         scores.append(float(np.max(score)))
@@ -210,7 +229,9 @@ def _compressed(segmentation: Any, where: str) -> dict[str, Any]:
     height, width = (int(length) for length in segmentation['size'])
     if isinstance(segmentation['counts'], list):
         if sum(segmentation['counts']) != height * width:
-            raise MaskError(f'{where}: expected runs that fill {width}x{height} pixels, got {sum(segmentation["counts"])}')
+            raise MaskError(
+                f'{where}: expected runs that fill {width}x{height} pixels, got {sum(segmentation["counts"])}'
+            )
         return coco.frPyObjects(dict(segmentation), height, width)
     return dict(size=[height, width], counts=str(segmentation['counts']).encode())
 

@@ -84,7 +84,9 @@ def moving_points(recording: Recording, lidar: str, settings: MotionSettings | N
         others = [images[i] for i in range(low, high, settings.step) if i != at]
         height = heights[at]
         assert height is not None
-        found.append(_seen_through(world, [o for o in others if o is not None], settings) & (height > settings.ground_m))
+        found.append(
+            _seen_through(world, [o for o in others if o is not None], settings) & (height > settings.ground_m)
+        )
     return found
 
 

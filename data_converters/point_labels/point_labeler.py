@@ -1,12 +1,12 @@
 """A recording as SemanticKITTI's point_labeler opens it, and the labels back from there.
 
-    velodyne/000012.bin   float32 x y z intensity of a sweep, in the order of its file
-    labels/000012.label   uint32: the class (1..C; 100 + it where the point moves), 0 = unlabelled
-    poses.txt, calib.txt  the LiDAR's poses, 12 numbers a row; Tr is the identity
-    times.txt             seconds
-    labels.xml            names and colours for point_labeler
-    labels_before/        the labels as they were exported, to tell what was changed by hand
-    export.json           which frame every file is of
+velodyne/000012.bin   float32 x y z intensity of a sweep, in the order of its file
+labels/000012.label   uint32: the class (1..C; 100 + it where the point moves), 0 = unlabelled
+poses.txt, calib.txt  the LiDAR's poses, 12 numbers a row; Tr is the identity
+times.txt             seconds
+labels.xml            names and colours for point_labeler
+labels_before/        the labels as they were exported, to tell what was changed by hand
+export.json           which frame every file is of
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def export_labels(recording: Recording, lidar: str, out: Path) -> int:
     if out.exists() and any(out.iterdir()):
         raise ExportError(f'{out}: expected a new or empty folder, got one with content')
     if len(recording.classes) >= MOVING:
-        raise ExportError(f'{recording.root}: expected at most {MOVING - 1} classes for point_labeler, got {len(recording.classes)}')
+        raise ExportError(
+            f'{recording.root}: expected at most {MOVING - 1} classes for point_labeler, got {len(recording.classes)}'
+        )
     frames = [frame for frame in recording.frames if lidar in frame.files]
     poses = []
     for index, frame in enumerate(frames):
@@ -68,7 +70,10 @@ def export_labels(recording: Recording, lidar: str, out: Path) -> int:
     write_text(out / 'calib.txt', ''.join(f'{name}: {identity}\n' for name in ('P0', 'P1', 'P2', 'P3', 'Tr')))
     write_text(out / 'times.txt', ''.join(f'{frame.time - frames[0].time:.6f}\n' for frame in frames))
     write_text(out / 'labels.xml', _labels_xml(recording.classes))
-    write_json(out / _INDEX, dict(recording=recording.name, lidar=lidar, classes=list(recording.classes), frames=[f.id for f in frames]))
+    write_json(
+        out / _INDEX,
+        dict(recording=recording.name, lidar=lidar, classes=list(recording.classes), frames=[f.id for f in frames]),
+    )
     return len(frames)
 
 
@@ -107,7 +112,8 @@ def import_labels(recording: Recording, source: Path, force: bool = False) -> Im
     if report.conflicts and not force:
         told = ', '.join(f'{count} points of frame {name}' for name, count in list(report.conflicts.items())[:5])
         raise ExportError(
-            f'{source}: expected labels that changed on one side only since the export, got {told} changed on both; --force '
+            f'{source}: expected labels that changed on one side only since the export, got {told} changed on '
+            'both; --force '
             'lets the labels by hand win'
         )
     if changes:
@@ -147,7 +153,9 @@ def _changed(
     sweep = recording.read_lidar(frame, lidar)
     now = encode(sweep['label'], sweep['dynamic'])
     if len(now) != len(before):
-        raise ExportError(f'frame {frame.id}: expected {len(before)} points as exported, got {len(now)} in the recording')
+        raise ExportError(
+            f'frame {frame.id}: expected {len(before)} points as exported, got {len(now)} in the recording'
+        )
     conflict = edited & (now != (before & 0xFFFF)) & (now != (after & 0xFFFF))
     if conflict.any():
         report.conflicts[frame.id] = int(conflict.sum())
@@ -161,7 +169,9 @@ def _read(path: Path, count: int | None = None) -> np.ndarray:
         raise FileNotFoundError(f'{path}: the label file is missing')
     content = path.read_bytes()
     if len(content) % 4 or (count is not None and len(content) != 4 * count):
-        raise ExportError(f'{path}: expected {"whole" if count is None else count} labels of 4 bytes, got {len(content)} bytes')
+        raise ExportError(
+            f'{path}: expected {"whole" if count is None else count} labels of 4 bytes, got {len(content)} bytes'
+        )
     return np.frombuffer(content, '<u4')
 
 
@@ -169,7 +179,9 @@ def _labels_xml(classes: tuple[str, ...]) -> str:
     lines = ['<?xml version="1.0"?>', '<config>']
     for number, name in enumerate(('unlabelled', *classes)):
         for offset, prefix in ((0, ''), (MOVING, 'moving-'))[: 1 if not number else 2]:
-            r, g, b = (round(255 * c) for c in colorsys.hsv_to_rgb(number / (len(classes) + 1), 0 if not number else 0.8, 0.9))
+            r, g, b = (
+                round(255 * c) for c in colorsys.hsv_to_rgb(number / (len(classes) + 1), 0 if not number else 0.8, 0.9)
+            )
             lines.append(
                 f'  <label><id>{number + offset}</id><name>{escape(prefix + name)}</name><description></description>'
                 f'<color>{b} {g} {r}</color><root>{"moving" if offset else "static"}</root></label>'

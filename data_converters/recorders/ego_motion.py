@@ -32,7 +32,8 @@ def ego_poses(track: PoseTrack, times: np.ndarray, cutoff_hz: float | None) -> n
     typical = float(np.median(np.diff(track.times)))
     if cutoff_hz * typical > 0.25:
         raise RideError(
-            f'ego: cutoff_hz: expected at most a quarter of the rate of the poses ({1 / typical:.3g} Hz), got {cutoff_hz:g} '
+            f'ego: cutoff_hz: expected at most a quarter of the rate of the poses ({1 / typical:.3g} Hz), got '
+            f'{cutoff_hz:g} '
             'Hz; give poses of a higher rate, or cutoff_hz: null'
         )
     rate = min(max(_SAMPLE_HZ, 8 * cutoff_hz), 4 / typical)
@@ -95,7 +96,10 @@ def up_from_accelerations(
     mean = felt.mean(axis=0) if len(felt) else np.zeros(3)
     size = float(np.linalg.norm(mean))
     if not (9.0 < size < 10.6 or 0.92 < size < 1.08):
-        raise RideError(f'imu: expected 9.8 m/s^2 (or 1 g) on average over the ride, got {size:.3g}: is gravity removed from this topic?')
+        raise RideError(
+            f'imu: expected 9.8 m/s^2 (or 1 g) on average over the ride, got {size:.3g}: is gravity removed from '
+            'this topic?'
+        )
     # ten parts of the ride tell how much the direction wanders
     parts = [part.mean(axis=0) for part in np.array_split(felt, min(10, len(felt)))]
     angles = [np.degrees(np.arccos(np.clip(p @ mean / (np.linalg.norm(p) * size), -1, 1))) for p in parts]

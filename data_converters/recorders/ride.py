@@ -129,8 +129,10 @@ class _Writer:
         if not any(np.isfinite(known[camera]).any() for camera in self.rig.cameras):
             first = times[next(iter(self.rig.cameras))]
             raise RideError(
-                f'{self.source.name}: expected poses at the times of the images, {first.min():.3f} to {first.max():.3f} s, '
-                f'got poses from {self.track.times[0]:.3f} to {self.track.times[-1]:.3f} s: no frame has one; a clock that '
+                f'{self.source.name}: expected poses at the times of the images, {first.min():.3f} to '
+                f'{first.max():.3f} s, '
+                f'got poses from {self.track.times[0]:.3f} to {self.track.times[-1]:.3f} s: no frame has one; a '
+                'clock that '
                 'differs is mended by time_offset in rig.yaml'
             )
         images = {camera: known[camera] for camera in self.rig.cameras}
@@ -161,7 +163,9 @@ class _Writer:
             },
         )
         times = np.array([frame.time for frame in frames])
-        track = PoseTrack.from_matrices(self.track.times, self.level @ self.track.matrices(), self.source.name, self.track.max_gap)
+        track = PoseTrack.from_matrices(
+            self.track.times, self.level @ self.track.matrices(), self.source.name, self.track.max_gap
+        )
         bodies, _ = track.at(times)
         egos = ego_poses(track, times, self.rig.cutoff_hz)
         recording.frames = [
@@ -235,7 +239,8 @@ class _Writer:
                 normals.append(world_from_body[:3, :3] @ plane.normal)
         if len(normals) < max(1, len(chosen) // 2):
             raise RideError(
-                f'{self.source.name}: gravity: ground: expected the ground below {lidar} in most of {len(chosen)} sweeps, got '
+                f'{self.source.name}: gravity: ground: expected the ground below {lidar} in most of {len(chosen)} '
+                'sweeps, got '
                 f'it in {len(normals)}; use gravity: imu, or odometry'
             )
         up = np.mean(normals, axis=0)
@@ -264,7 +269,8 @@ class _Writer:
         model = recording.cameras[camera]
         if picture.size != (model['width'], model['height']):
             raise RideError(
-                f'{self.source.name}: {camera}: expected images of {model["width"]}x{model["height"]} as the calibration '
+                f'{self.source.name}: {camera}: expected images of {model["width"]}x{model["height"]} as the '
+                'calibration '
                 f'states, got {picture.size[0]}x{picture.size[1]}'
             )
         if picture.jpeg is not None:
@@ -315,7 +321,8 @@ class _Writer:
                 labels[chosen] = self.rig.classes.index(name) + 1
             elif name != 'unlabelled':
                 raise RideError(
-                    f'{self.rig.path}: lidars: {lidar}: label_map: {raw}: expected one of {list(self.rig.classes)}, perhaps '
+                    f'{self.rig.path}: lidars: {lidar}: label_map: {raw}: expected one of '
+                    f'{list(self.rig.classes)}, perhaps '
                     f'after "moving ", or unlabelled, got {name!r}'
                 )
         return labels, dynamic
@@ -327,7 +334,8 @@ class _Writer:
         sizes = [sum(plane.count for plane in side) for side in (found, above)]
         if sizes[1] > 2 * sizes[0] and len(above) >= len(clouds) / 2:
             self.report.notes.append(
-                'the largest level plane lies ABOVE the sensor: does the LiDAR hang upside down? Then its mount is wrong (turn '
+                'the largest level plane lies ABOVE the sensor: does the LiDAR hang upside down? Then its mount is '
+                'wrong (turn '
                 'it by 180 degrees about x: rpy_deg [180, 0, 0]); below a ceiling all is well'
             )
         elif found and len(found) >= len(clouds) / 2:

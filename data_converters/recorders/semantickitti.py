@@ -43,7 +43,8 @@ def semantickitti_rig(folder: Path, tr: np.ndarray | None = None, image_size: tu
         tr = np.vstack([rows['Tr'].reshape(3, 4), (0, 0, 0, 1)])
     if tr is None:
         raise RideError(
-            f'{folder / "calib.txt"}: expected the row Tr (camera from LiDAR, 12 numbers), got {sorted(rows)}; give it with '
+            f'{folder / "calib.txt"}: expected the row Tr (camera from LiDAR, 12 numbers), got {sorted(rows)}; '
+            'give it with '
             '--tr, or --tr nominal for the axes alone'
         )
     content: dict[str, Any] = dict(

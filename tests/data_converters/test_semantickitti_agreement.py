@@ -44,16 +44,20 @@ def test_observed_voxels_agree(capsys):
     ours = (labels > 0) & ~((labels == 255) & unobserved)
     # the official input voxels: the returns of this very scan
     own = np.zeros(GRID.shape, bool)
-    index = np.floor((scans[0].ends @ poses[0, :3, :3] - poses[0, :3, 3] @ poses[0, :3, :3] - GRID.origin) / 0.2).astype(int)
+    index = np.floor(
+        (scans[0].ends @ poses[0, :3, :3] - poses[0, :3, 3] @ poses[0, :3, :3] - GRID.origin) / 0.2
+    ).astype(int)
     inside = ((index >= 0) & (index < GRID.shape)).all(axis=1)
     own[tuple(index[inside].T)] = True
     with capsys.disabled():
         seen = own | (labels == 0)
         state = (ours & occupied & seen).sum() / ((ours | occupied) & seen).sum()
-        print(f'\nstate IoU with the official input voxels, where this scan saw: {state:.3f}; own returns alone: '
-              f'{(own & occupied).sum() / (own | occupied).sum():.3f}; empty that is official occupied: '
-              f'{((labels == 0) & occupied).sum() / occupied.sum():.4f}; our empty voxels that are invalid there: '
-              f'{((labels == 0) & invalid).sum() / (labels == 0).sum():.3f}')
+        print(
+            f'\nstate IoU with the official input voxels, where this scan saw: {state:.3f}; own returns alone: '
+            f'{(own & occupied).sum() / (own | occupied).sum():.3f}; empty that is official occupied: '
+            f'{((labels == 0) & occupied).sum() / occupied.sum():.4f}; our empty voxels that are invalid there: '
+            f'{((labels == 0) & invalid).sum() / (labels == 0).sum():.3f}'
+        )
     assert state > 0.9
     # no class shift: in a voxel with returns of this scan, the class is that of most of its returns
     flat = np.ravel_multi_index(tuple(index[inside].T), GRID.shape)

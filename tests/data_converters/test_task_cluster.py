@@ -73,7 +73,8 @@ def test_a_job_that_ends_every_worker_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'scheduler, words', [('host', "tcp://HOST:PORT or 'slurm'"), ('tcp://127.0.0.1:9', 'expected a running dask scheduler')]
+    'scheduler, words',
+    [('host', "tcp://HOST:PORT or 'slurm'"), ('tcp://127.0.0.1:9', 'expected a running dask scheduler')],
 )
 def test_a_scheduler_that_is_none_is_named(scheduler, words, monkeypatch):
     monkeypatch.setattr('data_converters.task_cluster.CONNECT_S', 1)

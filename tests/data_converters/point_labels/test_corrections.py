@@ -107,7 +107,10 @@ def test_voxel_edits_hold_in_every_frame_and_survive_a_rerun(ride, tmp_path, cap
 
     before = volumes()
     box = [0.0, 4.0, -0.4, 3.0, 6.0, 1.0]
-    edits = [dict(box_m=box, label=ride.classes[0], was=[ride.classes[1]], note='no wall'), dict(box_m=box, label='empty', frames=['000001'])]
+    edits = [
+        dict(box_m=box, label=ride.classes[0], was=[ride.classes[1]], note='no wall'),
+        dict(box_m=box, label='empty', frames=['000001']),
+    ]
     (ride.root / 'voxel_edits.json').write_text(json.dumps(edits))
     assert label(ride, tmp_path / 'set') == 0
     assert 'changed since it was labelled' in capsys.readouterr().err

@@ -98,7 +98,11 @@ def test_the_first_rule_is_quadoccs(count, seed):
         ('quadocc', lambda f: (f / 'semantic_000007.json').write_text('{"class_ids": ["a"]}'), r'expected \(H, W, 1\)'),
         ('quadocc', lambda f: (f / 'semantic_000007.json').unlink(), 'no such file'),
         ('coco', lambda f: (f / '000007.json').write_text('[{"segmentation": {}}]'), 'masks without classes'),
-        ('coco', lambda f: (f / '000007.json').write_text('[{"label": "a", "segmentation": [[1, 2]]}]'), 'expected RLE'),
+        (
+            'coco',
+            lambda f: (f / '000007.json').write_text('[{"label": "a", "segmentation": [[1, 2]]}]'),
+            'expected RLE',
+        ),
         ('coco', lambda f: (f / '000007.json').write_text('{"x": 1}'), 'KeyError'),
         ('grounded-sam', lambda f: (f / '000007_mask.png').unlink(), 'is missing'),
         ('grounded-sam', lambda f: (f / '000007_mask.json').write_text('[1]'), 'a list of masks with value'),

@@ -19,7 +19,9 @@ from tests.data_converters.point_labels.sam_like import record_with_semantics, s
 
 def test_a_ride_is_labelled_from_label_images(tmp_path, capsys):
     """The floor lies below the horizon, the wall above it: half the image each."""
-    ride = make_ride(tmp_path / 'a', 'a', edit=lambda index, scan: dict(scan, label=np.full(len(scan['label']), 255, np.uint8)))
+    ride = make_ride(
+        tmp_path / 'a', 'a', edit=lambda index, scan: dict(scan, label=np.full(len(scan['label']), 255, np.uint8))
+    )
     (tmp_path / 'masks').mkdir()
     image = np.full((8, 16), 2, np.uint8)
     image[4:] = 1
@@ -60,9 +62,13 @@ def agreement(ride, semantics, rule, settings):
     camera = camera_from_dict(ride.cameras['raw'], ride.root)
     class_map = {name: index + 1 for index, name in enumerate(ride.classes)}
     rng, size = np.random.default_rng(0), (camera.width, camera.height)
-    images = {key: label_image(sam_like(value, ride.classes, rng), class_map, rule, size) for key, value in semantics.items()}
+    images = {
+        key: label_image(sam_like(value, ride.classes, rng), class_map, rule, size) for key, value in semantics.items()
+    }
     right = told = total = 0
-    for frame, lidar, labels in vote(ride, camera, ride.cameras['raw']['cam_from_body'], lambda f: images.get(f.id), settings):
+    for frame, lidar, labels in vote(
+        ride, camera, ride.cameras['raw']['cam_from_body'], lambda f: images.get(f.id), settings
+    ):
         truth = ride.read_lidar(frame, lidar)['label']
         known = (labels != 255) & (truth != 255)
         right, told, total = right + (labels == truth)[known].sum(), told + known.sum(), total + len(truth)
@@ -75,11 +81,17 @@ def test_agreement_with_the_twin(tmp_path, capsys):
     ride, semantics = record_with_semantics(replace(QUADSIM_MINI, image_size=(320, 240)), 1, tmp_path)
     quadocc = agreement(ride, semantics, 'first', VoteSettings(window_s=0, cell_deg=0))
     ours = agreement(ride, semantics, 'best', VoteSettings())
-    found = [(seen, ride.read_lidar(frame, 'lidar')['dynamic']) for frame, seen in zip(ride.frames, moving_points(ride, 'lidar'))]
+    found = [
+        (seen, ride.read_lidar(frame, 'lidar')['dynamic'])
+        for frame, seen in zip(ride.frames, moving_points(ride, 'lidar'))
+    ]
     hit = sum((seen & true).sum() for seen, true in found)
     precision, recall = hit / sum(seen.sum() for seen, _ in found), hit / sum(true.sum() for _, true in found)
     with capsys.disabled():
-        print(f'\nfirst mask, own frame: {quadocc[0]:.1%} of {quadocc[1]:.1%} right; best, votes: {ours[0]:.1%} of {ours[1]:.1%}')
+        print(
+            f'\nfirst mask, own frame: {quadocc[0]:.1%} of {quadocc[1]:.1%} right; best, votes: {ours[0]:.1%} of '
+            f'{ours[1]:.1%}'
+        )
         print(f'moving by free space: precision {precision:.1%}, recall {recall:.1%}')
     assert ours[0] > quadocc[0] + 0.05 and ours[0] > 0.93 and ours[1] > 0.7
     assert precision > 0.9 and recall > 0.6

@@ -22,12 +22,15 @@ INTENSITY = np.linspace(0, 1, 50, dtype=np.float32)
 
 
 def pcd(path, kind, points=POINTS):
-    records = np.zeros(len(points), [('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('pad', 'u1', 4), ('intensity', '<f4'), ('ring', '<u2')])
+    records = np.zeros(
+        len(points), [('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('pad', 'u1', 4), ('intensity', '<f4'), ('ring', '<u2')]
+    )
     for axis, name in enumerate('xyz'):
         records[name] = points[:, axis]
     records['intensity'], records['ring'] = INTENSITY[: len(points)], np.arange(len(points))
     head = (
-        '# .PCD v0.7\nVERSION 0.7\nFIELDS x y z _ intensity ring\nSIZE 4 4 4 1 4 2\nTYPE F F F U F U\nCOUNT 1 1 1 4 1 1\n'
+        '# .PCD v0.7\nVERSION 0.7\nFIELDS x y z _ intensity ring\nSIZE 4 4 4 1 4 2\nTYPE F F F U F U\nCOUNT 1 1 1 '
+        '4 1 1\n'
         f'WIDTH {len(points)}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {len(points)}\nDATA {kind}\n'
     ).encode()
     if kind == 'ascii':
@@ -60,21 +63,29 @@ def test_references_in_compressed_data_are_followed(tmp_path):
 
 
 def test_ply_bin_npz_npy(tmp_path):
-    vertices = np.array([tuple(p) + (i,) for p, i in zip(POINTS, INTENSITY)], [(n, 'f4') for n in ('x', 'y', 'z', 'intensity')])
+    vertices = np.array(
+        [tuple(p) + (i,) for p, i in zip(POINTS, INTENSITY)], [(n, 'f4') for n in ('x', 'y', 'z', 'intensity')]
+    )
     PlyData([PlyElement.describe(vertices, 'vertex')]).write(str(tmp_path / 'a.ply'))
     np.column_stack([POINTS, INTENSITY]).astype('<f4').tofile(tmp_path / 'a.bin')
     np.savez(tmp_path / 'a.npz', points=POINTS, intensity=INTENSITY)
     np.save(tmp_path / 'a.npy', np.column_stack([POINTS, INTENSITY]))
     for kind in ('ply', 'bin', 'npz', 'npy'):
         cloud = read_points(tmp_path / f'a.{kind}')
-        assert np.array_equal(cloud.points.astype(np.float32), POINTS) and np.array_equal(cloud.intensity, INTENSITY), kind
+        assert np.array_equal(cloud.points.astype(np.float32), POINTS) and np.array_equal(cloud.intensity, INTENSITY), (
+            kind
+        )
 
 
 @pytest.mark.parametrize(
     'name, content, words',
     [
         ('a.pcd', b'FIELDS x', 'ends in DATA'),
-        ('a.pcd', b'FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 9\nDATA binary\n', 'expected 9 points of 12 bytes, got 0'),
+        (
+            'a.pcd',
+            b'FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 9\nDATA binary\n',
+            'expected 9 points of 12 bytes, got 0',
+        ),
         ('a.pcd', b'FIELDS x y\nSIZE 4 4\nTYPE F F\nPOINTS 0\nDATA binary\n', 'expected the fields x, y, z'),
         ('a.bin', b'123', '16 bytes a point'),
         ('a.ply', b'ply\n', 'readable ply'),
@@ -89,7 +100,10 @@ def test_damaged_point_files_are_named(name, content, words, tmp_path):
 
 def test_real_point_files():
     folder = real_file('realdata2/03_pcd_ply')
-    counts = {name: len(read_points(folder / name).points) for name in ('hesai_at128.pcd', 'kitti_raw_ascii.pcd', 'ouster_map-000.ply')}
+    counts = {
+        name: len(read_points(folder / name).points)
+        for name in ('hesai_at128.pcd', 'kitti_raw_ascii.pcd', 'ouster_map-000.ply')
+    }
     assert counts['ouster_map-000.ply'] == 155000 and min(counts.values()) > 0
     velodyne = read_points(folder / 'velodyne_vlp16.pcd', stamp=0.0)
     assert velodyne.intensity.dtype == np.uint8 and len(velodyne.ring) == len(velodyne.points)
@@ -109,15 +123,24 @@ def test_trajectories_of_three_formats_are_the_same(tmp_path):
     turns = Rotation.random(5, random_state=0)
     times, places = np.arange(5.0) + 1e9, np.random.default_rng(1).normal(size=(5, 3))
     x, y, z, w = turns.as_quat().T
-    (tmp_path / 'a.tum').write_text('# t\n' + '\n'.join(' '.join(map(repr, r.tolist())) for r in np.column_stack([times, places, x, y, z, w])))
+    (tmp_path / 'a.tum').write_text(
+        '# t\n' + '\n'.join(' '.join(map(repr, r.tolist())) for r in np.column_stack([times, places, x, y, z, w]))
+    )
     euroc = np.column_stack([places, w, x, y, z, np.zeros((5, 3))])
-    (tmp_path / 'a.csv').write_text('#timestamp\n' + '\n'.join(f'{int(t * 1e9)},' + ','.join(map(repr, r.tolist())) for t, r in zip(times, euroc)))
+    (tmp_path / 'a.csv').write_text(
+        '#timestamp\n' + '\n'.join(f'{int(t * 1e9)},' + ','.join(map(repr, r.tolist())) for t, r in zip(times, euroc))
+    )
     matrices = np.concatenate([turns.as_matrix(), places[..., None]], axis=2)
     np.savetxt(tmp_path / 'a.kitti', matrices.reshape(5, 12))
     tum, csv = (PoseTrack.from_rows(read_pose_file(tmp_path / name)[1], name) for name in ('a.tum', 'a.csv'))
     assert np.allclose(tum.times, csv.times) and np.allclose(tum.matrices(), csv.matrices())
     assert np.allclose(tum.matrices()[:, :3], read_pose_file(tmp_path / 'a.kitti')[1][:, :3])
-    for content, words in (('1 2 3\n', 'expected 8 numbers'), ('a b\n', 'line 1: expected numbers'), ('#\n', 'got none'), ('1 2 3\n1 2', 'line 2')):
+    for content, words in (
+        ('1 2 3\n', 'expected 8 numbers'),
+        ('a b\n', 'line 1: expected numbers'),
+        ('#\n', 'got none'),
+        ('1 2 3\n1 2', 'line 2'),
+    ):
         (tmp_path / 'x').write_text(content)
         with pytest.raises(RideError, match=words):
             read_pose_file(tmp_path / 'x')
@@ -134,13 +157,17 @@ def test_interpolation_is_exact_for_steady_motion_and_never_extrapolates(seed):
     def quaternions(at):
         return (Rotation.from_rotvec(at[:, None] * turn) * start).as_quat()
 
-    track = PoseTrack.from_rows(np.column_stack([times, times[:, None] * speed, quaternions(times)]), 'x', max_gap=float(np.median(gaps)))
+    track = PoseTrack.from_rows(
+        np.column_stack([times, times[:, None] * speed, quaternions(times)]), 'x', max_gap=float(np.median(gaps))
+    )
     at = rng.uniform(-1, 6, 50)
     poses, known = track.at(at)
     index = np.clip(np.searchsorted(times, at), 1, 19)
     assert np.array_equal(known, (at >= times[0]) & (at <= times[-1]) & (gaps[index - 1] <= track.max_gap))
     assert np.allclose(poses[known, :3, 3], at[known, None] * speed)
-    assert np.allclose(poses[known, :3, :3], Rotation.from_quat(quaternions(at[known])).as_matrix() if known.any() else 0)
+    assert np.allclose(
+        poses[known, :3, :3], Rotation.from_quat(quaternions(at[known])).as_matrix() if known.any() else 0
+    )
     assert track.at(times)[1].all()
 
 
@@ -304,7 +331,9 @@ def test_types_that_are_refused_say_the_cure():
 
 
 def test_fields_have_many_names():
-    cloud = cloud_from_fields(dict(X=POINTS[:, 0], Y=POINTS[:, 1], Z=POINTS[:, 2], reflectivity=INTENSITY, laser_id=np.arange(50)), 0.0, 'x')
+    cloud = cloud_from_fields(
+        dict(X=POINTS[:, 0], Y=POINTS[:, 1], Z=POINTS[:, 2], reflectivity=INTENSITY, laser_id=np.arange(50)), 0.0, 'x'
+    )
     assert cloud.intensity is not None and cloud.ring is not None and cloud.time is None
 
 

@@ -45,7 +45,9 @@ def make_folder(root, suffix='.npz', seconds=2.0):
 
 
 def make(root, *options, out='ride'):
-    return record.main(['from-folder', str(root), '--rig', str(root / 'rig.yaml'), '--out', str(root / out), '--quiet', *options])
+    return record.main(
+        ['from-folder', str(root), '--rig', str(root / 'rig.yaml'), '--out', str(root / out), '--quiet', *options]
+    )
 
 
 def test_a_folder_with_a_trajectory(tmp_path, capsys):
@@ -69,11 +71,23 @@ def test_a_folder_with_a_trajectory(tmp_path, capsys):
         (lambda f: (f / 'poses.txt').unlink(), 'no such file'),
         (lambda f: [p.unlink() for p in (f / 'images').iterdir()], 'expected .png'),
         (lambda f: next((f / 'images').iterdir()).write_bytes(b'x'), 'cannot be decoded'),
-        (lambda f: [p.rename(p.with_stem(f'{i:06d}')) for i, p in enumerate(sorted((f / 'scans').iterdir()))], '--rate HZ'),
-        (lambda f: (f / 'rig.yaml').write_text(RIG.replace('cameras:\n  equi', 'cameras:\n  equi2: {}\n  equi')), 'cam_from_body or'),
-        (lambda f: (f / 'rig.yaml').write_text(RIG.replace('width: 32, height: 16', 'width: 16, height: 8')), 'as the calibration'),
+        (
+            lambda f: [p.rename(p.with_stem(f'{i:06d}')) for i, p in enumerate(sorted((f / 'scans').iterdir()))],
+            '--rate HZ',
+        ),
+        (
+            lambda f: (f / 'rig.yaml').write_text(RIG.replace('cameras:\n  equi', 'cameras:\n  equi2: {}\n  equi')),
+            'cam_from_body or',
+        ),
+        (
+            lambda f: (f / 'rig.yaml').write_text(RIG.replace('width: 32, height: 16', 'width: 16, height: 8')),
+            'as the calibration',
+        ),
         (lambda f: (f / 'rig.yaml').write_text('- a'), 'expected entries among'),
-        (lambda f: (f / 'rig.yaml').write_text(RIG.split('lidars:')[0].split('cameras:')[0]), 'cameras: expected at least one'),
+        (
+            lambda f: (f / 'rig.yaml').write_text(RIG.split('lidars:')[0].split('cameras:')[0]),
+            'cameras: expected at least one',
+        ),
     ],
 )
 def test_mistakes_are_one_sentence_and_leave_nothing(damage, words, tmp_path, capsys):
@@ -135,7 +149,16 @@ def test_semantickitti_becomes_a_recording(tmp_path, capsys):
     assert {name.removeprefix('moving ') for name in LABEL_MAP.values()} <= set(CLASSES)
     if 'pinhole' not in camera_models():
         pytest.skip('no perspective camera in this build')
-    words = ['from-folder', str(folder), '--layout', 'semantickitti', '--tr', 'nominal', '--out', str(tmp_path / 'ride')]
+    words = [
+        'from-folder',
+        str(folder),
+        '--layout',
+        'semantickitti',
+        '--tr',
+        'nominal',
+        '--out',
+        str(tmp_path / 'ride'),
+    ]
     assert record.main([*words, '--quiet']) == 0
     ride = Recording.read(tmp_path / 'ride')
     assert len(ride.frames) == 5 and ride.meta['ground_height_m'] == pytest.approx(1.73, abs=0.1)
