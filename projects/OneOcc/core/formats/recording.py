@@ -8,7 +8,8 @@ A recording is a folder with `recording.json` and the sensor files beside it:
     <camera>/<id>.png     uint8 RGB image of that camera
     <lidar>/<id>.npz      points float32 (N, 3) in the lidar frame, metres; intensity float32 (N,)
                           in [0, 1]; label uint8 (N,), 1..C, 255 = unlabelled; dynamic bool (N,);
-                          lidar_scan.py has the rules
+                          lidar_scan.py has the rules; where the driver told them, time float32
+                          (N,) seconds after the frame's time, ring uint16 (N,)
     depth/<id>.png        uint16 radial range in units of `dense.depth_unit_m` (2 mm), 0 = no return
     semantic/<id>.png     uint8 label 1..C, 0 = sky or nothing, 255 = unlabelled
     dynamic/<id>.png      uint8, 1 where the pixel lies on a moving object (optional)
@@ -30,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import resolve_calibration
-from .atomic_files import png_size, read_json, read_png, write_json, write_npz, write_png
+from .atomic_files import png_size, read_json, read_png, write_bytes, write_json, write_npz, write_png
 from .labels import UNKNOWN, check_classes
 from .lidar_scan import LIDAR_KEYS, clean_sweep, read_sweep
 from .paths import UnsafeNameError, inside
@@ -54,6 +55,7 @@ FORMAT = 'oneocc-recording'
 VERSION = 1
 DEPTH_UNIT_M = 0.002
 UNLABELLED = UNKNOWN
+PER_POINT = {'time': np.float32, 'ring': np.uint16}  # beside LIDAR_KEYS, where the driver told them
 
 
 @dataclass
@@ -201,6 +203,10 @@ class Recording:
         """Write an image (H, W, 3), depth or semantic map (H, W) as PNG and note it in the frame."""
         write_png(self._new_file(frame, name, 'png'), image)
 
+    def keep_image(self, frame: Frame, name: str, content: bytes, kind: str) -> None:
+        """Write an image file as the camera compressed it (`kind`: its suffix) and note it in the frame."""
+        write_bytes(self._new_file(frame, name, kind), content)
+
     def write_depth(self, frame: Frame, range_m: np.ndarray) -> None:
         """Write radial range (H, W) in metres; inf, NaN and what exceeds uint16: no return."""
         units = np.nan_to_num(range_m / self.depth_unit_m, nan=0, posinf=0)
@@ -210,7 +216,7 @@ class Recording:
     def write_lidar(self, frame: Frame, name: str, scan: dict[str, np.ndarray]) -> None:
         """Write one sweep; points are rounded to 1/1024 m, intensity to 1/256 (finer is noise).
 
-        Points at exactly (0, 0, 0) are left out.
+        `time` and `ring` are kept where the scan has them. Points at exactly (0, 0, 0) are left out.
 
         Raises:
             RecordingError: Against the rules of lidar_scan.py.
@@ -218,7 +224,7 @@ class Recording:
         where = f'{self.root}: frame {frame.id}: {name}'
         try:
             scan, _ = clean_sweep(
-                {key: np.asarray(scan[key]) for key in LIDAR_KEYS},
+                {key: np.asarray(scan[key]) for key in (*LIDAR_KEYS, *(key for key in PER_POINT if key in scan))},
                 where,
                 self.intensity_max.get(name),
                 len(self.classes),
@@ -232,6 +238,7 @@ class Recording:
             intensity=(unit * self.intensity_max.get(name, 1)).astype(np.float32),
             label=scan['label'].astype(np.uint8),
             dynamic=scan['dynamic'].astype(bool),
+            **{key: scan[key].astype(dtype) for key, dtype in PER_POINT.items() if key in scan},
         )
 
     def read_image(self, frame: Frame, name: str) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""From bags and folders of a robot to recordings: readers, time alignment, ego motion, one writer."""
