@@ -1,9 +1,11 @@
-"""Make a synthetic data set from a seed: the door to everything in this folder.
+"""Make a synthetic data set from a seed, or import a public one: the door to everything in this folder.
 
     python data_converters/create_data.py quadsim --mini --out data/quadsim-mini --seed 0
     python data_converters/create_data.py humansim --out data/humansim
+    python data_converters/create_data.py quadocc --root /downloads/quadocc --out data/quadocc
 
-The same set, seed and options give the same bytes on one machine, whatever the number of workers; on another
+Public sets are read in their own layouts: `create_data.py quadocc --help`, importers/command.py. A synthetic set:
+the same set, seed and options give the same bytes on one machine, whatever the number of workers; on another
 a rare pixel differs by a grey level (docs/runs/README.md). A killed run is
 continued by the same command: finished sequences stand in DIR/sequences/, anything else begins again.
 """
@@ -22,6 +24,7 @@ if __package__ in (None, ''):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data_converters.ground_truth import format_table, write_infos
+from data_converters.importers import command
 from data_converters.output_folder import claim_output
 from data_converters.sequence_pool import OutputLock, make_sequences
 from data_converters.synthetic.capture.protocols import (
@@ -45,7 +48,9 @@ PROTOCOLS = {
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line; the shrinking options change the settings, hence the set."""
     parser = argparse.ArgumentParser(
-        prog='create_data.py', description='Make a synthetic panoramic occupancy data set.'
+        prog='create_data.py',
+        description='Make a synthetic panoramic occupancy data set.',
+        epilog=f'Public sets are imported: {", ".join(command.IMPORTED)}; see create_data.py SET --help.',
     )
     parser.add_argument('set', choices=['quadsim', 'humansim'], help='which set to make')
     parser.add_argument(
@@ -156,6 +161,9 @@ def create(protocol: Protocol, out: Path, workers: int, quiet: bool = False) -> 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; 0 = done, 2 = an error told in one sentence, 130 = interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in command.IMPORTED:
+        return command.main(arguments)
     args = parse_args(arguments)
     try:
         table = create(choose_protocol(args), args.out, args.workers, args.quiet)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from projects.OneOcc.core.geometry import View, transform_points
+from projects.OneOcc.core.geometry import EquirectCamera, View, transform_points, unwrap, unwrap_map
 
 CELL_DEG = 1.0
 JUMP = 0.12
@@ -89,16 +89,62 @@ def edge_agreement(
     Raises:
         ValueError: not as many pictures as scans, or no depth edge falls into any picture.
     """
-    if len(scans) != len(images) or not scans:
-        raise ValueError(f'expected as many pictures as scans, got {len(images)} and {len(scans)}')
-    ego_from_lidar = np.linalg.inv(lidar_from_ego)
-    edges = [scan[depth_edges(scan)] @ ego_from_lidar[:3, :3].T + ego_from_lidar[:3, 3] for scan in scans]
-    ranks = [np.where(view.camera.valid_mask().numpy(), gradient_ranks(image), np.nan) for image in images]
+    edges, ranks = _edges_and_ranks(view, scans, images, lidar_from_ego)
     count, score = _score(view, edges, ranks)
     if count == 0:
         raise ValueError('no depth edge of the scans falls into the pictures: expected a LiDAR that the camera sees')
     by_turn = {axis: {turn: _score(turned(view, axis, turn), edges, ranks)[1] for turn in TURNS_DEG} for axis in AXES}
     return Agreement(count, score, by_turn)
+
+
+def azimuth_scores(
+    view: View, scans: list[np.ndarray], images: list[np.ndarray], lidar_from_ego: np.ndarray, step_deg: int = 5
+) -> tuple[int, dict[int, float]]:
+    """Scores of the camera turned about the vertical by whole steps, all around.
+
+    The pictures are unwrapped, and the change along each row is ranked within that row: how bright or busy a height
+    above the horizon is says nothing about the azimuth.
+
+    Returns:
+        Number of edges, and the score by turn in degrees from -180 on.
+    """
+    edges, _ = _edges_and_ranks(view, scans, images, lidar_from_ego, ranked=False)
+    centre = np.linalg.inv(view.cam_from_ego)[:3, 3]
+    panorama = EquirectCamera(720, 240, np.radians(-30), np.radians(50))
+    unwrapping = unwrap_map(panorama, view.camera, view.cam_from_ego[:3, :3])
+    found: dict[int, list[np.ndarray]] = {turn: [] for turn in range(-180, 180, step_deg)}
+    for points, image in zip(edges, images):
+        grey = unwrap(image, unwrapping).astype(np.float32).mean(axis=-1)
+        change = np.abs(np.roll(grey, -1, axis=1) - np.roll(grey, 1, axis=1))
+        ranks = change.argsort(axis=1).argsort(axis=1) / (change.shape[1] - 1)
+        seen = unwrapping[1].numpy().all(axis=1)
+        pixels, valid = panorama.project(torch.from_numpy(points - centre))
+        column, row = pixels[valid].floor().long().numpy().T
+        kept = seen[row.clip(0, 239)]
+        column, row = column[kept], row[kept].clip(0, 239)
+        for turn, scores in found.items():
+            # a camera turned to the left sees a thing farther to the right in its picture
+            scores.append(ranks[row, (column + 2 * turn) % 720])
+    scores = {turn: np.concatenate(values) for turn, values in found.items()}
+    count = len(scores[0])
+    return count, {turn: float(values.mean()) if count else 0.0 for turn, values in scores.items()}
+
+
+def _edges_and_ranks(
+    view: View,
+    scans: list[np.ndarray],
+    images: list[np.ndarray],
+    lidar_from_ego: np.ndarray,
+    ranked: bool = True,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    if len(scans) != len(images) or not scans:
+        raise ValueError(f'expected as many pictures as scans, got {len(images)} and {len(scans)}')
+    ego_from_lidar = np.linalg.inv(lidar_from_ego)
+    edges = [scan[depth_edges(scan)] @ ego_from_lidar[:3, :3].T + ego_from_lidar[:3, 3] for scan in scans]
+    if not ranked:
+        return edges, []
+    seen = view.camera.valid_mask().numpy()
+    return edges, [np.where(seen, gradient_ranks(image), np.nan) for image in images]
 
 
 def turned(view: View, axis: str, degrees: float) -> View:
