@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -18,6 +18,7 @@ BOXES = (
     ((-8, 4, 0), (-5, 5, 1.2), 4),
     ((7, -3, 0), (9, -1, 3.0), 2),
     ((-2, 7, 0), (1, 9, 2.0), 3),
+    ((1.5, -2.5, 3.2), (4, 0.5, 4), 4),
 )
 
 
@@ -68,15 +69,19 @@ class Eye:
         kept = distance < 14
         return rays[kept] * distance[kept][:, None]
 
-    @lru_cache(maxsize=None)
     def labels(self, grid: CartesianGrid) -> np.ndarray:
         """(X, Y, Z) uint8 about the eye: the label of what is in a voxel, 0 where nothing is."""
-        camera = EquirectCamera(720, 360)
-        rays = camera.unproject(camera.pixel_centers())[0].numpy()[60:].astype(np.float32)
-        distance, label = self.cast(rays)
-        points = rays[np.isfinite(distance)] * distance[np.isfinite(distance)][:, None]
-        index = np.floor((points - np.asarray(grid.origin)) / grid.voxel_size).astype(int)
-        inside = ((index >= 0) & (index < np.asarray(grid.shape))).all(-1)
-        labels = np.zeros(grid.shape, np.uint8)
-        labels[tuple(index[inside].T)] = label[np.isfinite(distance)][inside]
-        return labels
+        return _labels(self, grid).copy()
+
+
+@cache
+def _labels(eye: Eye, grid: CartesianGrid) -> np.ndarray:
+    camera = EquirectCamera(720, 360)
+    rays = camera.unproject(camera.pixel_centers())[0].numpy()[60:].astype(np.float32)
+    distance, label = eye.cast(rays)
+    points = rays[np.isfinite(distance)] * distance[np.isfinite(distance)][:, None]
+    index = np.floor((points - np.asarray(grid.origin)) / grid.voxel_size).astype(int)
+    inside = ((index >= 0) & (index < np.asarray(grid.shape))).all(-1)
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[tuple(index[inside].T)] = label[np.isfinite(distance)][inside]
+    return labels
