@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 
 from projects.OneOcc.core.geometry import EquirectCamera, View, transform_points, unwrap, unwrap_map
 
@@ -116,15 +117,15 @@ def azimuth_scores(
     for points, image in zip(edges, images):
         grey = unwrap(image, unwrapping).astype(np.float32).mean(axis=-1)
         change = np.abs(np.roll(grey, -1, axis=1) - np.roll(grey, 1, axis=1))
-        ranks = change.argsort(axis=1).argsort(axis=1) / (change.shape[1] - 1)
+        ranks = (rankdata(change, axis=1) - 1) / (change.shape[1] - 1)  # what is equal shares a rank
         seen = unwrapping[1].numpy().all(axis=1)
         pixels, valid = panorama.project(torch.from_numpy(points - centre))
         column, row = pixels[valid].floor().long().numpy().T
         kept = seen[row.clip(0, 239)]
         column, row = column[kept], row[kept].clip(0, 239)
-        for turn, scores in found.items():
+        for turn, parts in found.items():
             # a camera turned to the left sees a thing farther to the right in its picture
-            scores.append(ranks[row, (column + 2 * turn) % 720])
+            parts.append(ranks[row, (column + 2 * turn) % 720])
     scores = {turn: np.concatenate(values) for turn, values in found.items()}
     count = len(scores[0])
     return count, {turn: float(values.mean()) if count else 0.0 for turn, values in scores.items()}

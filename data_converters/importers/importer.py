@@ -53,7 +53,7 @@ class ImportedFrame:
 
     id: str
     time: float
-    cameras: dict[str, tuple[OmniCamera, np.ndarray, str]]
+    cameras: Mapping[str, tuple[OmniCamera, np.ndarray, str]]
     labels: dict[CartesianGrid, np.ndarray]
     unobserved: dict[CartesianGrid, np.ndarray] = field(default_factory=dict)
     lidars: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
