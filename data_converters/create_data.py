@@ -16,7 +16,6 @@ import argparse
 import hashlib
 import os
 import sys
-from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,6 @@ if __package__ in (None, ''):
 from data_converters.ground_truth import format_table, write_infos
 from data_converters.importers import command
 from data_converters.output_folder import claim_output
-from data_converters.sequence_pool import OutputLock, make_sequences
 from data_converters.synthetic.capture.protocols import (
     HUMANSIM,
     HUMANSIM_MINI,
@@ -35,6 +33,8 @@ from data_converters.synthetic.capture.protocols import (
     SPINNING,
     Protocol,
 )
+from data_converters.synthetic_sequences import OutputLock, make_sequences
+from data_converters.task_cluster import WorkerLostError
 
 SETTINGS_FILE = 'create_data.json'
 PROTOCOLS = {
@@ -64,6 +64,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         default=os.cpu_count() or 1,
         metavar='N',
         help='processes; does not change the result (default: all cores)',
+    )
+    parser.add_argument(
+        '--scheduler',
+        metavar='ADDRESS',
+        help="machines of a dask cluster: tcp://HOST:PORT, or 'slurm' (task_cluster.py)",
     )
     parser.add_argument('--maps', type=int, metavar='N', help='humansim: number of maps')
     parser.add_argument('--sequences', type=int, metavar='N', help='number of sequences (humansim: in every map)')
@@ -138,7 +143,7 @@ def claim_folder(out: Path, protocol: Protocol) -> None:
     claim_output(out, SETTINGS_FILE, dict(protocol.settings(), generator=generator_digest()))
 
 
-def create(protocol: Protocol, out: Path, workers: int, quiet: bool = False) -> dict:
+def create(protocol: Protocol, out: Path, workers: int, quiet: bool = False, scheduler: str | None = None) -> dict:
     """Make or continue a set in `out`; returns the content of class_counts.json.
 
     Raises:
@@ -147,7 +152,7 @@ def create(protocol: Protocol, out: Path, workers: int, quiet: bool = False) -> 
     out = Path(out)
     claim_folder(out, protocol)
     with OutputLock(out):
-        summaries = make_sequences(protocol, out, workers, quiet)
+        summaries = make_sequences(protocol, out, workers, quiet, scheduler)
         return write_infos(
             out,
             protocol.dataset,
@@ -166,14 +171,14 @@ def main(arguments: list[str] | None = None) -> int:
         return command.main(arguments)
     args = parse_args(arguments)
     try:
-        table = create(choose_protocol(args), args.out, args.workers, args.quiet)
+        table = create(choose_protocol(args), args.out, args.workers, args.quiet, args.scheduler)
     except (ValueError, OSError) as error:
         print(f'create_data.py: error: {error}', file=sys.stderr)
         return 2
-    except BrokenExecutor:
+    except WorkerLostError as error:
         print(
-            'create_data.py: error: a worker process died (out of memory?); the same command '
-            'continues, perhaps with fewer --workers',
+            f'create_data.py: error: {error} (out of memory?); the same command continues, perhaps with fewer '
+            '--workers',
             file=sys.stderr,
         )
         return 2

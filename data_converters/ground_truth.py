@@ -36,6 +36,7 @@ from data_converters.label_checks import (
     folder_below,
 )
 from data_converters.map_tiles import check_positions
+from data_converters.voxel_edits import apply_edits, read_edits
 from data_converters.voxelize import PanoramaScanner, Scan, SequenceMap, VoxelizeSettings, lidar_scan
 from projects.OneOcc.core.formats.atomic_files import write_json
 from projects.OneOcc.core.formats.infos import build_infos, grid_key
@@ -116,7 +117,8 @@ def label_sequence(
     Returns:
         JSON-able `dict(sequence, recording, classes, entries, counts, unobserved, dropped)`; counts[grid
         key] is C + 2 voxel numbers: empty, the classes, unknown; `unobserved` says how many of the unknown
-        ones nothing was seen of; `dropped` counts padding points and returns from the robot's own body.
+        ones nothing was seen of; `dropped` counts padding points and returns from the robot's own body,
+        `edited` the voxels that voxel_edits.json changed, where there is one.
 
     Raises:
         RecordingError: Names what cannot be used.
@@ -128,6 +130,7 @@ def label_sequence(
     check_labelable(recording)
     positions = np.stack([frame.world_from_ego[:3, 3] for frame in recording.frames])
     check_positions(positions, settings.max_step, [f'{recording.name}/{frame.id}' for frame in recording.frames])
+    edits = read_edits(recording)
     own_returns: dict[tuple[str, int], int] = {}
     scans_of = frame_scanner(recording, settings, own_returns)
     folders = {grid: claim_labels(root / occupancy_folder(grids, grid), recording.name, base) for grid in grids}
@@ -138,12 +141,13 @@ def label_sequence(
     )
     counts = {grid_key(grid.shape): np.zeros(num_classes + 2, np.int64) for grid in grids}
     never_seen = dict.fromkeys(counts, 0)
-    entries = []
+    entries, edited = [], 0
     for frame in key_frames:
         own_scans = scans_of(frame)
         occupancy = {}
         for grid in grids:
             labels, unobserved = aggregate.observe(frame.world_from_ego, grid, own_scans)
+            edited += apply_edits(labels, unobserved, edits, frame, grid)
             write_occupancy(folders[grid] / f'{frame.id}.npz', labels, grid, recording.classes, unobserved)
             occupancy[grid_key(grid.shape)] = f'{occupancy_folder(grids, grid)}/{recording.name}/{frame.id}.npz'
             known, unknown = count_labels(labels, num_classes)
@@ -159,6 +163,7 @@ def label_sequence(
         counts={key: numbers.tolist() for key, numbers in counts.items()},
         unobserved=never_seen,
         dropped=dict(padding=sum(recording.padding.values()), own_body=sum(own_returns.values())),
+        **(dict(edited=edited) if edits else {}),
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data_converters.point_labels.sweep_labels import UNFINISHED
+from data_converters.voxel_edits import read_edits
 from projects.OneOcc.core.formats.atomic_files import read_json, write_json
 from projects.OneOcc.core.formats.infos import InfoError, grid_key
 from projects.OneOcc.core.formats.paths import UnsafeNameError, check_name, inside
@@ -44,6 +46,12 @@ def check_labelable(recording: Recording) -> None:
             f'{index}: frames: expected files of {sorted(sources)} to make labels from, got none in '
             f'{len(recording.frames)} frames'
         )
+    if UNFINISHED in recording.meta:
+        raise RecordingError(
+            f'{index}: expected finished labels, got a change by {recording.meta[UNFINISHED]} that was '
+            'interrupted; run it again'
+        )
+    read_edits(recording)
     check_sensor_files(recording)
     for name in recording.lidars:
         first = next((frame for frame in recording.frames if name in frame.files), None)

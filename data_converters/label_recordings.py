@@ -12,9 +12,7 @@ info files name images relative to DIR.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
-from concurrent.futures import BrokenExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,14 +23,15 @@ from tqdm import tqdm
 if __package__ in (None, ''):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data_converters.ground_truth import format_table, label_sequence, write_infos
+from data_converters.ground_truth import format_table, write_infos
 from data_converters.label_checks import check_grids, check_labelable, check_splits
+from data_converters.label_job import label_one, recording_digest
 from data_converters.output_folder import claim_output
 from data_converters.recording_links import is_below, place_recording, target_of
-from data_converters.sequence_pool import read_summary, summary_path
+from data_converters.sequence_summaries import read_summary, summary_path
+from data_converters.task_cluster import WorkerLostError, run_jobs
 from data_converters.voxelize import VoxelizeSettings
-from data_converters.worker_pool import run_jobs
-from projects.OneOcc.core.formats.atomic_files import read_json, remove_leftovers, write_json
+from projects.OneOcc.core.formats.atomic_files import read_json, remove_leftovers
 from projects.OneOcc.core.formats.folder_lock import FolderLock
 from projects.OneOcc.core.formats.lidar_scan import check_body
 from projects.OneOcc.core.formats.recording import Recording
@@ -89,6 +88,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='box around the robot in the body frame, metres; returns inside are the robot itself',
     )
     parser.add_argument('--workers', type=int, default=1, metavar='N', help='recordings at a time (default: 1)')
+    parser.add_argument(
+        '--scheduler',
+        metavar='ADDRESS',
+        help="machines of a dask cluster: tcp://HOST:PORT, or 'slurm' (task_cluster.py)",
+    )
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser.parse_args(arguments)
 
@@ -189,6 +193,7 @@ def label_recordings(
     settings: VoxelizeSettings,
     workers: int,
     quiet: bool = False,
+    scheduler: str | None = None,
 ) -> list[dict[str, Any]]:
     """Label what is not labelled yet; recordings lie below `out`. Returns the summaries in their order."""
     digests = {recording.name: recording_digest(recording) for recording in recordings}
@@ -204,26 +209,8 @@ def label_recordings(
     done = total - sum(frames[recording.name] for recording in missing)
     title = f'labels ({len(recordings)} recordings)'
     with tqdm(total=total, initial=done, unit='frame', desc=title, disable=quiet) as bar:
-        run_jobs(jobs, workers, bar)
+        run_jobs(jobs, workers, bar, scheduler)
     return [read_summary(out, recording.name) or {} for recording in recordings]
-
-
-def label_one(
-    folder: Path, out: Path, grids: tuple[CartesianGrid, ...], settings: VoxelizeSettings, digest: str, on_frame: Any
-) -> None:
-    """Label one recording, then mark it as done."""
-    recording = Recording.read(folder)
-    summary = label_sequence(recording, out, grids, settings, on_frame)
-    write_json(summary_path(out, recording.name), dict(summary, made_from=digest))
-
-
-def recording_digest(recording: Recording) -> str:
-    """Digest of recording.json and of the sizes of the sensor files: a changed recording is labelled anew."""
-    digest = hashlib.sha256((recording.root / 'recording.json').read_bytes())
-    for frame in recording.frames:
-        for file in sorted(frame.files.values()):
-            digest.update(f'{file} {(recording.root / file).stat().st_size}\n'.encode())
-    return digest.hexdigest()[:16]
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -252,7 +239,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for folder in (args.out, args.out / 'sequences'):
             remove_leftovers(folder)
         placed = [place_recording(recording, args.out, args.copy) for recording in recordings]
-        summaries = label_recordings(placed, args.out, grids, settings, args.workers, args.quiet)
+        summaries = label_recordings(placed, args.out, grids, settings, args.workers, args.quiet, args.scheduler)
         table = write_infos(args.out, args.name or args.out.resolve().name, splits, grids, summaries)
     for summary in summaries:
         dropped = {key: count for key, count in summary['dropped'].items() if count}
@@ -270,10 +257,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'label_recordings.py: error: {error}', file=sys.stderr)
         return 2
-    except BrokenExecutor:
+    except WorkerLostError as error:
         print(
-            'label_recordings.py: error: a worker process died (out of memory?); the same command '
-            'continues, perhaps with fewer --workers',
+            f'label_recordings.py: error: {error} (out of memory?); the same command continues, perhaps with fewer '
+            '--workers',
             file=sys.stderr,
         )
         return 2

@@ -22,7 +22,7 @@ class Block:
     @property
     def file(self) -> str | None:
         """The file that the block is, where its first line is a comment with a path."""
-        found = re.match(r'# ([\w./-]+\.py)\n', self.text)
+        found = re.match(r'# ([\w./-]+\.(?:py|yaml))\n', self.text)
         return found[1] if found else None
 
     @property

@@ -11,9 +11,11 @@ COMMANDS = [
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py')),
     'data_converters/check_calibration.py',
     'data_converters/create_data.py',
+    'data_converters/label_recordings.py',
+    'data_converters/record.py',
     'data_converters/synthetic/capture/benchmark.py',
 ]
-MODULES = ('ground_truth', 'ray_carving', 'sequence_pool', 'voxelize')
+MODULES = ('ground_truth', 'ray_carving', 'synthetic_sequences', 'voxelize')
 
 
 @pytest.mark.parametrize('path', COMMANDS)

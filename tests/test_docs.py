@@ -53,6 +53,7 @@ NOT_RUN = [
     (r'^make ', 'sets up an environment of its own'),
     (r'^cp -r .*\$MMDET3D', "needs mmdet3d's sources; tests/test_drop_in.py makes the copies"),
     (r'--device cuda', 'needs a GPU'),
+    (r'bash tools/(dist|slurm)_train', 'needs several machines'),
     (r'^python -m tests\.', 'writes into the repository; tests/test_public_api.py writes a copy'),
 ]
 FOLLOWED = [page for page in PAGES if any(block.language in ('bash', 'python') for block in blocks(page))]
@@ -85,9 +86,27 @@ def bring_official_weights(folder: Path) -> None:
     torch.save(dict(model=load(DEFAULT_FOLDER / 'LMSCNet_C11_N32_seed1.pt')['state_fp16']), folder / 'lmscnet.pth')
 
 
+def bring_rides(folder: Path) -> None:
+    """What somebody with a robot has: two bags, a folder of files, masks of the images."""
+    from tests.data_converters.recorders.bags import BagMaker
+    from tests.data_converters.recorders.test_from_folder import make_folder
+
+    rides = folder / 'rides'
+    make_folder(rides / 'files')
+    (rides / 'masks').mkdir()
+    for name in ('monday.bag', 'tuesday.bag'):
+        maker = BagMaker(1)
+        maker.write(rides / name, maker.walk(2.0))
+    below = np.where(np.arange(32)[:, None] < 16, 2, 1) * np.ones((32, 64))
+    for number in range(20):
+        Image.fromarray(below.astype(np.uint8)).save(rides / f'masks/{number:06d}.png')
+    (rides / 'classes.yaml').write_text('1: floor\n2: wall\n')
+
+
 BROUGHT = {
     'docs/own_camera.md': bring_calibrations,
     'docs/official_weights.md': bring_official_weights,
+    'docs/own_robot.md': bring_rides,
     'docs/public_sets.md': bring_downloads,
 }
 

@@ -15,6 +15,7 @@ from data_converters.importers.kitti360 import NUMBERINGS, Kitti360Importer
 from data_converters.importers.quadocc import GRID_FROM_LIDAR, QuadOccImporter
 from data_converters.importers.semantickitti import SemanticKittiImporter
 from data_converters.importers.tartanground import TartanGroundTrajectory, find_trajectories
+from data_converters.task_cluster import WorkerLostError
 from projects.OneOcc.core.formats.atomic_files import read_json
 from projects.OneOcc.core.formats.labels import check_classes
 
@@ -80,8 +81,8 @@ def main(arguments: list[str]) -> int:
         importer = make_importer(args)
         for line in importer.evidence:
             print(line, flush=True)
-        table = import_set(importer, args.out, args.workers, args.quiet)
-    except (ValueError, OSError) as error:
+        table = import_set(importer, args.out, args.workers, args.quiet, args.scheduler)
+    except (ValueError, OSError, WorkerLostError) as error:
         print(f'create_data.py: error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -109,6 +110,7 @@ def import_trajectories(args: argparse.Namespace) -> int:
     splits = args.splits or [f'train={",".join(names[:-1] or names)}', f'val={names[-1]}']
     grids = [word for grid in args.grid or ['h3o'] for word in ('--grid', grid)]
     options = ['--out', str(args.out), '--workers', str(args.workers), *(['--quiet'] if args.quiet else [])]
+    options += ['--scheduler', args.scheduler] if args.scheduler else []
     return label_recordings.main([*map(str, homes.values()), *grids, '--splits', *splits, *options])
 
 
@@ -133,6 +135,7 @@ def _common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument('--root', required=True, type=Path, metavar='RAW', help='the set as it was downloaded')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='data root, e.g. data/quadocc')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help='processes')
+    parser.add_argument('--scheduler', metavar='ADDRESS', help='machines of a dask cluster, as of label_recordings.py')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser
 

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from data_converters.ground_truth import occupancy_folder, write_infos
 from data_converters.output_folder import claim_output
-from data_converters.sequence_pool import read_summary, summary_path
-from data_converters.worker_pool import run_jobs
+from data_converters.sequence_summaries import read_summary, summary_path
+from data_converters.task_cluster import run_jobs
 from projects.OneOcc.core.formats.atomic_files import remove_leftovers, write_json, write_npz
 from projects.OneOcc.core.formats.folder_lock import FolderLock
 from projects.OneOcc.core.formats.infos import grid_key
@@ -99,8 +99,12 @@ class Importer(ABC):
         return f'{SOURCE}/{path.relative_to(self.root).as_posix()}'
 
 
-def import_set(importer: Importer, out: Path, workers: int = 1, quiet: bool = False) -> dict[str, Any]:
+def import_set(
+    importer: Importer, out: Path, workers: int = 1, quiet: bool = False, scheduler: str | None = None
+) -> dict[str, Any]:
     """Import or continue a set in `out`; returns the content of class_counts.json.
+
+    Workers and scheduler: see `task_cluster.run_jobs`.
 
     Raises:
         ValueError: `out` holds something else, another run is writing there, or a file of the set is damaged.
@@ -125,7 +129,7 @@ def import_set(importer: Importer, out: Path, workers: int = 1, quiet: bool = Fa
         done = total - sum(frames[name] for name in missing)
         title = f'{importer.dataset} ({len(sequences)} sequences)'
         with tqdm(total=total, initial=done, unit='frame', desc=title, disable=quiet) as bar:
-            run_jobs(jobs, workers, bar)
+            run_jobs(jobs, workers, bar, scheduler)
         summaries = [read_summary(out, name) or {} for name in sequences]
         return write_infos(out, importer.dataset, splits, importer.grids, summaries, evidence=importer.evidence)
 

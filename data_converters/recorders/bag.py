@@ -47,8 +47,14 @@ REFUSED_TYPES = {
     'rslidar_msg/msg/RslidarPacket': ('raw RoboSense packets', _CURE_PACKETS),
     'rslidar_msgs/msg/rslidarScan': ('raw RoboSense packets', _CURE_PACKETS),
     'sensor_msgs/msg/PointCloud': ('the old point cloud message', 'convert it to PointCloud2 (point_cloud_converter)'),
-    'theora_image_transport/msg/Packet': ('a Theora video stream', 'republish it: image_transport republish theora raw'),
-    'ffmpeg_image_transport_msgs/msg/FFMPEGPacket': ('a video stream', 'republish it: image_transport republish ffmpeg raw'),
+    'theora_image_transport/msg/Packet': (
+        'a Theora video stream',
+        'republish it: image_transport republish theora raw',
+    ),
+    'ffmpeg_image_transport_msgs/msg/FFMPEGPacket': (
+        'a video stream',
+        'republish it: image_transport republish ffmpeg raw',
+    ),
     'foxglove_msgs/msg/CompressedVideo': ('a video stream', 'record images (CompressedImage) instead'),
 }
 
@@ -120,7 +126,8 @@ class Bag:
         missing = sorted(wanted - {c.topic.lstrip('/') for c in found})
         if missing:
             raise RideError(
-                f'{self.name}: expected the topic /{missing[0]}, got {", ".join(sorted(self.topics)) or "no topic at all"}'
+                f'{self.name}: expected the topic /{missing[0]}, got '
+                f'{", ".join(sorted(self.topics)) or "no topic at all"}'
             )
         for connection in found:
             reason = refused_reason(connection.msgtype)
@@ -170,7 +177,8 @@ class Bag:
             return self._reader.deserialize(raw, connection.msgtype)
         except Exception as error:  # whatever a damaged message makes the parser raise
             raise RideError(
-                f'{self.name}: {connection.topic}: expected a readable {connection.msgtype}: {type(error).__name__}: {error}'
+                f'{self.name}: {connection.topic}: expected a readable {connection.msgtype}: '
+                f'{type(error).__name__}: {error}'
             ) from error
 
 
@@ -200,8 +208,12 @@ def open_bag(paths: Sequence[str | Path]) -> Iterator[Bag]:
     except Exception as error:  # readers raise kinds of their own for every storage
         text = ' '.join(str(error).split())
         if 'rofile' in text:
-            raise RideError(f'{name}: expected a bag of ROS, got an mcap of another profile ({text.rstrip(".")})') from error
-        raise RideError(f'{name}: expected readable bags of one kind (.bag, or rosbag2 with .db3 or .mcap): {text}') from error
+            raise RideError(
+                f'{name}: expected a bag of ROS, got an mcap of another profile ({text.rstrip(".")})'
+            ) from error
+        raise RideError(
+            f'{name}: expected readable bags of one kind (.bag, or rosbag2 with .db3 or .mcap): {text}'
+        ) from error
     try:
         yield Bag(files, reader)
     finally:
@@ -243,12 +255,16 @@ def _files_of(path: Path) -> list[Path]:
         raise FileNotFoundError(f'{path}: no such bag')
     if path.is_file():
         if path.suffix not in ('.bag', '.mcap', '.db3'):
-            raise RideError(f'{path}: expected a .bag, .mcap or .db3 file or the folder of a rosbag2, got {path.suffix!r}')
+            raise RideError(
+                f'{path}: expected a .bag, .mcap or .db3 file or the folder of a rosbag2, got {path.suffix!r}'
+            )
         # a .db3 knows no types of its own: its folder does
         return [path.parent] if path.suffix == '.db3' and (path.parent / 'metadata.yaml').is_file() else [path]
     if (path / 'metadata.yaml').is_file():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix in ('.mcap', '.db3', '.bag'))
     if not files:
-        raise RideError(f'{path}: expected the folder of a rosbag2 (metadata.yaml, .db3, .mcap) or bags in it, got neither')
+        raise RideError(
+            f'{path}: expected the folder of a rosbag2 (metadata.yaml, .db3, .mcap) or bags in it, got neither'
+        )
     return files

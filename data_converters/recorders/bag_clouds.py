@@ -37,7 +37,8 @@ def cloud_from_message(message: Any, stamp: float, where: str) -> Cloud:
     needed = row_step * (height - 1) + width * step if height and width else 0
     if row_step < width * step or len(content) < needed:
         raise RideError(
-            f'{where}: expected {height} rows of {width} points of {step} bytes, got {len(content)} bytes in rows of {row_step}'
+            f'{where}: expected {height} rows of {width} points of {step} bytes, got {len(content)} bytes in rows '
+            f'of {row_step}'
         )
     dtype = np.dtype(dict(names=names, formats=formats, offsets=offsets, itemsize=step))
     if not needed:

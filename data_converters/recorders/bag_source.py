@@ -78,13 +78,18 @@ class BagSource:
         elif pose.topic is not None:
             track = self._topic_track(pose.topic)
         else:
-            raise RideError(f'{self._rig.path}: pose: expected `topic: NAME` or `tf: [parent, child]` for a bag, got neither')
+            raise RideError(
+                f'{self._rig.path}: pose: expected `topic: NAME` or `tf: [parent, child]` for a bag, got neither'
+            )
         matrices = track.matrices()
         child_from_body = pose.child_from_body
         if child_from_body is None:
             child_from_body = self.tree.static(self._child_frame(), self._rig.body)
         return PoseTrack.from_matrices(
-            track.times + pose.time_offset, pose.world_from_poses @ matrices @ child_from_body, f'{self.name}: poses', pose.max_gap
+            track.times + pose.time_offset,
+            pose.world_from_poses @ matrices @ child_from_body,
+            f'{self.name}: poses',
+            pose.max_gap,
         )
 
     def read(self, wanted: Mapping[str, set[int]]) -> Iterator[tuple[str, int, Payload]]:
@@ -116,7 +121,7 @@ class BagSource:
         if frame and any(frame.lstrip('/') in edge[:2] for edge in self.tree.edges):
             turn = self.tree.static(self._rig.body, frame)[:3, :3]
         else:
-            self.notes.append(f'{topic}: its axes are taken for the body\'s (tf knows no frame {frame!r})')
+            self.notes.append(f"{topic}: its axes are taken for the body's (tf knows no frame {frame!r})")
         return np.array(times) + self._rig.pose.time_offset, np.array(felt).reshape(-1, 3) @ turn.T
 
     @property
@@ -144,7 +149,9 @@ class BagSource:
         if not len(times):
             raise RideError(f'{self.name}: tf: expected {child!r} to move in {parent!r}, got a fixed transform')
         poses, known = self.tree.at(parent, child, times)
-        return PoseTrack.from_matrices(times[known], poses[known], f'{self.name}: tf {parent} -> {child}', self._rig.pose.max_gap)
+        return PoseTrack.from_matrices(
+            times[known], poses[known], f'{self.name}: tf {parent} -> {child}', self._rig.pose.max_gap
+        )
 
     def _topic_track(self, topic: str) -> PoseTrack:
         self._check_topic('pose', topic, POSE_TYPES)
@@ -178,4 +185,3 @@ def read_tree(bag: Bag, max_gap: float, stamps: str = 'header') -> TransformTree
             static = topic.rstrip('/').endswith('tf_static')
             tree.add(transform.header.frame_id, transform.child_frame_id, pose_row(transform, stamp), static)
     return tree
-

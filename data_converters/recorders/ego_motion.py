@@ -32,7 +32,8 @@ def ego_poses(track: PoseTrack, times: np.ndarray, cutoff_hz: float | None) -> n
     typical = float(np.median(np.diff(track.times)))
     if cutoff_hz * typical > 0.25:
         raise RideError(
-            f'ego: cutoff_hz: expected at most a quarter of the rate of the poses ({1 / typical:.3g} Hz), got {cutoff_hz:g} '
+            f'ego: cutoff_hz: expected at most a quarter of the rate of the poses ({1 / typical:.3g} Hz), got '
+            f'{cutoff_hz:g} '
             'Hz; give poses of a higher rate, or cutoff_hz: null'
         )
     rate = min(max(_SAMPLE_HZ, 8 * cutoff_hz), 4 / typical)
@@ -48,12 +49,12 @@ def ego_poses(track: PoseTrack, times: np.ndarray, cutoff_hz: float | None) -> n
 def smoothed(signals: np.ndarray, rate_hz: float, cutoff_hz: float) -> np.ndarray:
     """Columns of (N, K) through a zero-phase Butterworth filter whose amplitude at `cutoff_hz` is one half.
 
-    At the ends the signal is continued by its point reflection over up to a period of the cut-off: a straight way
+    At the ends the signal is continued by its point reflection over up to three periods of the cut-off: a straight way
     stays straight.
     """
     # each of the two passes has to leave sqrt(1/2) at the cut-off, which is what Butterworth's cut-off means
     sections = butter(ORDER, min(cutoff_hz / (rate_hz / 2), 0.99), output='sos')
-    pad = min(int(rate_hz / cutoff_hz), len(signals) - 1)
+    pad = min(int(3 * rate_hz / cutoff_hz), len(signals) - 1)
     return np.asarray(sosfiltfilt(sections, signals, axis=0, padtype='odd', padlen=pad))
 
 
@@ -95,7 +96,10 @@ def up_from_accelerations(
     mean = felt.mean(axis=0) if len(felt) else np.zeros(3)
     size = float(np.linalg.norm(mean))
     if not (9.0 < size < 10.6 or 0.92 < size < 1.08):
-        raise RideError(f'imu: expected 9.8 m/s^2 (or 1 g) on average over the ride, got {size:.3g}: is gravity removed from this topic?')
+        raise RideError(
+            f'imu: expected 9.8 m/s^2 (or 1 g) on average over the ride, got {size:.3g}: is gravity removed from '
+            'this topic?'
+        )
     # ten parts of the ride tell how much the direction wanders
     parts = [part.mean(axis=0) for part in np.array_split(felt, min(10, len(felt)))]
     angles = [np.degrees(np.arccos(np.clip(p @ mean / (np.linalg.norm(p) * size), -1, 1))) for p in parts]

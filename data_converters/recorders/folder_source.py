@@ -89,7 +89,10 @@ class FolderSource:
             if file.is_file():
                 ids = np.fromfile(file, '<u4')
                 if len(ids) != len(cloud.points) + cloud.broken:
-                    raise RideError(f'{file}: expected {len(cloud.points) + cloud.broken} labels as {path} has points, got {len(ids)}')
+                    raise RideError(
+                        f'{file}: expected {len(cloud.points) + cloud.broken} labels as {path} has points, got '
+                        f'{len(ids)}'
+                    )
                 if cloud.broken:
                     raise RideError(f'{path}: expected finite points beside labels, got {cloud.broken} broken ones')
                 cloud.label = ids
@@ -119,7 +122,8 @@ class FolderSource:
             return times
         if self._rate is None:
             raise RideError(
-                f'{home}: expected times: a {TIMES_FILE} with one a row, or names that are times (nanoseconds, or seconds '
+                f'{home}: expected times: a {TIMES_FILE} with one a row, or names that are times (nanoseconds, or '
+                'seconds '
                 f'with a decimal point), got {stems[0]!r}; --rate HZ counts them instead'
             )
         return np.array([_number_of(stem, index) for index, stem in enumerate(stems)]) / self._rate
@@ -131,7 +135,9 @@ class FolderSource:
             raise RideError(f'{path}: expected one time in seconds a row: {error}') from error
         numbers = _row_numbers([file.stem for file in files], len(rows))
         if not len(rows) or max(numbers) >= len(rows):
-            raise RideError(f'{path}: expected a time for each of {len(files)} files of {files[0].parent}, got {len(rows)} rows')
+            raise RideError(
+                f'{path}: expected a time for each of {len(files)} files of {files[0].parent}, got {len(rows)} rows'
+            )
         return rows[numbers]
 
     def _file_track(self, file: str) -> PoseTrack:
@@ -144,17 +150,24 @@ class FolderSource:
         numbers = np.array(_row_numbers([path.stem for path in self._files[name]], len(poses)))
         there = numbers < len(poses)
         if not there.any():
-            raise RideError(f'{path}: expected poses of the files of {name}, numbers {numbers[0]} to {numbers[-1]}, got {len(poses)} rows')
+            raise RideError(
+                f'{path}: expected poses of the files of {name}, numbers {numbers[0]} to {numbers[-1]}, got '
+                f'{len(poses)} rows'
+            )
         return PoseTrack.from_matrices(self._times[name][there], poses[numbers[there]], str(path), pose.max_gap)
 
     def _lidar_track(self) -> PoseTrack:
         name = next(iter(self._rig.lidars), None)
         if name is None:
-            raise RideError(f'{self._rig.path}: pose: expected `file: PATH`, or a lidar to find the poses with, got neither')
+            raise RideError(
+                f'{self._rig.path}: pose: expected `file: PATH`, or a lidar to find the poses with, got neither'
+            )
         clouds = (self._cloud(name, number) for number in range(len(self._files[name])))
         poses, note = odometry(clouds, self.mount(name))
         self.notes.append(note)
-        return PoseTrack.from_matrices(self.times(name), poses, f'{self.name}: odometry of {name}', self._rig.pose.max_gap)
+        return PoseTrack.from_matrices(
+            self.times(name), poses, f'{self.name}: odometry of {name}', self._rig.pose.max_gap
+        )
 
 
 def sensor_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -17,13 +17,13 @@ class GroundPlane:
     Attributes:
         normal: (3,) unit vector, towards the sensor's side.
         height: Metres from the plane to the origin, along the normal.
-        share: Share of the near points on it.
+        count: Points on it, of those thinned to one per 20 cm cell.
         upward: Is the plane below the origin, as seen along the z axis?
     """
 
     normal: np.ndarray
     height: float
-    share: float
+    count: int
     upward: bool
 
 
@@ -61,10 +61,12 @@ def find_ground(points: np.ndarray, within_m: float = 0.08, tries: int = 300, se
     on = thin[np.abs(thin @ best[0] - best[1]) < within_m]
     centre = on.mean(axis=0)
     normal = np.linalg.svd(on - centre, full_matrices=False)[2][2]
+    if abs(normal[2]) < np.cos(np.radians(MAX_SLOPE_DEG)):
+        return None
     offset = float(centre @ normal)
     if offset > 0:  # the normal points from the plane to the origin
         normal, offset = -normal, -offset
-    return GroundPlane(normal, -offset, most / len(thin), bool(normal[2] > 0))
+    return GroundPlane(normal, -offset, most, bool(normal[2] > 0))
 
 
 def suggested_z_origin(height: float, voxel: float) -> float:

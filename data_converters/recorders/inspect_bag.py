@@ -29,7 +29,9 @@ def inspect_bag(bag: Bag) -> tuple[list[str], str]:
     tree = _tree(bag, lines)
     if not (found['cameras'] and found['lidars']):
         missing = [kind for kind in ('cameras', 'lidars') if not found[kind]]
-        lines.append(f'  a recording needs {" and ".join(missing)} (Image, CompressedImage; PointCloud2): this bag has none')
+        lines.append(
+            f'  a recording needs {" and ".join(missing)} (Image, CompressedImage; PointCloud2): this bag has none'
+        )
     return lines, _rig_text(found, tree)
 
 
@@ -80,14 +82,17 @@ def _tree(bag: Bag, lines: list[str]) -> TransformTree:
     if tree.edges:
         lines.append('  frames:')
         lines += [
-            f'    {parent} -> {child}: {"fixed" if static else f"{count} transforms"}' for parent, child, static, count in tree.edges
+            f'    {parent} -> {child}: {"fixed" if static else f"{count} transforms"}'
+            for parent, child, static, count in tree.edges
         ]
     return tree
 
 
 def _rig_text(found: dict[str, list[dict[str, Any]]], tree: TransformTree) -> str:
     names = {edge[i] for edge in tree.edges for i in (0, 1)}
-    body = next((name for name in ('base_link', 'body', 'trunk', 'base', 'base_footprint') if name in names), 'base_link')
+    body = next(
+        (name for name in ('base_link', 'body', 'trunk', 'base', 'base_footprint') if name in names), 'base_link'
+    )
     lines = [
         '# proposed by inspect-bag; ? marks what no bag tells',
         'classes: geometry            # or a list of names, quadocc, h3o',
@@ -131,5 +136,3 @@ def _pose_lines(poses: list[dict[str, Any]], tree: TransformTree, body: str) -> 
         if root in names and body in names and root != body:
             return [f'  tf: [{root}, {body}]']
     return ['  topic: ?        # no pose in this bag: record odometry, or use from-folder with kiss-icp']
-
-

@@ -31,7 +31,9 @@ def odometry(clouds: Iterable[Cloud], lidar_from_body: np.ndarray, max_range: fl
         raise RideError(f'odometry: expected at least 2 sweeps, got {len(sweeps)}')
     empty = [index for index, (points, _) in enumerate(sweeps) if len(points) < 100]
     if empty:
-        raise RideError(f'odometry: expected at least 100 points a sweep, got {len(sweeps[empty[0]][0])} in sweep {empty[0]}')
+        raise RideError(
+            f'odometry: expected at least 100 points a sweep, got {len(sweeps[empty[0]][0])} in sweep {empty[0]}'
+        )
     deskewed = all(len(times) for _, times in sweeps)
     forward = _run(sweeps, max_range, deskewed)
     # time runs backwards too, so the second run cannot deskew with its own motion
@@ -43,8 +45,10 @@ def odometry(clouds: Iterable[Cloud], lidar_from_body: np.ndarray, max_range: fl
     poses = body_from_lidar @ forward @ lidar_from_body
     share = 100 * apart / length if length > 1 else 0.0
     return poses, (
-        f'poses are the LiDAR\'s own (KISS-ICP, {"deskewed" if deskewed else "no times per point: not deskewed"}); run forward '
-        f'and backward they end {apart:.2f} m apart after {length:.1f} m ({share:.2f} %), and no loop is closed: drift of that '
+        f"poses are the LiDAR's own (KISS-ICP, {'deskewed' if deskewed else 'no times per point: not deskewed'}); "
+        'run forward '
+        f'and backward they end {apart:.2f} m apart after {length:.1f} m ({share:.2f} %), and no loop is closed: '
+        'drift of that '
         'size is in the labels'
     )
 

@@ -1,4 +1,4 @@
-"""Pictures out of ROS messages: raw ones in the encodings of cameras, compressed ones as their transport writes them."""
+"""Pictures out of ROS messages: raw ones in the encodings of cameras, compressed ones as their transport has them."""
 
 from __future__ import annotations
 
@@ -45,14 +45,19 @@ def raw_picture(message: Any, where: str, bit_depth: int | None = None) -> Pictu
     height, width, step = int(message.height), int(message.width), int(message.step)
     data = np.frombuffer(bytes(message.data), np.uint8)
     if encoding in _DEPTH:
-        raise RideError(f'{where}: expected pictures of a camera, got {message.encoding}, a depth image; choose its colour topic')
+        raise RideError(
+            f'{where}: expected pictures of a camera, got {message.encoding}, a depth image; choose its colour topic'
+        )
     wide = encoding.endswith('16') or encoding.endswith('16_be')
     item = 2 if wide else 1
     channels = _channels(encoding, where)
     row = width * channels * item
     step = step or row
     if step < row or len(data) < step * (height - 1) + row or not height or not width:
-        raise RideError(f'{where}: expected {height} rows of {row} bytes for {width}x{height} {message.encoding}, got {len(data)} bytes in rows of {step}')
+        raise RideError(
+            f'{where}: expected {height} rows of {row} bytes for {width}x{height} {message.encoding}, got '
+            f'{len(data)} bytes in rows of {step}'
+        )
     rows = np.stack([data[y * step : y * step + row] for y in range(height)])
     if wide:
         pixels = rows.view('>u2' if message.is_bigendian else '<u2').reshape(height, width, channels)
@@ -77,10 +82,14 @@ def compressed_picture(message: Any, where: str, bit_depth: int | None = None) -
     content = bytes(message.data)
     raw, _, stored = (part.strip() for part in form.partition(';'))
     if 'compresseddepth' in form.replace(' ', '') or raw in _DEPTH:
-        raise RideError(f'{where}: expected pictures of a camera, got a depth image ({form!r}); choose its colour topic')
+        raise RideError(
+            f'{where}: expected pictures of a camera, got a depth image ({form!r}); choose its colour topic'
+        )
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
     if image is None:
-        raise RideError(f'{where}: expected a JPEG, PNG or WebP, got {len(content)} bytes that cannot be decoded ({form!r})')
+        raise RideError(
+            f'{where}: expected a JPEG, PNG or WebP, got {len(content)} bytes that cannot be decoded ({form!r})'
+        )
     size = image.shape[1], image.shape[0]
     if image.dtype != np.uint8:
         image = eight_bits(image, bit_depth, where)
@@ -102,7 +111,8 @@ def eight_bits(pixels: np.ndarray, bit_depth: int | None, where: str) -> np.ndar
     """
     if bit_depth is None:
         raise RideError(
-            f'{where}: expected 8 bits a channel, got 16-bit samples up to {int(pixels.max())}: state the bits that the '
+            f'{where}: expected 8 bits a channel, got 16-bit samples up to {int(pixels.max())}: state the bits '
+            'that the '
             'camera uses as bit_depth of the camera in rig.yaml'
         )
     largest = (1 << bit_depth) - 1

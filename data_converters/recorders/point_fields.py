@@ -12,7 +12,7 @@ INTENSITY_NAMES = ('intensity', 'intensities', 'i', 'reflectivity', 'remission',
 TIME_NAMES = ('time', 't', 'timestamp', 'time_stamp', 'offset_time', 'time_offset', 'timestampsec')
 RING_NAMES = ('ring', 'channel', 'line', 'laser_id', 'scan_id', 'beam')
 LABEL_NAMES = ('label', 'labels', 'sem_label', 'semantic')
-_SWEEP_S = (0.002, 1.5)  # how long a sweep takes
+_SWEEP_S = (0.005, 0.8)  # how long a sweep takes; a packet of one takes about 1 ms
 _ABSOLUTE_S = 1e6  # seconds since 1970, not since the sweep began
 
 
@@ -82,7 +82,7 @@ def cloud_from_fields(fields: dict[str, np.ndarray], stamp: float, where: str) -
 def point_times(times: np.ndarray | None, stamp: float, valid: np.ndarray) -> tuple[np.ndarray | None, str]:
     """Seconds after `stamp` per point (N,) from a driver's times, and a note if they cannot be used.
 
-    The unit (s, ms, us, ns) is the one in which a sweep takes between 2 ms and 1.5 s; at most one does, as they lie a
+    The unit (s, ms, us, ns) is the one in which a sweep takes between 5 ms and 0.8 s; at most one does, as they lie a
     factor of 1000 apart. Absolute times become relative ones; where they are of another clock than the message, the
     first of them counts as its time.
     """

@@ -12,7 +12,11 @@ from projects.OneOcc.core.formats.npz_archives import read_npz
 
 POINT_SUFFIXES = ('.pcd', '.ply', '.bin', '.npz', '.npy')
 _MAX_POINTS = 20_000_000
-_PCD_TYPES = {'F': {4: 'f4', 8: 'f8'}, 'I': {1: 'i1', 2: 'i2', 4: 'i4', 8: 'i8'}, 'U': {1: 'u1', 2: 'u2', 4: 'u4', 8: 'u8'}}
+_PCD_TYPES = {
+    'F': {4: 'f4', 8: 'f8'},
+    'I': {1: 'i1', 2: 'i2', 4: 'i4', 8: 'i8'},
+    'U': {1: 'u1', 2: 'u2', 4: 'u4', 8: 'u8'},
+}
 
 
 def read_points(path: str | Path, stamp: float = 0.0) -> Cloud:
@@ -74,7 +78,9 @@ def _read_pcd(path: Path) -> dict[str, np.ndarray]:
         columns_, at = {}, 0
         for name in dtype.names or ():
             length = dtype[name].itemsize * count
-            columns_[name] = np.frombuffer(raw[at : at + length], dtype[name].base).reshape(count, -1)[:, 0]
+            columns_[name] = np.frombuffer(raw[at : at + length], dtype[name].base).reshape(count, *dtype[name].shape)[
+                :, 0
+            ]
             at += length
         return {name: columns_[name] for name in names}
     if kind != 'binary':
@@ -82,7 +88,7 @@ def _read_pcd(path: Path) -> dict[str, np.ndarray]:
     if len(body) < count * dtype.itemsize:
         raise RideError(f'{path}: expected {count} points of {dtype.itemsize} bytes, got {len(body)} bytes')
     records = np.frombuffer(body, dtype, count)
-    return {name: records[name].reshape(count, -1)[:, 0] for name in names}
+    return {name: records[name][:, 0] for name in names}
 
 
 def _pcd_dtype(header: dict[str, list[str]], path: Path) -> tuple[np.dtype, list[str]]:

@@ -92,6 +92,8 @@ def _orthonormal(poses: np.ndarray, path: Path) -> np.ndarray:
     u, stretch, v = np.linalg.svd(poses[:, :3, :3])
     if np.abs(stretch - 1).max() > 1e-2 or (np.linalg.det(u @ v) < 0).any():
         at = int(np.abs(stretch - 1).max(axis=1).argmax())
-        raise RideError(f'{path}: pose {at}: expected a rotation in columns 1-3, 5-7, 9-11, got {poses[at, :3, :3].tolist()}')
+        raise RideError(
+            f'{path}: pose {at}: expected a rotation in columns 1-3, 5-7, 9-11, got {poses[at, :3, :3].tolist()}'
+        )
     poses[:, :3, :3] = u @ v
     return poses

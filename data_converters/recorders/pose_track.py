@@ -102,11 +102,14 @@ def check_clock(stamps: np.ndarray, received: np.ndarray, what: str, limit: floa
     lag = received - stamps
     jumps = np.diff(lag)
     # one late message jumps there and back; a clock that was set stays
-    settled = np.array([np.median(lag[i + 1 : i + 6]) - np.median(lag[max(i - 4, 0) : i + 1]) for i in range(len(jumps))])
+    settled = np.array(
+        [np.median(lag[i + 1 : i + 6]) - np.median(lag[max(i - 4, 0) : i + 1]) for i in range(len(jumps))]
+    )
     bad = (np.abs(jumps) > limit) & (np.abs(settled) > limit)
     if bad.any():
         at = int(bad.argmax())
         raise RideError(
-            f'{what}: expected a steady clock, got a jump of {-jumps[at]:+.2f} s against the time of receipt at message '
+            f'{what}: expected a steady clock, got a jump of {-jumps[at]:+.2f} s against the time of receipt at '
+            'message '
             f'{at + 1}; cut the ride there, or take the times of receipt (--stamps received)'
         )

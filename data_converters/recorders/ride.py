@@ -129,8 +129,10 @@ class _Writer:
         if not any(np.isfinite(known[camera]).any() for camera in self.rig.cameras):
             first = times[next(iter(self.rig.cameras))]
             raise RideError(
-                f'{self.source.name}: expected poses at the times of the images, {first.min():.3f} to {first.max():.3f} s, '
-                f'got poses from {self.track.times[0]:.3f} to {self.track.times[-1]:.3f} s: no frame has one; a clock that '
+                f'{self.source.name}: expected poses at the times of the images, {first.min():.3f} to '
+                f'{first.max():.3f} s, '
+                f'got poses from {self.track.times[0]:.3f} to {self.track.times[-1]:.3f} s: no frame has one; a '
+                'clock that '
                 'differs is mended by time_offset in rig.yaml'
             )
         images = {camera: known[camera] for camera in self.rig.cameras}
@@ -161,7 +163,9 @@ class _Writer:
             },
         )
         times = np.array([frame.time for frame in frames])
-        track = PoseTrack.from_matrices(self.track.times, self.level @ self.track.matrices(), self.source.name, self.track.max_gap)
+        track = PoseTrack.from_matrices(
+            self.track.times, self.level @ self.track.matrices(), self.source.name, self.track.max_gap
+        )
         bodies, _ = track.at(times)
         egos = ego_poses(track, times, self.rig.cutoff_hz)
         recording.frames = [
@@ -235,7 +239,8 @@ class _Writer:
                 normals.append(world_from_body[:3, :3] @ plane.normal)
         if len(normals) < max(1, len(chosen) // 2):
             raise RideError(
-                f'{self.source.name}: gravity: ground: expected the ground below {lidar} in most of {len(chosen)} sweeps, got '
+                f'{self.source.name}: gravity: ground: expected the ground below {lidar} in most of {len(chosen)} '
+                'sweeps, got '
                 f'it in {len(normals)}; use gravity: imu, or odometry'
             )
         up = np.mean(normals, axis=0)
@@ -264,7 +269,8 @@ class _Writer:
         model = recording.cameras[camera]
         if picture.size != (model['width'], model['height']):
             raise RideError(
-                f'{self.source.name}: {camera}: expected images of {model["width"]}x{model["height"]} as the calibration '
+                f'{self.source.name}: {camera}: expected images of {model["width"]}x{model["height"]} as the '
+                'calibration '
                 f'states, got {picture.size[0]}x{picture.size[1]}'
             )
         if picture.jpeg is not None:
@@ -315,24 +321,26 @@ class _Writer:
                 labels[chosen] = self.rig.classes.index(name) + 1
             elif name != 'unlabelled':
                 raise RideError(
-                    f'{self.rig.path}: lidars: {lidar}: label_map: {raw}: expected one of {list(self.rig.classes)}, perhaps '
+                    f'{self.rig.path}: lidars: {lidar}: label_map: {raw}: expected one of '
+                    f'{list(self.rig.classes)}, perhaps '
                     f'after "moving ", or unlabelled, got {name!r}'
                 )
         return labels, dynamic
 
     def _tell_ground(self, recording: Recording, clouds: list[np.ndarray]) -> None:
-        below = [find_ground(points[points[:, 2] < 0]) for points in clouds]
-        above = [find_ground(points[points[:, 2] > 0]) for points in clouds]
-        heights = [plane.height for plane in below if plane is not None]
-        sizes = [sum(p.share for p in planes if p is not None) for planes in (below, above)]
-        if heights and len(heights) >= len(clouds) / 2:
-            recording.meta['ground_height_m'] = round(float(np.median(heights)), 3)
-            self.report.ground = next(plane for plane in below if plane is not None)
-        elif clouds and sizes[1] > 2 * sizes[0] and sum(p is not None for p in above) >= len(clouds) / 2:
+        planes = [find_ground(points[side * points[:, 2] < 0]) for points in clouds for side in (1, -1)]
+        found = [plane for plane in planes if plane is not None and plane.upward]
+        above = [plane for plane in planes if plane is not None and not plane.upward]
+        sizes = [sum(plane.count for plane in side) for side in (found, above)]
+        if sizes[1] > 2 * sizes[0] and len(above) >= len(clouds) / 2:
             self.report.notes.append(
-                'the largest level plane lies ABOVE the sensor and none below: does the LiDAR hang upside down? Then its '
-                'mount is wrong (turn it by 180 degrees about x: rpy_deg [180, 0, 0])'
+                'the largest level plane lies ABOVE the sensor: does the LiDAR hang upside down? Then its mount is '
+                'wrong (turn '
+                'it by 180 degrees about x: rpy_deg [180, 0, 0]); below a ceiling all is well'
             )
+        elif found and len(found) >= len(clouds) / 2:
+            self.report.ground = sorted(found, key=lambda plane: plane.height)[len(found) // 2]
+            recording.meta['ground_height_m'] = round(self.report.ground.height, 3)
         elif clouds:
             self.report.notes.append('no ground was found below the sensor: check the mounts before labels are made')
 

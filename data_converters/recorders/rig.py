@@ -1,28 +1,28 @@
 """The rig file: which topics or folders are which sensors, where they hang, and where the poses come from.
 
-    name: monday                       # default: that of the output folder
-    classes: [floor, wall]             # or quadocc, h3o, geometry (free, occupied, unknown: no classes)
-    meta: {lighting: day}
-    body: base_link                    # frame of the body in tf, for mounts that say `tf`
-    cameras:
-      raw:
-        topic: /pal/image_raw/compressed     # a folder for from-folder: `folder: images`
-        calibration: calib_results.txt       # OCamCalib, or `model: {model: equirect, width: 1024, height: 512}`
-        mask: lens_mask.png                  # optional
-        body_from_cam: {xyz: [0, 0, 0.1], rpy_deg: [180, 0, 0]}   # or cam_from_body, 4x4, or tf
-    lidars:
-      lidar:
-        topic: /points
-        lidar_from_body: [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-        intensity_max: 255                   # what an intensity of 1 is
-        time_offset: 0.0                     # seconds added to its stamps
-    pose:
-      topic: /odom                           # or `tf: [odom, base_link]`, or `file: poses.txt`
-      child_from_body: tf                    # where its child is not the body; default: it is
-      world_from_poses: {rpy_deg: [-90, 0, -90]}    # where its world is not z up; here: a camera's axes
-      time_offset: 0.0
-      max_gap: 0.5
-    ego: {cutoff_hz: 0.5, gravity: odometry}       # odometry, imu, ground; `imu: /imu`
+name: monday                       # default: that of the output folder
+classes: [floor, wall]             # or quadocc, h3o, geometry (free, occupied, unknown: no classes)
+meta: {lighting: day}
+body: base_link                    # frame of the body in tf, for mounts that say `tf`
+cameras:
+  raw:
+    topic: /pal/image_raw/compressed     # a folder for from-folder: `folder: images`
+    calibration: calib_results.txt       # OCamCalib, or `model: {model: equirect, width: 1024, height: 512}`
+    mask: lens_mask.png                  # optional
+    body_from_cam: {xyz: [0, 0, 0.1], rpy_deg: [180, 0, 0]}   # or cam_from_body, 4x4, or tf
+lidars:
+  lidar:
+    topic: /points
+    lidar_from_body: [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    intensity_max: 255                   # what an intensity of 1 is
+    time_offset: 0.0                     # seconds added to its stamps
+pose:
+  topic: /odom                           # or `tf: [odom, base_link]`, or `file: poses.txt`
+  child_from_body: tf                    # where its child is not the body; default: it is
+  world_from_poses: {rpy_deg: [-90, 0, -90]}    # where its world is not z up; here: a camera's axes
+  time_offset: 0.0
+  max_gap: 0.5
+ego: {cutoff_hz: 0.5, gravity: odometry}       # odometry, imu, ground; `imu: /imu`
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from data_converters.recorders.pose_track import DEFAULT_MAX_GAP_S, RideError
+from projects.OneOcc.core import geometry
 from projects.OneOcc.core.formats.labels import H3O_CLASSES, QUADOCC_CLASSES, check_classes
 from projects.OneOcc.core.formats.poses import is_finite_number, rigid_pose
-from projects.OneOcc.core import geometry
 from projects.OneOcc.core.geometry import OmniCamera, TaylorCamera, camera_from_dict
 
 CLASS_LISTS = {'quadocc': QUADOCC_CLASSES, 'h3o': H3O_CLASSES, 'geometry': ('occupied',)}
@@ -236,7 +236,9 @@ def _sensor(entry: Any, kind: str, short: str, where: str) -> SensorEntry:
     forward, backward = f'{short}_from_body', f'body_from_{short}'
     given = [key for key in (forward, backward) if key in entry]
     if len(given) != 1:
-        raise RideError(f'{where}: expected {forward} or {backward} (4x4, or xyz and rpy_deg, or tf), got {given or "neither"}')
+        raise RideError(
+            f'{where}: expected {forward} or {backward} (4x4, or xyz and rpy_deg, or tf), got {given or "neither"}'
+        )
     value = entry.pop(given[0])
     mount = None if value == TF else mount_matrix(value, f'{where}: {given[0]}')
     if mount is not None and given[0] == backward:

@@ -43,7 +43,8 @@ def semantickitti_rig(folder: Path, tr: np.ndarray | None = None, image_size: tu
         tr = np.vstack([rows['Tr'].reshape(3, 4), (0, 0, 0, 1)])
     if tr is None:
         raise RideError(
-            f'{folder / "calib.txt"}: expected the row Tr (camera from LiDAR, 12 numbers), got {sorted(rows)}; give it with '
+            f'{folder / "calib.txt"}: expected the row Tr (camera from LiDAR, 12 numbers), got {sorted(rows)}; '
+            'give it with '
             '--tr, or --tr nominal for the axes alone'
         )
     content: dict[str, Any] = dict(
@@ -106,8 +107,8 @@ def _cameras(folder: Path, rows: dict[str, np.ndarray], tr: np.ndarray, size: tu
     offset[:3, 3] = np.linalg.solve(projection[:, :3], projection[:, 3])
     model = dict(
         model='pinhole',
-        focal=[projection[0, 0], projection[1, 1]],
-        center=[projection[0, 2] + 0.5, projection[1, 2] + 0.5],  # KITTI's pixels have integer centres
+        focal_length=[projection[0, 0], projection[1, 1]],
+        principal_point=[projection[0, 2] + 0.5, projection[1, 2] + 0.5],  # KITTI's pixels have integer centres
         width=size[0],
         height=size[1],
     )

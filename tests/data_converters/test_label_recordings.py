@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from data_converters import label_recordings
+from data_converters import label_job, label_recordings
 from data_converters.label_recordings import GRIDS, parse_grid, parse_splits
 from projects.OneOcc.core.formats.infos import read_infos
 from tests.core.formats.rides import make_ride
@@ -53,8 +53,8 @@ def test_the_same_command_continues_and_relabels_only_what_changed(rides, tmp_pa
     assert label_recordings.main(words) == 0
     before = {path: path.read_bytes() for path in out.rglob('*') if path.is_file()}
     done = []
-    real = label_recordings.label_sequence
-    monkeypatch.setattr(label_recordings, 'label_sequence', lambda r, *rest: done.append(r.name) or real(r, *rest))
+    real = label_job.label_sequence
+    monkeypatch.setattr(label_job, 'label_sequence', lambda r, *rest: done.append(r.name) or real(r, *rest))
     assert label_recordings.main(words) == 0 and not done
     assert {path: path.read_bytes() for path in out.rglob('*') if path.is_file()} == before
     (out / 'sequences/a.json').unlink()

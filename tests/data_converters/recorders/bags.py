@@ -57,7 +57,9 @@ def ego_pose(time: float) -> np.ndarray:
     return pose
 
 
-def seen_points(time: float, rng: np.random.Generator, count: int = 400, moving: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def seen_points(
+    time: float, rng: np.random.Generator, count: int = 400, moving: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Points (N, 3) in the LiDAR's frame of a sweep of 0.1 s that begins at `time`, and their times (N,) in it."""
     after = np.sort(rng.integers(0, 20, count)) * 0.005 if moving else np.zeros(count)
     world = np.column_stack([rng.uniform(-6, 8, count), rng.uniform(-6, WALL_Y_M, count), np.zeros(count)])
@@ -156,7 +158,9 @@ class BagMaker:
     def jpeg(self, time: float, image: np.ndarray, form: str = 'rgb8; jpeg compressed bgr8 ') -> Any:
         """A CompressedImage of an RGB image."""
         content = cv2.imencode('.jpg', image[..., ::-1])[1]
-        return self.of('sensor_msgs/msg/CompressedImage', header=self.header(time, 'camera'), format=form, data=content.ravel())
+        return self.of(
+            'sensor_msgs/msg/CompressedImage', header=self.header(time, 'camera'), format=form, data=content.ravel()
+        )
 
     def image(self, time: float, pixels: np.ndarray, encoding: str, step_padding: int = 0) -> Any:
         """An Image (H, W) or (H, W, C) of any dtype."""
@@ -186,7 +190,9 @@ class BagMaker:
                 writer.write(connections[key], int((START_S + time) * 1e9), bytes(serialize(message, kind)))
         return path
 
-    def walk(self, seconds: float = 4.0, odometry_until: float = np.inf, clock_offset: float = 0.0) -> list[tuple[str, float, Any]]:
+    def walk(
+        self, seconds: float = 4.0, odometry_until: float = np.inf, clock_offset: float = 0.0
+    ) -> list[tuple[str, float, Any]]:
         """The messages of a walk: odometry at 50 Hz, sweeps at 10 Hz with ring and time, images at 5 Hz, a fixed tf."""
         rng = np.random.default_rng(0)
         messages = [('/tf_static', 0.0, self.tf(0.0, 'base_link', 'lidar_link', BODY_FROM_LIDAR))]
@@ -204,7 +210,11 @@ class BagMaker:
             records = np.zeros(len(points), layout)
             for axis, name in enumerate('xyz'):
                 records[name] = points[:, axis]
-            records['intensity'], records['time'], records['ring'] = rng.uniform(0, 255, len(points)), after, np.arange(len(points)) % 16
+            records['intensity'], records['time'], records['ring'] = (
+                rng.uniform(0, 255, len(points)),
+                after,
+                np.arange(len(points)) % 16,
+            )
             records['x'][:3] = np.nan
             records[['x', 'y', 'z']][3:5] = 0
             for name in 'xyz':

@@ -68,7 +68,7 @@ def test_a_bag_is_described_and_proposes_a_rig_that_is_read(walks, tmp_path, cap
         assert words in told
     text = (tmp_path / 'rig.yaml').read_text()
     assert 'lidar_from_body: tf' in text and 'topic: /odom' in text and 'intensity_max: 255' in text
-    lens = "calibration: calib_results.txt    # ? for 64x32 pixels"
+    lens = 'calibration: calib_results.txt    # ? for 64x32 pixels'
     assert lens in text
     (tmp_path / 'rig.yaml').write_text(text.replace(lens, 'model: {model: equirect, width: 64, height: 32}'))
     assert make(walks, 'one.bag', rig=tmp_path / 'rig.yaml', out=tmp_path / 'ride') == 0
@@ -99,7 +99,11 @@ def without(name):
         (shifted_clock, {}, 'got a jump of +5.00 s'),
         (lambda *e: e, {'topic: /odom': 'topic: /camera/image_raw/compressed'}, 'expected nav_msgs/msg/Odometry'),
         (lambda *e: e, {'topic: /odom': 'topic: /odom\n  time_offset: 100'}, 'no frame has one; a clock'),
-        (lambda *e: e, {'width: 64, height: 32': 'width: 32, height: 16'}, 'expected images of 32x16 as the calibration'),
+        (
+            lambda *e: e,
+            {'width: 64, height: 32': 'width: 32, height: 16'},
+            'expected images of 32x16 as the calibration',
+        ),
         (lambda *e: e, {'    intensity_max: 255\n': ''}, 'expected intensity_max'),
         (lambda *e: e, {'cutoff_hz: 0.5': 'cutoff_hz: 20'}, 'a quarter of the rate of the poses'),
         (lambda *e: e, {'cutoff_hz': 'cutoff'}, "got 'cutoff'"),
@@ -152,8 +156,8 @@ def test_an_offset_between_clocks_is_mended(tmp_path):
 
 def test_an_upside_down_lidar_is_told(tmp_path, capsys):
     maker = BagMaker(1)
-    maker.write(tmp_path / 'x.bag', maker.walk(2.0))
-    mount = 'body_from_lidar: {xyz: [0, 0, 0.05], rpy_deg: [180, 15, 0]}'
+    maker.write(tmp_path / 'x.bag', maker.walk(1.0))
+    mount = 'body_from_lidar: {xyz: [0, 0, 0.05], rpy_deg: [180, -15, 0]}'
     (tmp_path / 'rig.yaml').write_text(RIG.replace('lidar_from_body: tf', mount))
     assert make(tmp_path, 'x.bag') == 0
     assert 'does the LiDAR hang upside down?' in capsys.readouterr().err
@@ -163,7 +167,11 @@ def test_gravity_comes_from_the_imu_or_the_ground(tmp_path):
     """An odometry whose world leans by 10 degrees: both ways stand it up again."""
     maker = BagMaker(1)
     lean = np.eye(4)
-    lean[:3, :3] = [[1, 0, 0], [0, np.cos(np.radians(10)), -np.sin(np.radians(10))], [0, np.sin(np.radians(10)), np.cos(np.radians(10))]]
+    lean[:3, :3] = [
+        [1, 0, 0],
+        [0, np.cos(np.radians(10)), -np.sin(np.radians(10))],
+        [0, np.sin(np.radians(10)), np.cos(np.radians(10))],
+    ]
     entries = [entry for entry in maker.walk(4.0) if entry[0] != '/odom']
     for time in np.arange(0, 4, 0.02):
         entries.append(('/odom', time, maker.odometry(time, lean @ body_pose(time))))
@@ -175,4 +183,4 @@ def test_gravity_comes_from_the_imu_or_the_ground(tmp_path):
         ride = Recording.read(tmp_path / f'ride_{gravity[:3]}')
         for frame in ride.frames:
             up = frame.world_from_body[:3, :3] @ body_pose(frame.time - START_S)[:3, :3].T @ (0, 0, 1)
-            assert np.degrees(np.arccos(up[2])) < 1.0
+            assert np.degrees(np.arccos(min(up[2], 1.0))) < 1.0
