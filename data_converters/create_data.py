@@ -1,11 +1,13 @@
-"""Make a synthetic data set from a seed: the door to everything in this folder.
+"""Make a synthetic data set from a seed, or import a public one: the door to everything in this folder.
 
     python data_converters/create_data.py quadsim --mini --out data/quadsim-mini --seed 0
     python data_converters/create_data.py humansim --out data/humansim
+    python data_converters/create_data.py quadocc --root /downloads/quadocc --out data/quadocc
 
-The same set, seed and options give the same bytes on one machine, whatever the number of workers; on another
-a rare pixel differs by a grey level (docs/runs/README.md). A killed run is
-continued by the same command: finished sequences stand in DIR/sequences/, anything else begins again.
+Public sets are read in their own layouts, each with options of its own (--root, --axes, --geometry, --view, --classes:
+`create_data.py SET --help`, importers/command.py). The same synthetic set, seed and options give the same bytes on one
+machine, whatever the number of workers; on another a rare pixel differs by a grey level (docs/runs/README.md). A killed
+run is continued by the same command: finished sequences stand in DIR/sequences/, anything else begins again.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ if __package__ in (None, ''):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data_converters.ground_truth import format_table, write_infos
+from data_converters.importers import command
 from data_converters.output_folder import claim_output
 from data_converters.synthetic.capture.protocols import (
     HUMANSIM,
@@ -45,7 +48,9 @@ PROTOCOLS = {
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line; the shrinking options change the settings, hence the set."""
     parser = argparse.ArgumentParser(
-        prog='create_data.py', description='Make a synthetic panoramic occupancy data set.'
+        prog='create_data.py',
+        description='Make a synthetic panoramic occupancy data set.',
+        epilog=f'Public sets are imported: {", ".join(command.IMPORTED)}; see create_data.py SET --help.',
     )
     parser.add_argument('set', choices=['quadsim', 'humansim'], help='which set to make')
     parser.add_argument(
@@ -161,6 +166,9 @@ def create(protocol: Protocol, out: Path, workers: int, quiet: bool = False, sch
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; 0 = done, 2 = an error told in one sentence, 130 = interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in command.IMPORTED:
+        return command.main(arguments)
     args = parse_args(arguments)
     try:
         table = create(choose_protocol(args), args.out, args.workers, args.quiet, args.scheduler)

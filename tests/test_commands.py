@@ -9,6 +9,7 @@ from tests.scripts import ROOT, load_script
 
 COMMANDS = [
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py')),
+    'data_converters/check_calibration.py',
     'data_converters/create_data.py',
     'data_converters/label_recordings.py',
     'data_converters/record.py',

@@ -21,6 +21,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.core.geometry.test_calibration_files import KALIBR, MEI
+from tests.data_converters.importers.official_twins import as_human360occ, as_quadocc
+from tests.data_converters.importers.public_twins import as_kitti360, as_semantickitti, as_tartanground
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.markdown import PAGES, ROOT, Block, blocks, commands, page_name
 from tests.scripts import load_script
@@ -62,6 +65,22 @@ def bring_lens_and_frame(folder: Path) -> None:
     Image.fromarray(np.zeros((960, 1280, 3), np.uint8)).save(folder / 'frame.png')
 
 
+def bring_calibrations(folder: Path) -> None:
+    """Calibrations of Kalibr and KITTI-360 too."""
+    bring_lens_and_frame(folder)
+    (folder / 'camchain.yaml').write_text(KALIBR)
+    (folder / 'image_02.yaml').write_text(MEI)
+
+
+def bring_downloads(folder: Path) -> None:
+    """A small world in the layouts of the public sets."""
+    as_quadocc(folder / 'downloads/quadocc', ['2024-06-20-20-49-54', '2024-06-20-21-08-40'], 2)
+    as_human360occ(folder / 'downloads/human360occ', ['a', 'b'], 2)
+    as_kitti360(folder / 'downloads/kitti360')
+    as_semantickitti(folder / 'downloads/semantickitti', 1)
+    as_tartanground(folder / 'downloads/tartanground')
+
+
 def bring_official_weights(folder: Path) -> None:
     """A checkpoint as LMSCNet's repository saves it."""
     torch.save(dict(model=load(DEFAULT_FOLDER / 'LMSCNet_C11_N32_seed1.pt')['state_fp16']), folder / 'lmscnet.pth')
@@ -85,9 +104,10 @@ def bring_rides(folder: Path) -> None:
 
 
 BROUGHT = {
-    'docs/own_camera.md': bring_lens_and_frame,
+    'docs/own_camera.md': bring_calibrations,
     'docs/official_weights.md': bring_official_weights,
     'docs/own_robot.md': bring_rides,
+    'docs/public_sets.md': bring_downloads,
 }
 
 

@@ -107,8 +107,8 @@ def _cameras(folder: Path, rows: dict[str, np.ndarray], tr: np.ndarray, size: tu
     offset[:3, 3] = np.linalg.solve(projection[:, :3], projection[:, 3])
     model = dict(
         model='pinhole',
-        focal=[projection[0, 0], projection[1, 1]],
-        center=[projection[0, 2] + 0.5, projection[1, 2] + 0.5],  # KITTI's pixels have integer centres
+        focal_length=[projection[0, 0], projection[1, 1]],
+        principal_point=[projection[0, 2] + 0.5, projection[1, 2] + 0.5],  # KITTI's pixels have integer centres
         width=size[0],
         height=size[1],
     )

@@ -109,6 +109,19 @@ def test_a_broken_index_is_named(recording, change, words):
     assert 'recording.json' in str(error.value)
 
 
+def test_a_camera_may_name_its_calibration_file(recording):
+    matrix = '{data: [9, 0, 8, 0, 9, 4, 0, 0, 1]}'
+    info = f'image_width: 16\nimage_height: 8\ndistortion_model: plumb_bob\ncamera_matrix: {matrix}'
+    (recording.root / 'camera_info.yaml').write_text(info)
+    named = dict(calibration='camera_info.yaml', cam_from_body=np.eye(4).tolist())
+    edit(recording, lambda c: c['rig']['cameras'].update(equi=named))
+    camera = Recording.read(recording.root).cameras['equi']
+    assert camera['model'] == 'pinhole' and camera['principal_point'] == [8.5, 4.5]
+    edit(recording, lambda c: c['rig']['cameras']['equi'].update(calibration='none.yaml'))
+    with pytest.raises(RecordingError, match=r'recording.json: rig: equi: .*none.yaml: no such calibration file'):
+        Recording.read(recording.root)
+
+
 def test_nan_poses_are_never_written(recording):
     recording.frames[0].world_from_ego[1, 1] = np.nan
     before = (recording.root / 'recording.json').read_bytes()

@@ -27,7 +27,7 @@ def make_camera() -> type[EquirectCamera]:
 
 def test_a_camera_of_ones_own_is_read_back(registry):
     band = register_camera('band')(make_camera())
-    assert camera_models() == ('band', 'equirect', 'taylor')
+    assert {'band', 'equirect', 'taylor'} <= set(camera_models())
     camera = band(64, 32)
     again = camera_from_dict(dict(camera.to_dict(), image='a.png', cam_from_ego=None))
     assert type(again) is band and again == camera
@@ -44,5 +44,5 @@ def test_a_name_is_taken_once_but_a_reloaded_module_takes_its_own_place(registry
 def test_only_cameras_are_taken(registry):
     with pytest.raises(TypeError, match="'dict': expected a class of OmniCamera, got <class 'dict'>"):
         register_camera('dict')(dict)
-    with pytest.raises(ValueError, match=r"expected one of \['equirect', 'taylor'\], got 'dict'"):
+    with pytest.raises(ValueError, match=r"expected one of \[.*'equirect', .*'taylor', .*\], got 'dict'"):
         camera_from_dict(dict(model='dict'))

@@ -10,14 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projects.OneOcc.core.geometry import EquirectCamera, TaylorCamera, camera_from_dict
+from projects.OneOcc.core.geometry import CubeMapCamera, EquirectCamera, TaylorCamera, camera_from_dict
 from projects.OneOcc.core.geometry.ocamcalib import camera_parameters
-from tests.core.geometry.lenses import REFERENCE, band, ocam, pal, skewed
+from tests.core.geometry.lenses import PLANE_LENSES, REFERENCE, band, ocam, pal, skewed
 
 HALF_PI = math.pi / 2
 FISHEYE = TaylorCamera((100 * HALF_PI, -100.0), (80.0, 80.0), ((1, 0), (0, 1)), 160, 160)
 TAYLOR = {'pal': pal(), 'skewed': skewed(), 'fisheye': FISHEYE}
-CAMERAS = {**TAYLOR, 'sphere': EquirectCamera(64, 32), 'band': band()}
+CAMERAS = {**TAYLOR, **PLANE_LENSES, 'sphere': EquirectCamera(64, 32), 'band': band(), 'cube': CubeMapCamera(96, 16)}
 KNOWN = sorted(name for name, c in REFERENCE.items() if 'pixels_rowcol' in c and name != 'PAL_lfvio_down_README')
 
 
@@ -309,8 +309,8 @@ def test_equirect_refuses(low, high):
 
 
 def test_dict_refuses_unknown_models_and_parameters():
-    with pytest.raises(ValueError, match="equirect.*taylor.*'pinhole'"):
-        camera_from_dict({'model': 'pinhole'})
+    with pytest.raises(ValueError, match="equirect.*taylor.*'fish-eye'"):
+        camera_from_dict({'model': 'fish-eye'})
     with pytest.raises(ValueError, match='unexpected keyword.*focal'):
         camera_from_dict({'model': 'equirect', 'width': 4, 'height': 2, 'focal': 3})
 

@@ -3,7 +3,8 @@
 A recording is a folder with `recording.json` and the sensor files beside it:
 
     recording.json   format 'oneocc-recording', version, name, classes, rig, dense, meta, frames;
-                     a camera of the rig may name its `mask`, an image of its size, bright where it sees
+                     a camera of the rig may name its `mask`, an image of its size, bright where it sees, and
+                     instead of `model` and parameters a `calibration`, a file that `read_calibration` knows
     <camera>/<id>.png     uint8 RGB image of that camera
     <lidar>/<id>.npz      points float32 (N, 3) in the lidar frame, metres; intensity float32 (N,)
                           in [0, 1]; label uint8 (N,), 1..C, 255 = unlabelled; dynamic bool (N,);
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from ..geometry import resolve_calibration
 from .atomic_files import png_size, read_json, read_png, write_bytes, write_json, write_npz, write_png
 from .labels import UNKNOWN, check_classes
 from .lidar_scan import LIDAR_KEYS, clean_sweep, read_sweep
@@ -121,6 +123,10 @@ class Recording:
         cameras, lidars, intensity_max = {}, {}, {}
         for name, camera in content['rig'].get('cameras', {}).items():
             pose = rigid_pose(camera['cam_from_body'], f'{path}: rig: {name}: cam_from_body', RecordingError)
+            try:
+                camera = resolve_calibration(camera, root)
+            except (OSError, ValueError, TypeError) as error:
+                raise RecordingError(f'{path}: rig: {name}: {error}') from error
             cameras[name] = dict(camera, cam_from_body=pose)
         for name, lidar in content['rig'].get('lidars', {}).items():
             at = f'{path}: rig: {name}: lidar_from_body'

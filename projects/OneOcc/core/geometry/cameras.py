@@ -6,15 +6,37 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .cube_map import CubeMapCamera
 from .equirect_camera import EquirectCamera
 from .omni_camera import OmniCamera
+from .plane_camera import DoubleSphereCamera, ExtendedUnifiedCamera, PinholeCamera, UnifiedCamera
 from .taylor_camera import TaylorCamera
 
-__all__ = ['EquirectCamera', 'OmniCamera', 'TaylorCamera', 'camera_from_dict', 'camera_models', 'register_camera']
+__all__ = [
+    'CubeMapCamera',
+    'DoubleSphereCamera',
+    'EquirectCamera',
+    'ExtendedUnifiedCamera',
+    'OmniCamera',
+    'PinholeCamera',
+    'TaylorCamera',
+    'UnifiedCamera',
+    'camera_from_dict',
+    'camera_models',
+    'register_camera',
+]
 
 Camera = TypeVar('Camera', bound=OmniCamera)
 
-_MODELS: dict[str, type[OmniCamera]] = {'taylor': TaylorCamera, 'equirect': EquirectCamera}
+_MODELS: dict[str, type[OmniCamera]] = {
+    'taylor': TaylorCamera,
+    'equirect': EquirectCamera,
+    'pinhole': PinholeCamera,
+    'unified': UnifiedCamera,
+    'double_sphere': DoubleSphereCamera,
+    'extended_unified': ExtendedUnifiedCamera,
+    'cube_map': CubeMapCamera,
+}
 _NOT_THE_LENS = ('model', 'cam_from_ego', 'cam_from_body', 'image')
 
 
@@ -23,8 +45,8 @@ def register_camera(name: str) -> Callable[[type[Camera]], type[Camera]]:
 
     The class is an `OmniCamera` whose constructor takes what its `to_dict` writes beside `model`::
 
-        @register_camera('double_sphere')
-        class DoubleSphereCamera(OmniCamera): ...
+        @register_camera('equidistant')
+        class EquidistantCamera(OmniCamera): ...
 
     Raises:
         TypeError: no OmniCamera.

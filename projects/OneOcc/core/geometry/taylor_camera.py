@@ -12,6 +12,7 @@ import torch
 
 from . import masks, polynomials
 from .checks import check_points
+from .kannala_brandt import kannala_brandt_parameters
 from .masks import Mask
 from .ocamcalib import OCamCalib, camera_parameters, read_ocamcalib, warn_of_blind_centre
 from .omni_camera import HALF_PI, OmniCamera, check_numbers, check_pair, check_size
@@ -100,6 +101,22 @@ class TaylorCamera(OmniCamera):
             return cls(**parameters, unproject_with=unproject_with, mask=mask)
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
+
+    @classmethod
+    def from_kannala_brandt(
+        cls,
+        focal_length: Sequence[float],
+        principal_point: Sequence[float],
+        distortion: Sequence[float],
+        width: int,
+        height: int,
+        max_angle: float | None = None,
+        skew: float = 0.0,
+        mask: Mask = None,
+    ) -> TaylorCamera:
+        """An OpenCV fisheye or Kalibr equidistant lens, exactly. Arguments: see ``kannala_brandt_parameters``."""
+        lens = kannala_brandt_parameters(focal_length, principal_point, distortion, width, height, max_angle, skew)
+        return cls(**lens, mask=mask)
 
     def to_ocamcalib(self) -> OCamCalib:
         """The calibration in OCamCalib's conventions, for ``write_ocamcalib``.
