@@ -57,6 +57,8 @@ def open_session(network: Path, provider: str = 'cpu', threads: int | None = Non
     providers = choose_providers(provider)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # threads that spin while they wait take the cores from whatever else a robot's computer does
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     if threads is not None:
         options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(network), options, providers=providers)
