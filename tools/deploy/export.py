@@ -26,7 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--calib', type=Path, metavar='FILE', help='calibration of the robot')
     parser.add_argument('--precision', choices=('fp32', 'fp16', 'int8'), default='fp32')
     parser.add_argument('--format', choices=('onnx', 'aoti'), default='onnx')
-    parser.add_argument('--exporter', choices=('program', 'trace'), default='program', help="which of torch's")
+    parser.add_argument('--exporter', choices=('trace', 'program'), default='trace', help="which of torch's")
     parser.add_argument('--network-of', type=Path, metavar='BUNDLE', help='take its network, make only new tables')
     parser.add_argument('--temperature', type=float, default=1.0, help='of the probabilities (calibrate.py)')
     parser.add_argument(

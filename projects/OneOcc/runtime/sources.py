@@ -146,8 +146,8 @@ def video_frames(source: str | int, live: bool) -> Iterator[SourceFrame | FrameE
         if not capture.isOpened():
             raise SourceError(f'{source}: expected a video that OpenCV can decode, got none')
         while True:
-            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
             there, image = capture.read()
+            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3  # of the frame that was read
             if not there:
                 if live:
                     raise SourceError(f'camera {source}: it gives no more frames')

@@ -43,7 +43,7 @@ class ExportOptions:
 
     precision: str = 'fp32'
     format: str = 'onnx'
-    exporter: str = 'program'
+    exporter: str = 'trace'
     temperature: float = 1.0
     ego_body: Sequence[Sequence[float]] | None = None
     ground_classes: Sequence[str] | None = None

@@ -14,7 +14,7 @@ from .static_layers import PositiveAxes
 OPSETS = {'program': 20, 'trace': 17}  # TensorRT reads both; 18 is the least of the newer exporter
 
 
-def export_onnx(network: ExportNetwork, path: Path, exporter: str = 'program') -> int:
+def export_onnx(network: ExportNetwork, path: Path, exporter: str = 'trace') -> int:
     """Write the network with static shapes.
 
     Args:
