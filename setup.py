@@ -1,4 +1,7 @@
-"""Packaging: one import name, `projects.OneOcc.oneocc` (a namespace package), and the data makers."""
+"""Packaging: the runtime alone by default; what trains, shows, makes data and talks to robots as extras.
+
+Import names: `projects.OneOcc.{core,oneocc,runtime}` (a namespace package) and `data_converters`.
+"""
 
 import re
 from pathlib import Path
@@ -30,13 +33,23 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=find_namespace_packages(
-        include=['projects.OneOcc', 'projects.OneOcc.core*', 'projects.OneOcc.oneocc*', 'data_converters*']
+        include=[
+            'projects.OneOcc',
+            'projects.OneOcc.core*',
+            'projects.OneOcc.oneocc*',
+            'projects.OneOcc.runtime*',
+            'data_converters*',
+        ]
     ),
     package_data={
         'data_converters.synthetic': ['*.txt'],
         'projects.OneOcc': ['zoo/*/*'],
         'projects.OneOcc.oneocc.visualization': ['*.html', '*.css', '*.js'],
     },
-    install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),
-    extras_require={name: requirements(f'{name}.txt') for name in ('data', 'optional', 'robot', 'tests', 'view')},
+    install_requires=requirements('base.txt'),
+    extras_require={
+        'train': requirements('runtime.txt') + requirements('mminstall.txt'),
+        **{name: requirements(f'{name}.txt') for name in ('data', 'optional', 'robot', 'tests', 'view')},
+    },
+    entry_points={'console_scripts': ['oneocc = projects.OneOcc.runtime.command_line:main']},
 )

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 INPUTS = (
     'constraints.txt',
     'setup.py',
+    'requirements/base.txt',
     'requirements/runtime.txt',
     'requirements/mminstall.txt',
     'requirements/nodeps.txt',

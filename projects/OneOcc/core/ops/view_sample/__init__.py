@@ -12,7 +12,9 @@ pads with zeros at the border, and it would tie this package to an extension.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -22,7 +24,14 @@ from .compiled import fits_compiled, sample_map_compiled
 from .grid import sample_map_grid
 from .reference import sample_map_reference
 
-__all__ = ['view_sample', 'sample_map_bag', 'sample_map_compiled', 'sample_map_grid', 'sample_map_reference']
+__all__ = [
+    'prefer_implementation',
+    'sample_map_bag',
+    'sample_map_compiled',
+    'sample_map_grid',
+    'sample_map_reference',
+    'view_sample',
+]
 
 _IMPLEMENTATIONS = {
     'bag': sample_map_bag,
@@ -30,6 +39,23 @@ _IMPLEMENTATIONS = {
     'grid': sample_map_grid,
     'reference': sample_map_reference,
 }
+_preferred: ContextVar[str | None] = ContextVar('preferred view_sample', default=None)
+
+
+@contextmanager
+def prefer_implementation(name: str) -> Iterator[None]:
+    """Inside, `view_sample` takes this implementation where its caller names none: 'grid' is one that can be exported.
+
+    Raises:
+        ValueError: no such implementation.
+    """
+    if name not in _IMPLEMENTATIONS:
+        raise ValueError(f'implementation: expected one of {sorted(_IMPLEMENTATIONS)}, got {name!r}')
+    token = _preferred.set(name)
+    try:
+        yield
+    finally:
+        _preferred.reset(token)
 
 
 def view_sample(
@@ -60,7 +86,7 @@ def view_sample(
         wrap: the image is a full turn of azimuth, columns are periodic.
         shifts: displacement of each sample in pixels OF THAT SCALE (Eq. 10), x first.
         implementation: 'bag', 'compiled', 'grid' or 'reference', equal up to rounding, forward
-            and backward; None takes the grid on GPUs, on CPUs the compiled loop where it fits and
+            and backward; None takes the preferred one (`prefer_implementation`), else the grid on GPUs, on CPUs the compiled loop where it fits and
             gradients are wanted, else the bag, which uses all cores.
 
     Returns:
@@ -72,6 +98,7 @@ def view_sample(
     _check(features, pixels, valid, weights, shifts)
     if implementation not in (None, *_IMPLEMENTATIONS):
         raise ValueError(f'implementation: expected None or one of {sorted(_IMPLEMENTATIONS)}, got {implementation!r}')
+    implementation = implementation or _preferred.get()
     height, width = image_size
     # Half precision cannot hold a pixel coordinate: 8 bits of bfloat16 end at 256.
     pixels = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
