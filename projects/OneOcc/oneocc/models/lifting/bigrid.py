@@ -62,13 +62,11 @@ class BiGridViewTransformer(BaseModule):
             open.
         merge: how the views of a voxel are weighed, 'features' (its place and what each view shows there) or 'place'.
         view_dropout: share of the training samples that one view is taken away from (`drop_views`).
+        sampling: implementation of `scored_view_sample`, e.g. 'reference'; None takes the fastest for the device.
     """
 
     levels = (1, 2, 4)
     keeps_channels = True  # lifted volumes are as wide as the features
-    # Maps of scores before samples, or samples before scores: the same numbers. None: the first on CPUs, where
-    # bytes count, the second on GPUs, where kernels do.
-    score_first: bool | None = None
 
     def __init__(
         self,
@@ -86,6 +84,7 @@ class BiGridViewTransformer(BaseModule):
         polar_levels: str = 'lifted',
         merge: str = 'features',
         view_dropout: float = 0.0,
+        sampling: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -104,7 +103,7 @@ class BiGridViewTransformer(BaseModule):
             raise ValueError(f'view_dropout: expected a share in [0, 1), got {view_dropout}')
         self.views, self.scales = tuple(views), tuple(scales)
         self.merge_channels = channels if merge == 'features' else None
-        self.view_dropout = view_dropout
+        self.view_dropout, self.sampling = view_dropout, sampling
         self.ring_views = tuple(view for view in views if view in ring_views)
         self.grid = CartesianGrid(**grid)
         self.polar_grid, self.inject = None, None
@@ -142,6 +141,7 @@ class BiGridViewTransformer(BaseModule):
             index,
             channels=self.merge_channels,
             view_dropout=self.view_dropout,
+            sampling=self.sampling,
         )
 
     def _init_zero(self) -> None:
@@ -174,13 +174,9 @@ class BiGridViewTransformer(BaseModule):
             Cartesian grid.
         """
         maps = {view: {s: features[view][s] for s in self.scales} for view in self.views}
-        score_first = self.score_first
-        if score_first is None:
-            score_first = maps[self.views[0]][self.scales[0]].device.type == 'cpu'
         lifting = dict(
             features=maps,
-            scores=self.score,
-            score_maps=self.score.of_maps(maps) if score_first else None,
+            scores={view: self.score.stacked(view) for view in self.views},
             views=self._calibrated(data_samples, image_sizes),
             image_sizes=image_sizes,
             ring_views=self.ring_views,
