@@ -12,7 +12,7 @@ import triton.language as tl
 
 
 @triton.jit
-def _corner(k: tl.constexpr, x, y, rows, columns, WRAP: tl.constexpr):  # noqa: ANN001, ANN201
+def _corner(k: tl.constexpr, x, y, rows, columns, WRAP: tl.constexpr):
     """Row, column and bilinear share of corner k: north-west, north-east, south-west, south-east."""
     x, y = x - 0.5, y - 0.5
     left, top = tl.floor(x), tl.floor(y)
@@ -28,29 +28,29 @@ def _corner(k: tl.constexpr, x, y, rows, columns, WRAP: tl.constexpr):  # noqa: 
 
 
 @triton.jit
-def _cells(map_, strides, b, row, column, c, inside):  # noqa: ANN001, ANN201
+def _cells(map_, strides, b, row, column, c, inside):
     """Values (BLOCK_N, BLOCK_C) of cells of a map (B, C, H, W)."""
     base = b.to(tl.int64) * strides[0] + row.to(tl.int64) * strides[2] + column.to(tl.int64) * strides[3]
     return tl.load(map_ + base[:, None] + c[None, :] * strides[1], mask=inside, other=0.0)
 
 
 @triton.jit
-def _slopes(k: tl.constexpr, fx, fy):  # noqa: ANN001, ANN201
+def _slopes(k: tl.constexpr, fx, fy):
     """How the share of corner k grows with x and with y."""
     across, down = (fy if k // 2 == 1 else 1 - fy), (fx if k % 2 == 1 else 1 - fx)
     return across if k % 2 == 1 else -across, down if k // 2 == 1 else -down
 
 
 @triton.jit
-def sample_forward(  # noqa: ANN201
-    maps,  # noqa: ANN001
-    strides,  # noqa: ANN001
-    sizes,  # noqa: ANN001
-    coords,  # noqa: ANN001
-    masks,  # noqa: ANN001
-    out,  # noqa: ANN001
-    points,  # noqa: ANN001
-    channels,  # noqa: ANN001
+def sample_forward(
+    maps,
+    strides,
+    sizes,
+    coords,
+    masks,
+    out,
+    points,
+    channels,
     SCALES: tl.constexpr,
     SUMMED: tl.constexpr,
     WRAP: tl.constexpr,
@@ -85,18 +85,18 @@ def sample_forward(  # noqa: ANN201
 
 
 @triton.jit
-def sample_backward(  # noqa: ANN201
-    maps,  # noqa: ANN001
-    strides,  # noqa: ANN001
-    sizes,  # noqa: ANN001
-    coords,  # noqa: ANN001
-    masks,  # noqa: ANN001
-    grad,  # noqa: ANN001
-    grad_maps,  # noqa: ANN001
-    grad_coords,  # noqa: ANN001
-    grad_masks,  # noqa: ANN001
-    points,  # noqa: ANN001
-    channels,  # noqa: ANN001
+def sample_backward(
+    maps,
+    strides,
+    sizes,
+    coords,
+    masks,
+    grad,
+    grad_maps,
+    grad_coords,
+    grad_masks,
+    points,
+    channels,
     SCALES: tl.constexpr,
     SUMMED: tl.constexpr,
     WRAP: tl.constexpr,
@@ -135,22 +135,22 @@ def sample_backward(  # noqa: ANN201
 
 
 @triton.jit
-def scored_forward(  # noqa: ANN201
-    maps,  # noqa: ANN001
-    strides,  # noqa: ANN001
-    sizes,  # noqa: ANN001
-    pixels,  # noqa: ANN001
-    valid,  # noqa: ANN001
-    shifts,  # noqa: ANN001
-    weight,  # noqa: ANN001
-    bias,  # noqa: ANN001
-    prior,  # noqa: ANN001
-    out,  # noqa: ANN001
-    log_sums,  # noqa: ANN001
-    points,  # noqa: ANN001
-    channels,  # noqa: ANN001
-    height,  # noqa: ANN001
-    width,  # noqa: ANN001
+def scored_forward(
+    maps,
+    strides,
+    sizes,
+    pixels,
+    valid,
+    shifts,
+    weight,
+    bias,
+    prior,
+    out,
+    log_sums,
+    points,
+    channels,
+    height,
+    width,
     SCALES: tl.constexpr,
     WRAP: tl.constexpr,
     EXACT: tl.constexpr,
@@ -192,27 +192,27 @@ def scored_forward(  # noqa: ANN201
 
 
 @triton.jit
-def scored_backward(  # noqa: ANN201
-    maps,  # noqa: ANN001
-    strides,  # noqa: ANN001
-    sizes,  # noqa: ANN001
-    pixels,  # noqa: ANN001
-    valid,  # noqa: ANN001
-    shifts,  # noqa: ANN001
-    weight,  # noqa: ANN001
-    bias,  # noqa: ANN001
-    prior,  # noqa: ANN001
-    out,  # noqa: ANN001
-    log_sums,  # noqa: ANN001
-    grad,  # noqa: ANN001
-    grad_maps,  # noqa: ANN001
-    grad_coords,  # noqa: ANN001
-    grad_scores,  # noqa: ANN001
-    grad_weight,  # noqa: ANN001
-    points,  # noqa: ANN001
-    channels,  # noqa: ANN001
-    height,  # noqa: ANN001
-    width,  # noqa: ANN001
+def scored_backward(
+    maps,
+    strides,
+    sizes,
+    pixels,
+    valid,
+    shifts,
+    weight,
+    bias,
+    prior,
+    out,
+    log_sums,
+    grad,
+    grad_maps,
+    grad_coords,
+    grad_scores,
+    grad_weight,
+    points,
+    channels,
+    height,
+    width,
     SCALES: tl.constexpr,
     WRAP: tl.constexpr,
     EXACT: tl.constexpr,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ...compiled_kernels import compile_kernel
 from ..view_sample.compiled import place_corners
 
 POINTS_A_THREAD = 4096  # fewer are not worth a thread
-_BLOCK = 256  # points whose gradients of the scores' weights are summed apart, so that long sums keep their digits
+_BLOCK = 64  # points that are taken together: their samples fit the cache, and long sums keep their digits
 
 
 def _compiled(function: Callable) -> Callable:
@@ -30,147 +31,175 @@ def _compiled(function: Callable) -> Callable:
 
 
 @_compiled
-def _forward(
-    tables: tuple[np.ndarray, ...],
-    sizes: np.ndarray,
-    factors: np.ndarray,
-    pixels: np.ndarray,
-    valid: np.ndarray,
-    shifts: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray,
-    prior: np.ndarray,
-    wrap: bool,
-    start: int,
-    stop: int,
-    out: np.ndarray,
-) -> None:
-    """Points start..stop of every sample: tables S x (B*Hs*Ws, C), sizes (S, 2), ... into out (B, N, C)."""
-    batch, _, channels = out.shape
-    scales = len(tables)
-    samples = np.empty((scales, channels), out.dtype)
-    alpha = np.empty(scales, out.dtype)
-    for b in range(batch):
-        for n in range(start, stop):
-            if not valid[b, n]:
-                out[b, n] = 0
-                continue
-            most = -np.inf
+def _shares(alpha: np.ndarray, scales: int, i: int) -> None:
+    """Scores alpha[:, i] to their softmax."""
+    most = alpha[0, i]
+    for s in range(1, scales):
+        most = max(most, alpha[s, i])
+    total = most * 0
+    for s in range(scales):
+        alpha[s, i] = math.exp(alpha[s, i] - most)
+        total += alpha[s, i]
+    for s in range(scales):
+        alpha[s, i] /= total
+
+
+@lru_cache(maxsize=16)
+def _forward_loop(channels: int) -> Callable:
+    """The loop for maps of so many channels: a number that the compiler knows fills its vector registers."""
+
+    @_compiled
+    def forward(
+        tables: tuple[np.ndarray, ...],
+        sizes: np.ndarray,
+        factors: np.ndarray,
+        pixels: np.ndarray,
+        valid: np.ndarray,
+        shifts: np.ndarray,
+        weight: np.ndarray,
+        bias: np.ndarray,
+        prior: np.ndarray,
+        wrap: bool,
+        start: int,
+        stop: int,
+        out: np.ndarray,
+    ) -> None:
+        """Points start..stop of every sample: tables S x (B*Hs*Ws, C), sizes (S, 2), ... into out (B, N, C)."""
+        scales = len(tables)
+        samples = np.empty((scales, _BLOCK, channels), out.dtype)
+        alpha = np.empty((scales, _BLOCK), out.dtype)
+        for block in range(len(out) * (-(-(stop - start) // _BLOCK))):
+            b = block % len(out)
+            first = start + block // len(out) * _BLOCK
+            last = min(first + _BLOCK, stop)
             for s in range(scales):
-                rows, columns = sizes[s, 0], sizes[s, 1]
-                cells = tables[s][b * rows * columns : (b + 1) * rows * columns]
-                x = pixels[b, n, 0] * factors[s, 0] + shifts[b, s, 0]
-                y = pixels[b, n, 1] * factors[s, 1] + shifts[b, s, 1]
-                nw, ne, sw, se, fx, fy = place_corners(x, y, rows, columns, wrap)
-                p, q, r, t = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                score = weight[s, 0] * 0
+                cells, rows, columns = tables[s], sizes[s, 0], sizes[s, 1]
+                base = b * rows * columns
+                for n in range(first, last):
+                    if not valid[b, n]:
+                        continue
+                    x = pixels[b, n, 0] * factors[s, 0] + shifts[b, s, 0]
+                    y = pixels[b, n, 1] * factors[s, 1] + shifts[b, s, 1]
+                    nw, ne, sw, se, fx, fy = place_corners(x, y, rows, columns, wrap)
+                    nw, ne, sw, se = nw + base, ne + base, sw + base, se + base
+                    p, q, r, t = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+                    score = bias[s] + prior[n, s]
+                    for c in range(channels):
+                        value = p * cells[nw, c] + q * cells[ne, c] + r * cells[sw, c] + t * cells[se, c]
+                        samples[s, n - first, c] = value
+                        score += value * weight[s, c]
+                    alpha[s, n - first] = score
+            for n in range(first, last):
+                if not valid[b, n]:
+                    out[b, n] = 0
+                    continue
+                i = n - first
+                _shares(alpha, scales, i)
                 for c in range(channels):
-                    value = p * cells[nw, c] + q * cells[ne, c] + r * cells[sw, c] + t * cells[se, c]
-                    samples[s, c] = value
-                    score += value * weight[s, c]
-                alpha[s] = score + bias[s] + prior[n, s]
-                most = max(most, alpha[s])
-            total = alpha[0] * 0
-            for s in range(scales):
-                alpha[s] = math.exp(alpha[s] - most)
-                total += alpha[s]
-            for s in range(scales):
-                share = alpha[s] / total
-                if s == 0:
+                    out[b, n, c] = alpha[0, i] * samples[0, i, c]
+                for s in range(1, scales):
                     for c in range(channels):
-                        out[b, n, c] = share * samples[s, c]
-                else:
-                    for c in range(channels):
-                        out[b, n, c] += share * samples[s, c]
+                        out[b, n, c] += alpha[s, i] * samples[s, i, c]
+
+    return forward
 
 
-@_compiled
-def _backward(
-    tables: tuple[np.ndarray, ...],
-    sizes: np.ndarray,
-    factors: np.ndarray,
-    pixels: np.ndarray,
-    valid: np.ndarray,
-    shifts: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray,
-    prior: np.ndarray,
-    wrap: bool,
-    grad: np.ndarray,
-    grad_tables: tuple[np.ndarray, ...],
-    grad_coords: np.ndarray,
-    grad_scores: np.ndarray,
-    grad_weight: np.ndarray,
-) -> None:
-    """Gradients of `_forward` from grad (B, N, C): added to those of the tables and the weight (S, C), written to those
-    of the cells' coordinates (B, S, N, 2) and of the scores (B, S, N), which are zeros before."""
-    batch, points, channels = grad.shape
-    scales = len(tables)
-    corners = np.empty((scales, 4), np.int64)
-    shares = np.empty((scales, 4), grad.dtype)
-    by_grad, by_weight = np.empty((scales, 4), grad.dtype), np.empty((scales, 4), grad.dtype)
-    alpha, slope = np.empty(scales, grad.dtype), np.empty(scales, grad.dtype)
-    fractions = np.empty((scales, 2), grad.dtype)
-    partial = np.zeros_like(grad_weight)
-    for b in range(batch):
-        for n in range(points):
-            if n % _BLOCK == 0:
-                grad_weight += partial
-                partial[:] = 0
-            if not valid[b, n]:
-                continue
-            most = -np.inf
+@lru_cache(maxsize=16)
+def _backward_loop(channels: int) -> Callable:
+    """The backward loop for maps of so many channels."""
+
+    @_compiled
+    def backward(
+        tables: tuple[np.ndarray, ...],
+        sizes: np.ndarray,
+        factors: np.ndarray,
+        pixels: np.ndarray,
+        valid: np.ndarray,
+        shifts: np.ndarray,
+        weight: np.ndarray,
+        bias: np.ndarray,
+        prior: np.ndarray,
+        wrap: bool,
+        grad: np.ndarray,
+        grad_tables: tuple[np.ndarray, ...],
+        grad_coords: np.ndarray,
+        grad_scores: np.ndarray,
+        grad_weight: np.ndarray,
+    ) -> None:
+        """Gradients of `forward` from grad (B, N, C): added to those of the tables and the weight (S, C), written to
+        those of the cells' coordinates (B, S, N, 2) and of the scores (B, S, N), which are zeros before."""
+        batch, points = valid.shape
+        scales = len(tables)
+        corners = np.empty((scales, _BLOCK, 4), np.int64)
+        fractions = np.empty((scales, _BLOCK, 2), grad.dtype)
+        by_grad, by_weight = np.empty((scales, _BLOCK, 4), grad.dtype), np.empty((scales, _BLOCK, 4), grad.dtype)
+        alpha, slope = np.empty((scales, _BLOCK), grad.dtype), np.empty((scales, _BLOCK), grad.dtype)
+        partial = np.zeros_like(grad_weight)
+        for block in range(batch * (-(-points // _BLOCK))):
+            b = block % batch
+            first = block // batch * _BLOCK
+            last = min(first + _BLOCK, points)
             for s in range(scales):
-                rows, columns = sizes[s, 0], sizes[s, 1]
-                cells = tables[s][b * rows * columns : (b + 1) * rows * columns]
-                x = pixels[b, n, 0] * factors[s, 0] + shifts[b, s, 0]
-                y = pixels[b, n, 1] * factors[s, 1] + shifts[b, s, 1]
-                nw, ne, sw, se, fx, fy = place_corners(x, y, rows, columns, wrap)
-                corners[s, 0], corners[s, 1], corners[s, 2], corners[s, 3] = nw, ne, sw, se
-                shares[s, 0], shares[s, 1] = (1 - fx) * (1 - fy), fx * (1 - fy)
-                shares[s, 2], shares[s, 3] = (1 - fx) * fy, fx * fy
-                fractions[s, 0], fractions[s, 1] = fx, fy
-                score = bias[s] + prior[n, s]
-                slope[s] = 0
-                for k in range(4):
-                    cell = corners[s, k]
-                    along_grad = along_weight = weight[s, 0] * 0
-                    for c in range(channels):
-                        along_grad += cells[cell, c] * grad[b, n, c]
-                        along_weight += cells[cell, c] * weight[s, c]
-                    by_grad[s, k], by_weight[s, k] = along_grad, along_weight
-                    score += shares[s, k] * along_weight
-                    slope[s] += shares[s, k] * along_grad
-                alpha[s] = score
-                most = max(most, score)
-            total = alpha[0] * 0
+                cells, rows, columns = tables[s], sizes[s, 0], sizes[s, 1]
+                base = b * rows * columns
+                for n in range(first, last):
+                    if not valid[b, n]:
+                        continue
+                    i = n - first
+                    x = pixels[b, n, 0] * factors[s, 0] + shifts[b, s, 0]
+                    y = pixels[b, n, 1] * factors[s, 1] + shifts[b, s, 1]
+                    nw, ne, sw, se, fx, fy = place_corners(x, y, rows, columns, wrap)
+                    corners[s, i, 0], corners[s, i, 1] = nw + base, ne + base
+                    corners[s, i, 2], corners[s, i, 3] = sw + base, se + base
+                    fractions[s, i, 0], fractions[s, i, 1] = fx, fy
+                    for k in range(4):
+                        cell = corners[s, i, k]
+                        along_grad = along_weight = weight[s, 0] * 0
+                        for c in range(channels):
+                            along_grad += cells[cell, c] * grad[b, n, c]
+                            along_weight += cells[cell, c] * weight[s, c]
+                        by_grad[s, i, k], by_weight[s, i, k] = along_grad, along_weight
+                    p, q, r, t = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+                    g, w = by_grad[s, i], by_weight[s, i]
+                    slope[s, i] = p * g[0] + q * g[1] + r * g[2] + t * g[3]
+                    alpha[s, i] = p * w[0] + q * w[1] + r * w[2] + t * w[3] + bias[s] + prior[n, s]
+            for n in range(first, last):
+                if not valid[b, n]:
+                    continue
+                i = n - first
+                _shares(alpha, scales, i)
+                mean = alpha[0, i] * slope[0, i]
+                for s in range(1, scales):
+                    mean += alpha[s, i] * slope[s, i]
+                for s in range(scales):
+                    grad_scores[b, s, n] = alpha[s, i] * (slope[s, i] - mean)
             for s in range(scales):
-                alpha[s] = math.exp(alpha[s] - most)
-                total += alpha[s]
-            mean = total * 0
-            for s in range(scales):
-                alpha[s] /= total
-                mean += alpha[s] * slope[s]
-            for s in range(scales):
-                of_score = alpha[s] * (slope[s] - mean)
-                grad_scores[b, s, n] = of_score
-                fx, fy = fractions[s, 0], fractions[s, 1]
-                a0 = alpha[s] * by_grad[s, 0] + of_score * by_weight[s, 0]
-                a1 = alpha[s] * by_grad[s, 1] + of_score * by_weight[s, 1]
-                a2 = alpha[s] * by_grad[s, 2] + of_score * by_weight[s, 2]
-                a3 = alpha[s] * by_grad[s, 3] + of_score * by_weight[s, 3]
-                grad_coords[b, s, n, 0] = (1 - fy) * (a1 - a0) + fy * (a3 - a2)
-                grad_coords[b, s, n, 1] = (1 - fx) * (a2 - a0) + fx * (a3 - a1)
-                area = sizes[s, 0] * sizes[s, 1]
-                cells = tables[s][b * area : (b + 1) * area]
-                grad_cells = grad_tables[s][b * area : (b + 1) * area]
-                # one corner after the other: at a clamped border two of them are the same cell
-                for k in range(4):
-                    cell, share = corners[s, k], shares[s, k]
-                    for c in range(channels):
-                        partial[s, c] += (of_score * share) * cells[cell, c]
-                        grad_cells[cell, c] += share * (alpha[s] * grad[b, n, c] + of_score * weight[s, c])
-    grad_weight += partial
+                cells, grad_cells = tables[s], grad_tables[s]
+                for n in range(first, last):
+                    if not valid[b, n]:
+                        continue
+                    i = n - first
+                    share, of_score = alpha[s, i], grad_scores[b, s, n]
+                    fx, fy = fractions[s, i, 0], fractions[s, i, 1]
+                    g, w = by_grad[s, i], by_weight[s, i]
+                    west = (1 - fy) * (share * g[0] + of_score * w[0]) + fy * (share * g[2] + of_score * w[2])
+                    east = (1 - fy) * (share * g[1] + of_score * w[1]) + fy * (share * g[3] + of_score * w[3])
+                    north = (1 - fx) * (share * g[0] + of_score * w[0]) + fx * (share * g[1] + of_score * w[1])
+                    south = (1 - fx) * (share * g[2] + of_score * w[2]) + fx * (share * g[3] + of_score * w[3])
+                    grad_coords[b, s, n, 0] = east - west
+                    grad_coords[b, s, n, 1] = south - north
+                    # one corner after the other: at a clamped border two of them are the same cell
+                    for k in range(4):
+                        cell = corners[s, i, k]
+                        part = (fx if k % 2 == 1 else 1 - fx) * (fy if k // 2 == 1 else 1 - fy)
+                        to_score, to_grad = part * of_score, part * share
+                        for c in range(channels):
+                            partial[s, c] += to_score * cells[cell, c]
+                            grad_cells[cell, c] += to_grad * grad[b, n, c] + to_score * weight[s, c]
+            grad_weight += partial
+            partial[:] = 0
+
+    return backward
 
 
 class _ScoredSample(torch.autograd.Function):
@@ -196,12 +225,13 @@ class _ScoredSample(torch.autograd.Function):
         out = pixels.new_empty(*valid.shape, weight.shape[1])
         threads = 1 if any(ctx.needs_input_grad) else min(torch.get_num_threads(), valid.shape[1] // POINTS_A_THREAD)
         edges = np.linspace(0, valid.shape[1], max(threads, 1) + 1).astype(int).tolist()
+        loop = _forward_loop(weight.shape[1])
         arguments = (*_arrays(ctx, pixels, valid, shifts, weight, bias, prior, *tables), wrap)
         if threads <= 1:
-            _forward(*arguments, *edges, out.numpy())
+            loop(*arguments, *edges, out.numpy())
             return out
         with ThreadPoolExecutor(threads) as pool:
-            spans = [pool.submit(_forward, *arguments, *span, out.numpy()) for span in zip(edges, edges[1:])]
+            spans = [pool.submit(loop, *arguments, *span, out.numpy()) for span in zip(edges, edges[1:])]
             for span in spans:
                 span.result()
         return out
@@ -216,7 +246,7 @@ class _ScoredSample(torch.autograd.Function):
         coords = grad.new_zeros(batch, len(tables), points, 2)
         scores = grad.new_zeros(batch, len(tables), points)
         grad_weight = torch.zeros_like(weight)
-        _backward(
+        _backward_loop(channels)(
             *_arrays(ctx, *ctx.saved_tensors),
             ctx.wrap,
             grad.contiguous().numpy(),
@@ -226,9 +256,7 @@ class _ScoredSample(torch.autograd.Function):
             grad_weight.numpy(),
         )
         factors = torch.from_numpy(ctx.factors)
-        maps = [
-            g.view(batch, *size, channels).permute(0, 3, 1, 2) for g, size in zip(grad_tables, ctx.sizes.tolist())
-        ]
+        maps = [g.view(batch, *size, channels).permute(0, 3, 1, 2) for g, size in zip(grad_tables, ctx.sizes.tolist())]
         return (
             (coords * factors[:, None]).sum(1) if ctx.needs_input_grad[0] else None,
             None,

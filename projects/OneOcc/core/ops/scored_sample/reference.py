@@ -10,6 +10,11 @@ from torch import Tensor
 from ..view_sample import view_sample
 
 
+def scale_weights(scores: Tensor, prior: Tensor) -> Tensor:
+    """Convex weights alpha of the scales (Eq. 7): scores (B, S, N) and prior (N, S) -> (B, S, N), sum one."""
+    return (scores + prior.T).softmax(1)
+
+
 def scored_sample_reference(
     features: Sequence[Tensor],  # S x (B, C, Hs, Ws)
     pixels: Tensor,  # (B, N, 2)
@@ -24,5 +29,4 @@ def scored_sample_reference(
     """See `scored_view_sample`; returns (B, C, N)."""
     samples = view_sample(features, pixels, valid, image_size=image_size, wrap=wrap, shifts=shifts)  # (B, S, C, N)
     scores = torch.einsum('bscn,sc->bsn', samples.to(score_weight.dtype), score_weight) + score_bias[:, None]
-    weights = (scores + prior.T).softmax(1)  # alpha of Eq. 7
-    return (samples * weights[:, :, None]).sum(1).to(samples.dtype)
+    return (samples * scale_weights(scores, prior)[:, :, None]).sum(1).to(samples.dtype)

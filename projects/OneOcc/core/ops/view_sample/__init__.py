@@ -67,7 +67,6 @@ def register_implementation(
     _OF_ALL_MAPS[name], _USABLE[name] = sample_maps, usable
 
 
-
 def view_sample(
     features: Sequence[Tensor],  # S x (B, C, Hs, Ws)
     pixels: Tensor,  # (B, N, 2)

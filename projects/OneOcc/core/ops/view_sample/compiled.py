@@ -35,7 +35,9 @@ def place_corners(x: float, y: float, rows: int, columns: int, wrap: bool) -> tu
     left, top = int(floor_x), int(floor_y)
     right, bottom = left + 1, top + 1
     if wrap:
-        left, right = left % columns, right % columns
+        if left < 0 or left >= columns:
+            left %= columns  # a division, and few points need it
+        right = left + 1 if left + 1 < columns else 0
     else:
         left, right = min(max(left, 0), columns - 1), min(max(right, 0), columns - 1)
     top, bottom = min(max(top, 0), rows - 1) * columns, min(max(bottom, 0), rows - 1) * columns

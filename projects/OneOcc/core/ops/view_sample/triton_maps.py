@@ -58,9 +58,7 @@ def layout_of(features: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple, tu
 
 def gradient_maps(features: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, ...]:
     """Zeros (B, Hs, Ws, C) a map (B, C, Hs, Ws)."""
-    return tuple(
-        torch.zeros(len(f), *f.shape[2:], f.shape[1], dtype=dtype, device=f.device) for f in features
-    )
+    return tuple(torch.zeros(len(f), *f.shape[2:], f.shape[1], dtype=dtype, device=f.device) for f in features)
 
 
 class _TritonSample(torch.autograd.Function):

@@ -177,7 +177,7 @@ class BiGridViewTransformer(BaseModule):
         lifting = dict(
             features=maps,
             scores={view: self.score.stacked(view) for view in self.views},
-            views=self._calibrated(data_samples, image_sizes),
+            views={} if self.rig_is_fixed else self._calibrated(data_samples, image_sizes),
             image_sizes=image_sizes,
             ring_views=self.ring_views,
             correction=self._correction(maps),  # Eq. 9
@@ -195,6 +195,30 @@ class BiGridViewTransformer(BaseModule):
         if self.inject is None:
             return Volumes(cartesian, visible, cylindrical, cylindrical_visible, polar)
         return Volumes(self.inject(cartesian, polar[1]), visible, cylindrical, cylindrical_visible)
+
+    @property
+    def rig_is_fixed(self) -> bool:
+        """Whether `fix_rig` was called."""
+        return cast('GridLifting', self.lift['cartesian']).rig is not None
+
+    def fix_rig(
+        self,
+        data_samples: Sequence[BaseDataElement],
+        image_sizes: Mapping[str, tuple[int, int]],
+        device: torch.device,
+    ) -> None:
+        """From now on lift with the calibration of these B samples; `forward` reads none any more.
+
+        Raises:
+            ValueError: gait compensation by rotation, which projects the voxels anew for every frame.
+        """
+        if getattr(self.gait, 'mode', None) == 'rotation':
+            raise ValueError(
+                "a fixed rig has fixed voxels: expected gait compensation by mode='shift' or none, got mode='rotation'"
+            )
+        views = self._calibrated(data_samples, image_sizes)
+        for lifting in self.lift.values():
+            cast('GridLifting', lifting).fix_rig(views, device)
 
     def _volume(self, name: str, lifting: Mapping) -> tuple[Tensor, Tensor]:
         """The volume (B, C, X, Y, Z) of a grid and the voxels (B, X, Y, Z) that a view sees."""

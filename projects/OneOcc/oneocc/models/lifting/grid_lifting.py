@@ -16,7 +16,7 @@ from ....core.geometry import View
 from ....core.geometry.visibility import seen_by
 from ....core.ops import scored_view_sample
 from .gait_compensation import Features, GaitCorrection
-from .voxel_projection import VoxelProjection
+from .voxel_projection import RigProjection, VoxelProjection
 
 
 def zero_layer(layer: nn.Module) -> None:
@@ -131,6 +131,7 @@ class GridLifting(nn.Module):
         super().__init__()
         self.sampling = sampling
         self.projection = VoxelProjection(centers)
+        self.rig: RigProjection | None = None
         self.num_scales, self.index = num_scales, index
         radius = centers[:, :2].norm(dim=-1)
         position = torch.stack((radius, centers[:, 2]), dim=-1)  # (N, 2), metres
@@ -185,7 +186,7 @@ class GridLifting(nn.Module):
         Args:
             features: {view: {scale: (B, C, Hs, Ws)}}.
             scores: {view: `ScaleScores.stacked`}, of this and the other grids.
-            views: {view: B calibrated views}.
+            views: {view: B calibrated views}; not read where the rig is fixed.
             image_sizes: {view: (H, W)}.
             ring_views: those whose maps are periodic.
             correction: what gait compensation found.
@@ -196,7 +197,10 @@ class GridLifting(nn.Module):
         lifted, seen, logits = [], [], []
         for view, maps in features.items():
             device = next(iter(maps.values())).device
-            pixels, valid = self._project(views[view], device, correction.motion)  # pi_v(c)
+            if self.rig is not None:
+                pixels, valid = self.rig(view)
+            else:
+                pixels, valid = self._project(views[view], device, correction.motion)  # pi_v(c)
             pixels = correction.zoomed(view, pixels, image_sizes[view])
             sampling: dict[str, Any] = dict(image_size=image_sizes[view], wrap=view in ring_views)
             sampling['implementation'] = self.sampling
@@ -220,6 +224,10 @@ class GridLifting(nn.Module):
         if self.training and self.view_dropout:
             shown = drop_views(shown, self.view_dropout)
         return merge_views(torch.stack(lifted, 1), shown, torch.stack(logits, -2))
+
+    def fix_rig(self, views: Mapping[str, Sequence[View]], device: torch.device) -> None:
+        """From now on lift with these views, B a name, whatever `forward` is given."""
+        self.rig = RigProjection({view: self._project(each, device, None) for view, each in views.items()})
 
     @torch.compiler.disable
     def _project(self, views: Sequence[View], device: torch.device, motion: Tensor | None) -> tuple[Tensor, Tensor]:
