@@ -12,7 +12,12 @@ from mmdet3d.registry import MODELS
 from mmengine.registry import init_default_scope
 
 from projects.OneOcc.core.geometry import unwrap, unwrap_map
-from projects.OneOcc.oneocc.engine.compiled_predictor import CompiledPredictor, PackagedPredictor, export_package
+from projects.OneOcc.oneocc.engine.compiled_predictor import (
+    CompiledPredictor,
+    PackagedPredictor,
+    _in_order,
+    export_package,
+)
 from projects.OneOcc.oneocc.engine.fixed_rig import FixedRig
 from tests.models import small_baseline, tiny_oneocc
 from tests.models import two_view_rig as rig
@@ -68,7 +73,7 @@ def test_a_preprocessor_makes_the_views_on_its_device(recorded, device):
         preprocessor(dict(inputs=dict(imgs=dict(equi=[recorded['raw'][0]])), data_samples=[sample]))
 
 
-@pytest.mark.parametrize('which', ['oneocc', 'monoscene'])
+@pytest.mark.parametrize('which', ['oneocc', pytest.param('monoscene', marks=pytest.mark.slow)])
 def test_one_graph_without_breaks(which, recorded):
     init_default_scope('mmdet3d')
     if which == 'oneocc':
@@ -126,12 +131,14 @@ def test_a_package_runs_without_the_code_of_the_model(recorded, tmp_path):
 
 
 def test_other_images_are_refused(recorded):
-    predictor = CompiledPredictor.__new__(CompiledPredictor)
-    predictor.rig = fixed(tiny_oneocc.build().eval(), VIEWS)
+    sizes = dict(raw=rig.RAW_SIZE)
+    assert _in_order(recorded, sizes, 1)[0] is recorded['raw']
     with pytest.raises(ValueError, match="compiled with 'raw' of .* got None"):
-        predictor({})
+        _in_order({}, sizes, 1)
+    with pytest.raises(ValueError, match=r'got \(1, 3, 96, 128\)'):
+        _in_order(recorded, sizes, 2)
     with pytest.raises(ValueError, match='as uint8, got torch.float32'):
-        predictor(dict(raw=recorded['raw'].float()))
+        _in_order(dict(raw=recorded['raw'].float()), sizes, 1)
 
 
 def test_what_cannot_be_fixed_is_refused(tmp_path):

@@ -222,15 +222,19 @@ class Candidate:
         points = torch.randn(20000, 4, device=self.device) * torch.tensor((6.0, 6.0, 1.0, 1.0), device=self.device)
         return (dict(imgs=images, points=[points]), [OccDataSample(metainfo=dict(sample_id='random', cameras=cameras))])
 
-    def prepare(self) -> None:
-        """Multiply-adds of convolutions and matrix products, peak memory; then compile, capture, or watch stages."""
+    def count(self) -> dict[str, int]:
+        """Multiply-adds of convolutions and matrix products; operators, and the bytes that they read and write."""
         from projects.OneOcc.oneocc.analysis import OperatorCounts
 
         with FlopCounterMode(display=False) as counter:
+            self._predict()  # the first pass also makes the calibration's tables
+        with OperatorCounts() as counts:
             self._predict()
-        self.macs = counter.get_total_flops() // 2
-        with OperatorCounts() as self.counts:
-            self._predict()
+        return dict(macs=int(counter.get_total_flops() // 2), operators=counts.operators, bytes_moved=counts.bytes)
+
+    def prepare(self) -> None:
+        """Counts and peak memory; then compile, capture, or watch stages."""
+        self.counts = self.count()
         if self.mode == 'compiled':
             for child in STAGES:
                 if getattr(self.model, child, None) is not None:
@@ -360,9 +364,7 @@ class Candidate:
         return dict(
             config=self.name,
             params=self.params,
-            macs=int(self.macs),
-            operators=self.counts.operators,
-            bytes_moved=self.counts.bytes,
+            **self.counts,
             latency_ms=dict(
                 median=float(np.median(milliseconds)),
                 p10=float(np.percentile(milliseconds, 10)),
