@@ -73,7 +73,8 @@ def test_no_step_begins_after_the_end(visit):
 
 
 def test_weights_are_halved_beside_their_checkpoint(tmp_path):
-    write_checkpoint(dict(meta={}, state_dict=dict(a=torch.rand(3), n=torch.tensor(2))), tmp_path / 'epoch_1.pth')
+    whole = dict(meta=dict(epoch=1, iter=5), optimizer={}, state_dict=dict(a=torch.rand(3), n=torch.tensor(2)))
+    write_checkpoint(whole, tmp_path / 'epoch_1.pth')
     write_pointer(tmp_path, tmp_path / 'epoch_1.pth')
     path = gpu_visit.halve(tmp_path)
     assert path.name == 'epoch_1_half.pth'

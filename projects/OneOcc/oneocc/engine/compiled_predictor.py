@@ -44,11 +44,11 @@ class CompiledPredictor:
         dtype: torch.dtype | None = None,
         backend: str = 'inductor',
         mode: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> None:
         self.rig = FixedRig(model, data_samples, image_sizes, views, dtype).eval()
         self._compiled = torch.compile(
-            self.rig, fullgraph=True, dynamic=False, backend=backend, mode=mode, options=options and dict(options)
+            self.rig, fullgraph=True, dynamic=False, backend=backend, mode=mode, options=options
         )
         start = time.perf_counter()
         with torch.no_grad():

@@ -9,8 +9,9 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from ...core.ops.recorded_views import UnwrapTable
 from ..models.device_views import DeviceViews
-from .graphed_predictor import GRAPHED_SLOTS, frozen
+from .graphed_predictor import check_images_alone, frozen
 
 
 class FixedRig(nn.Module):
@@ -40,15 +41,23 @@ class FixedRig(nn.Module):
     ) -> None:
         super().__init__()
         check_images_alone(model)
-        preprocessor = model.data_preprocessor
+        parts: Any = model  # a segmentor by its slots, which torch does not type
+        if not hasattr(parts.view_transformer, 'fix_rig'):
+            raise ValueError(
+                f'{type(parts.view_transformer).__name__} has no fix_rig(data_samples, image_sizes, device), so its '
+                'calibration cannot become a constant of a graph; use the model itself'
+            )
         device = next(model.parameters()).device
         self.model: Any = frozen(model, dtype)
-        self.image_sizes, self.dtype = {name: tuple(size) for name, size in image_sizes.items()}, dtype
+        self.mean: Tensor
+        self.std: Tensor
+        self.image_sizes, self.dtype = {name: (size[0], size[1]) for name, size in image_sizes.items()}, dtype
         self.views = None if views is None else DeviceViews(views)
-        self.register_buffer('mean', preprocessor.mean.clone().to(device), persistent=False)
-        self.register_buffer('std', preprocessor.std.clone().to(device), persistent=False)
+        self.register_buffer('mean', parts.data_preprocessor.mean.clone().to(device), persistent=False)
+        self.register_buffer('std', parts.data_preprocessor.std.clone().to(device), persistent=False)
         samples = list(data_samples)
-        self.batch, self._tables = len(samples), {}
+        self.batch = len(samples)
+        self._tables: dict[str, UnwrapTable] = {}
         if self.views is not None:
             if sorted(self.views.recorded) != sorted(image_sizes):
                 raise ValueError(f'images: expected those of {sorted(self.views.recorded)}, got {sorted(image_sizes)}')
@@ -59,7 +68,8 @@ class FixedRig(nn.Module):
             self.sizes = {name: (view.camera.height, view.camera.width) for name, view in cameras.items()}
         else:
             self.sizes = dict(self.image_sizes)
-        self.model.view_transformer.fix_rig(samples, self.sizes, device)
+        lifting: Any = self.model.view_transformer
+        lifting.fix_rig(samples, self.sizes, device)
 
     def forward(self, *images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in the order of `image_sizes` -> labels (B, X, Y, Z) uint8, 0 empty."""
@@ -76,23 +86,4 @@ class FixedRig(nn.Module):
         return tuple(
             torch.zeros(self.batch, 3, *size, dtype=torch.uint8, device=self.mean.device)
             for size in self.image_sizes.values()
-        )
-
-
-def check_images_alone(model: nn.Module) -> None:
-    """Refuse, by ValueError, a model that reads more than images, or whose lifting cannot fix its rig."""
-    lifting = getattr(model, 'view_transformer', None)
-    if lifting is None:
-        raise ValueError(
-            'a graph has fixed sizes: expected a model of images, got one of points '
-            f'({type(model).__name__} without view_transformer)'
-        )
-    parts = [getattr(model, slot, None) for slot in GRAPHED_SLOTS]
-    further = {name for part in parts for name in getattr(part, 'needs', ()) if name != 'imgs'}
-    if further:
-        raise ValueError(f'a graph reads images alone, but the model also needs {sorted(further)}')
-    if not hasattr(lifting, 'fix_rig'):
-        raise ValueError(
-            f'{type(lifting).__name__} has no fix_rig(data_samples, image_sizes, device), so its calibration cannot '
-            'become a constant of a compiled graph; use the model itself'
         )

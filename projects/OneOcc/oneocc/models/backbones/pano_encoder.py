@@ -62,9 +62,8 @@ def _align(head: nn.Module, features: Tensor) -> Tensor:
     torch has no fast kernel for so small a one in channels-last memory, and its backward is slower still.
     """
     *before, last = head if isinstance(head, nn.Sequential) else (head,)
-    plain = isinstance(last, nn.Conv2d) and last.kernel_size == (1, 1) and last.stride == (1, 1)
     trains = torch.is_grad_enabled() and features.device.type == 'cpu' and not torch.is_autocast_enabled('cpu')
-    if not plain or not trains or torch.compiler.is_compiling():
+    if not trains or torch.compiler.is_compiling() or not isinstance(last, nn.Conv2d) or last.kernel_size != (1, 1):
         return head(features)
     for layer in before:
         features = layer(features)
