@@ -36,7 +36,7 @@ def _shares(alpha: np.ndarray, scales: int, i: int) -> None:
     most = alpha[0, i]
     for s in range(1, scales):
         most = max(most, alpha[s, i])
-    total = most * 0
+    total = most - most
     for s in range(scales):
         alpha[s, i] = math.exp(alpha[s, i] - most)
         total += alpha[s, i]
@@ -66,6 +66,8 @@ def _forward_loop(channels: int) -> Callable:
     ) -> None:
         """Points start..stop of every sample: tables S x (B*Hs*Ws, C), sizes (S, 2), ... into out (B, N, C)."""
         scales = len(tables)
+        real = out.dtype.type  # Python's numbers would make every product one of doubles
+        one = real(1)
         samples = np.empty((scales, _BLOCK, channels), out.dtype)
         alpha = np.empty((scales, _BLOCK), out.dtype)
         for block in range(len(out) * (-(-(stop - start) // _BLOCK))):
@@ -80,9 +82,10 @@ def _forward_loop(channels: int) -> Callable:
                         continue
                     x = pixels[b, n, 0] * factors[s, 0] + shifts[b, s, 0]
                     y = pixels[b, n, 1] * factors[s, 1] + shifts[b, s, 1]
-                    nw, ne, sw, se, fx, fy = place_corners(x, y, rows, columns, wrap)
+                    nw, ne, sw, se, right, down = place_corners(x, y, rows, columns, wrap)
+                    fx, fy = real(right), real(down)
                     nw, ne, sw, se = nw + base, ne + base, sw + base, se + base
-                    p, q, r, t = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+                    p, q, r, t = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
                     score = bias[s] + prior[n, s]
                     for c in range(channels):
                         value = p * cells[nw, c] + q * cells[ne, c] + r * cells[sw, c] + t * cells[se, c]
@@ -130,9 +133,11 @@ def _backward_loop(channels: int) -> Callable:
         those of the cells' coordinates (B, S, N, 2) and of the scores (B, S, N), which are zeros before."""
         batch, points = valid.shape
         scales = len(tables)
+        real = grad.dtype.type
+        zero, one = real(0), real(1)
         corners = np.empty((scales, _BLOCK, 4), np.int64)
         fractions = np.empty((scales, _BLOCK, 2), grad.dtype)
-        by_grad, by_weight = np.empty((scales, _BLOCK, 4), grad.dtype), np.empty((scales, _BLOCK, 4), grad.dtype)
+        samples, of_sample = np.empty((scales, _BLOCK, channels), grad.dtype), np.empty(channels, grad.dtype)
         alpha, slope = np.empty((scales, _BLOCK), grad.dtype), np.empty((scales, _BLOCK), grad.dtype)
         partial = np.zeros_like(grad_weight)
         for block in range(batch * (-(-points // _BLOCK))):
@@ -148,21 +153,20 @@ def _backward_loop(channels: int) -> Callable:
                     i = n - first
                     x = pixels[b, n, 0] * factors[s, 0] + shifts[b, s, 0]
                     y = pixels[b, n, 1] * factors[s, 1] + shifts[b, s, 1]
-                    nw, ne, sw, se, fx, fy = place_corners(x, y, rows, columns, wrap)
+                    nw, ne, sw, se, right, down = place_corners(x, y, rows, columns, wrap)
+                    fx, fy = real(right), real(down)
                     corners[s, i, 0], corners[s, i, 1] = nw + base, ne + base
                     corners[s, i, 2], corners[s, i, 3] = sw + base, se + base
                     fractions[s, i, 0], fractions[s, i, 1] = fx, fy
-                    for k in range(4):
-                        cell = corners[s, i, k]
-                        along_grad = along_weight = weight[s, 0] * 0
-                        for c in range(channels):
-                            along_grad += cells[cell, c] * grad[b, n, c]
-                            along_weight += cells[cell, c] * weight[s, c]
-                        by_grad[s, i, k], by_weight[s, i, k] = along_grad, along_weight
-                    p, q, r, t = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                    g, w = by_grad[s, i], by_weight[s, i]
-                    slope[s, i] = p * g[0] + q * g[1] + r * g[2] + t * g[3]
-                    alpha[s, i] = p * w[0] + q * w[1] + r * w[2] + t * w[3] + bias[s] + prior[n, s]
+                    nw, ne, sw, se = nw + base, ne + base, sw + base, se + base
+                    p, q, r, t = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+                    score, along = bias[s] + prior[n, s], zero
+                    for c in range(channels):
+                        value = p * cells[nw, c] + q * cells[ne, c] + r * cells[sw, c] + t * cells[se, c]
+                        samples[s, i, c] = value
+                        score += value * weight[s, c]
+                        along += value * grad[b, n, c]
+                    alpha[s, i], slope[s, i] = score, along
             for n in range(first, last):
                 if not valid[b, n]:
                     continue
@@ -181,21 +185,23 @@ def _backward_loop(channels: int) -> Callable:
                     i = n - first
                     share, of_score = alpha[s, i], grad_scores[b, s, n]
                     fx, fy = fractions[s, i, 0], fractions[s, i, 1]
-                    g, w = by_grad[s, i], by_weight[s, i]
-                    west = (1 - fy) * (share * g[0] + of_score * w[0]) + fy * (share * g[2] + of_score * w[2])
-                    east = (1 - fy) * (share * g[1] + of_score * w[1]) + fy * (share * g[3] + of_score * w[3])
-                    north = (1 - fx) * (share * g[0] + of_score * w[0]) + fx * (share * g[1] + of_score * w[1])
-                    south = (1 - fx) * (share * g[2] + of_score * w[2]) + fx * (share * g[3] + of_score * w[3])
-                    grad_coords[b, s, n, 0] = east - west
-                    grad_coords[b, s, n, 1] = south - north
+                    nw, ne, sw, se = corners[s, i, 0], corners[s, i, 1], corners[s, i, 2], corners[s, i, 3]
+                    for c in range(channels):
+                        of_sample[c] = share * grad[b, n, c] + of_score * weight[s, c]
+                        partial[s, c] += of_score * samples[s, i, c]
+                    at_nw = at_ne = at_sw = at_se = zero
+                    for c in range(channels):
+                        at_nw += cells[nw, c] * of_sample[c]
+                        at_ne += cells[ne, c] * of_sample[c]
+                        at_sw += cells[sw, c] * of_sample[c]
+                        at_se += cells[se, c] * of_sample[c]
+                    grad_coords[b, s, n, 0] = (one - fy) * (at_ne - at_nw) + fy * (at_se - at_sw)
+                    grad_coords[b, s, n, 1] = (one - fx) * (at_sw - at_nw) + fx * (at_se - at_ne)
                     # one corner after the other: at a clamped border two of them are the same cell
-                    for k in range(4):
-                        cell = corners[s, i, k]
-                        part = (fx if k % 2 == 1 else 1 - fx) * (fy if k // 2 == 1 else 1 - fy)
-                        to_score, to_grad = part * of_score, part * share
+                    p, q, r, t = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+                    for cell, part in ((nw, p), (ne, q), (sw, r), (se, t)):
                         for c in range(channels):
-                            partial[s, c] += to_score * cells[cell, c]
-                            grad_cells[cell, c] += to_grad * grad[b, n, c] + to_score * weight[s, c]
+                            grad_cells[cell, c] += part * of_sample[c]
             grad_weight += partial
             partial[:] = 0
 
