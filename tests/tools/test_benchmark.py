@@ -44,6 +44,8 @@ def test_records_hold_what_the_format_promises(tmp_path, capsys):
             'config',
             'params',
             'macs',
+            'operators',
+            'bytes_moved',
             'latency_ms',
             'stages_ms',
             'peak_memory_mb',
@@ -103,9 +105,9 @@ def test_precisions_and_modes_are_rows(tmp_path):
     )
     records = json.loads(out.read_text())
     assert [r['dtype'] for r in records] == ['float32', 'bfloat16']
-    assert '| config | precision | M params |' in benchmark.table(records)
+    assert '| config | precision | operators | GB moved | M params |' in benchmark.table(records)
     records[1]['mode'] = 'compiled'
-    assert '| config | precision | mode | M params |' in benchmark.table(records)
+    assert '| config | precision | mode | operators | GB moved | M params |' in benchmark.table(records)
 
 
 @pytest.mark.parametrize('flag, value', [('--mode', 'graph'), ('--precision', 'tfloat32')])

@@ -10,8 +10,11 @@ annulus has the lens of the synthetic quadruped. The models take turns, so that 
 machine falls on all of them. Stages: encoders (images or points to features), lifting, neck, and
 head (logits and argmax, which is what the whole takes beyond the other three). Modes: eager; graph,
 the forward pass as CUDA graphs (`GraphedPredictor`, which folds batch norms); compiled, every stage
-by torch.compile. MB is the peak of an ordinary forward in every mode: on CUDA
-all that the model has allocated, elsewhere what the forward adds to it.
+by torch.compile; raw, one compiled graph from uint8 images to labels (`CompiledPredictor`). MB is
+the peak of an ordinary forward in every mode: on CUDA all that the model has allocated, elsewhere
+what the forward adds to it. Operators and the bytes that they read and write are eager mode's
+(`OperatorCounts`); mJ is a frame's share of what the GPU's driver counts, where it does. --profile
+writes the time of every kernel.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 STAGES = {'backbone': 'encoders', 'voxel_encoder': 'encoders', 'view_transformer': 'lifting', 'neck': 'neck'}
 PRECISIONS = ('float32', 'tfloat32', 'float16', 'bfloat16')
-MODES = ('eager', 'graph', 'compiled')
+MODES = ('eager', 'graph', 'compiled', 'raw')
 RECORDED = {'equi': (608, 1216), 'raw': (960, 1280)}  # (H, W) of full-size recordings
 
 
@@ -79,6 +82,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='image size as recorded, where the pipeline does not set it',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the records there')
+    parser.add_argument(
+        '--profile', type=Path, metavar='FILE', help='write the time of every kernel there, and measure nothing else'
+    )
     parser.add_argument(
         '--update', type=Path, metavar='FILE', help='markdown file whose block <!-- table:NAME --> takes the table'
     )
@@ -165,14 +171,20 @@ class Candidate:
     """One model in one precision and mode with its fake batch, and what has been measured of it."""
 
     def __init__(
-        self, path: Path, args: argparse.Namespace, recorded: dict, precision: str = 'float32', mode: str = 'eager'
+        self,
+        path: Path,
+        args: argparse.Namespace,
+        recorded: dict,
+        precision: str = 'float32',
+        mode: str = 'eager',
+        config: Config | None = None,
     ) -> None:
         from mmdet3d.registry import MODELS
         from mmengine.registry import init_default_scope
 
         from projects.OneOcc.oneocc.engine import read_config
 
-        config = read_config(path)
+        config = read_config(path) if config is None else config
         init_default_scope(config.get('default_scope', 'mmdet3d'))
         self.name, self.device = str(path), torch.device(args.device)
         self.precision, self.mode = precision, mode
@@ -188,7 +200,7 @@ class Candidate:
         self.inputs, self.samples = self._batch(config, recorded)
         self.own_bytes = self._allocated() - before
         self.sizes = {view: list(image.shape[-2:]) for view, image in self.inputs.get('imgs', {}).items()}
-        self.seconds, self.stages, self.graphs = [], defaultdict(list), None
+        self.seconds, self.stages, self.graphs, self.raw, self.millijoules = [], defaultdict(list), None, None, None
 
     def _allocated(self) -> int:
         return torch.cuda.memory_allocated(self.device) if self.device.type == 'cuda' else 0
@@ -210,11 +222,19 @@ class Candidate:
         points = torch.randn(20000, 4, device=self.device) * torch.tensor((6.0, 6.0, 1.0, 1.0), device=self.device)
         return (dict(imgs=images, points=[points]), [OccDataSample(metainfo=dict(sample_id='random', cameras=cameras))])
 
-    def prepare(self) -> None:
-        """Multiply-adds of convolutions and matrix products, peak memory; then compile, capture, or watch stages."""
+    def count(self) -> dict[str, int]:
+        """Multiply-adds of convolutions and matrix products; operators, and the bytes that they read and write."""
+        from projects.OneOcc.oneocc.analysis import OperatorCounts
+
         with FlopCounterMode(display=False) as counter:
+            self._predict()  # the first pass also makes the calibration's tables
+        with OperatorCounts() as counts:
             self._predict()
-        self.macs = counter.get_total_flops() // 2
+        return dict(macs=int(counter.get_total_flops() // 2), operators=counts.operators, bytes_moved=counts.bytes)
+
+    def prepare(self) -> None:
+        """Counts and peak memory; then compile, capture, or watch stages."""
+        self.counts = self.count()
         if self.mode == 'compiled':
             for child in STAGES:
                 if getattr(self.model, child, None) is not None:
@@ -228,6 +248,13 @@ class Candidate:
 
             self._switch_tf32()
             self.graphs = GraphedPredictor(self.model, self.inputs['imgs'], self.samples, self.dtype).graphs
+        elif self.mode == 'raw':
+            from projects.OneOcc.oneocc.engine import CompiledPredictor
+
+            self._switch_tf32()
+            sizes = {view: tuple(size) for view, size in self.sizes.items()}
+            self.raw = CompiledPredictor(self.model, self.samples, sizes, dtype=self.dtype)
+            self.raw_images = {view: torch.zeros_like(i, dtype=torch.uint8) for view, i in self.inputs['imgs'].items()}
         elif self.mode == 'eager':  # hooks would be compiled with the model
             self._watch_stages()
 
@@ -276,7 +303,9 @@ class Candidate:
     def run(self) -> None:
         """One timed forward."""
         start = self._now()
-        if self.graphs is None:
+        if self.raw is not None:
+            self.raw(self.raw_images)
+        elif self.graphs is None:
             self._predict()
         else:
             for stage, graph in self.graphs:
@@ -286,6 +315,35 @@ class Candidate:
         self.seconds.append((start, self._now()))
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
+
+    def measure_energy(self, repeats: int) -> None:
+        """Millijoules a frame, where the GPU's driver counts them: over a second at least, since it counts slowly."""
+        from projects.OneOcc.oneocc.analysis import total_energy_mj
+
+        index = self.device.index or 0
+        if self.device.type != 'cuda' or total_energy_mj(index) is None:
+            return
+        kept = self.seconds[:], {name: times[:] for name, times in self.stages.items()}
+        frames, began, before = 0, time.perf_counter(), total_energy_mj(index)
+        while frames < repeats or time.perf_counter() - began < 1:
+            self.run()
+            frames += 1
+        self.millijoules = (total_energy_mj(index) - before) / frames
+        self.seconds[:] = kept[0]
+        self.stages = defaultdict(list, kept[1])
+
+    def profile(self) -> str:
+        """Three forwards by kernel, the dearest first, with the shapes of what they read."""
+        kinds = [torch.profiler.ProfilerActivity.CPU]
+        if self.device.type == 'cuda':
+            kinds.append(torch.profiler.ProfilerActivity.CUDA)
+        self.run()
+        with torch.profiler.profile(activities=kinds, record_shapes=True) as found:
+            for _ in range(3):
+                self.run()
+        order = f'self_{self.device.type}_time_total'
+        averages = found.key_averages(), found.key_averages(group_by_input_shape=True)
+        return '\n'.join(each.table(sort_by=order, row_limit=60, max_name_column_width=80) for each in averages)
 
     def forget(self) -> None:
         """Drop what the warm-up measured."""
@@ -306,7 +364,7 @@ class Candidate:
         return dict(
             config=self.name,
             params=self.params,
-            macs=int(self.macs),
+            **self.counts,
             latency_ms=dict(
                 median=float(np.median(milliseconds)),
                 p10=float(np.percentile(milliseconds, 10)),
@@ -317,6 +375,8 @@ class Candidate:
             device=device_name(self.device),
             dtype=self.precision,
             input_size=self.sizes,
+            **({} if self.millijoules is None else dict(energy_mj=self.millijoules)),
+            **({} if self.raw is None else dict(compile_s=self.raw.compile_seconds)),
             **({} if self.mode == 'eager' else dict(mode=self.mode)),
         )
 
@@ -331,6 +391,11 @@ def table(records: list[dict]) -> str:
     """The records as a markdown table; precision and mode are columns where they differ."""
     columns = {'precision': [r['dtype'] for r in records], 'mode': [r.get('mode', 'eager') for r in records]}
     columns = {name: cells for name, cells in columns.items() if len(set(cells)) > 1}
+    if all('operators' in r for r in records):
+        columns['operators'] = [str(r['operators']) for r in records]
+        columns['GB moved'] = [f'{r["bytes_moved"] / 1e9:.2f}' for r in records]
+    if all('energy_mj' in r for r in records):
+        columns['mJ'] = [f'{r["energy_mj"]:.0f}' for r in records]
     rows = [
         '| '
         + ' | '.join(
@@ -399,9 +464,17 @@ def measure(args: argparse.Namespace) -> list[dict]:
         for _ in range(args.warmup):
             candidate.run()
         candidate.forget()
+    if args.profile:
+        from projects.OneOcc.core.formats.atomic_files import write_text
+
+        parts = (f'{c.name} {c.precision} {c.mode}, {device_name(c.device)}\n{c.profile()}' for c in candidates)
+        write_text(args.profile, '\n\n'.join(parts) + '\n')
+        return []
     for _ in range(args.repeats):
         for candidate in candidates:
             candidate.run()
+    for candidate in candidates:
+        candidate.measure_energy(args.repeats)
     return [candidate.record() for candidate in candidates]
 
 
@@ -413,6 +486,8 @@ def main(argv: list[str] | None = None) -> list[dict]:
         records = measure(args)
     from projects.OneOcc.core.formats.atomic_files import write_text
 
+    if not records:
+        return records
     print(table(records))
     if args.json:
         write_text(args.json, json.dumps(records, indent=2) + '\n')

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from projects.OneOcc.oneocc.models.backbones.pano_encoder import _align, _head
 from tests.models.small_baseline import BACKBONE, EFFICIENT, ENCODER, build
 
 
@@ -95,3 +96,17 @@ def test_refusals():
         encoder(scales=(1, 3))
     with pytest.raises(ValueError, match='multiples of 32.*60 x 128'):
         encoder().encode(torch.zeros(1, 3, 60, 128))
+
+
+@pytest.mark.parametrize('norm', [None, 4])
+def test_a_head_as_a_matrix_product_is_the_convolution(norm, device):
+    head = _head(8, 6, norm).to(device).double()
+    features = torch.randn(2, 8, 4, 5, device=device, dtype=torch.float64, requires_grad=True)
+    got, want = _align(head, features), head(features)
+    torch.testing.assert_close(got, want)
+    upstream = torch.randn_like(want)
+    leaves = (features, *head.parameters())
+    for one, other in zip(
+        torch.autograd.grad(got, leaves, upstream, retain_graph=True), torch.autograd.grad(want, leaves, upstream)
+    ):
+        torch.testing.assert_close(one, other)

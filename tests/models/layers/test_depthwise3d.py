@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from projects.OneOcc.core.geometry import make_ring_continuous
 from projects.OneOcc.oneocc.models.layers.depthwise3d import BLOCKS, Pointwise3D, convolve_depthwise, depthwise_layer
 
 
@@ -22,6 +23,19 @@ def test_blocks_halve_or_keep_and_start_from_what_they_are_given(name, device):
 @pytest.mark.parametrize('stride', [1, 2])
 def test_depthwise_convolution_is_the_layer_itself(stride, device):
     layer = depthwise_layer(4, stride, 3).to(device).double()
+    volume = torch.randn(2, 4, 6, 5, 4, device=device, dtype=torch.float64, requires_grad=True)
+    fast, plain = convolve_depthwise(layer, volume), layer(volume)
+    torch.testing.assert_close(fast, plain)
+    upstream = torch.randn_like(plain)
+    for got, want in zip(
+        torch.autograd.grad(fast, (volume, layer.weight), upstream, retain_graph=True),
+        torch.autograd.grad(plain, (volume, layer.weight), upstream),
+    ):
+        torch.testing.assert_close(got, want)
+
+
+def test_depthwise_convolution_round_the_ring_is_the_layer_itself(device):
+    layer = make_ring_continuous(depthwise_layer(4, 1, 3).to(device).double(), axis=-2)
     volume = torch.randn(2, 4, 6, 5, 4, device=device, dtype=torch.float64, requires_grad=True)
     fast, plain = convolve_depthwise(layer, volume), layer(volume)
     torch.testing.assert_close(fast, plain)

@@ -53,7 +53,7 @@ class ExportOptions:
             if value not in known:
                 raise UsageError(f'{name}: expected one of {known}, got {value!r}')
         if self.format == 'aoti' and self.precision != 'fp32':
-            raise UsageError(f"--format aoti: expected --precision fp32, got {self.precision!r}")
+            raise UsageError(f'--format aoti: expected --precision fp32, got {self.precision!r}')
 
 
 def export_bundle(

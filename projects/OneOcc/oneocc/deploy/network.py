@@ -127,6 +127,8 @@ def check_exportable(model: nn.Module) -> None:
             'export: expected a model that lifts by BiGridViewTransformer or FLoSP, got '
             f'{"a model of points" if lifting is None else type(lifting).__name__}'
         )
+    if getattr(lifting, 'ranges', None) is not None:
+        raise UsageError('export: expected lifting without ranges: a bundle has no tables of distances')
     if getattr(getattr(lifting, 'gait', None), 'mode', None) == 'rotation':
         raise UsageError(
             "export: a bundle has constant projection tables: expected gait compensation by mode='shift' or none, got "

@@ -26,6 +26,19 @@ def frozen(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
     return model
 
 
+def check_images_alone(model: nn.Module) -> None:
+    """Refuse, by ValueError, a model of points or one that reads more than images."""
+    if getattr(model, 'view_transformer', None) is None:
+        raise ValueError(
+            'a graph has fixed sizes: expected a model of images, got one of points '
+            f'({type(model).__name__} without view_transformer)'
+        )
+    parts = [getattr(model, slot, None) for slot in GRAPHED_SLOTS]
+    further = {name for part in parts for name in getattr(part, 'needs', ()) if name != 'imgs'}
+    if further:
+        raise ValueError(f'a graph reads images alone, but the model also needs {sorted(further)}')
+
+
 class GraphedPredictor:
     """`predict` of an image model, captured once and replayed for every frame.
 
@@ -60,20 +73,12 @@ class GraphedPredictor:
         dtype: torch.dtype | None = None,
         warmup: int = 3,
     ) -> None:
-        if getattr(model, 'view_transformer', None) is None:
-            raise ValueError(
-                'a graph has fixed sizes: expected a model of images, got one of points '
-                f'({type(model).__name__} without view_transformer)'
-            )
+        check_images_alone(model)
         if getattr(getattr(model.view_transformer, 'gait', None), 'mode', None) == 'rotation':
             raise ValueError(
                 "a graph has fixed voxels: expected gait compensation by mode='shift' or none, got "
                 "mode='rotation', which projects them anew for every frame"
             )
-        parts = [getattr(model, slot, None) for slot in GRAPHED_SLOTS]
-        further = {name for part in parts for name in getattr(part, 'needs', ()) if name != 'imgs'}
-        if further:
-            raise ValueError(f'a graph reads images alone, but the model also needs {sorted(further)}')
         devices = {image.device.type for image in imgs.values()}
         if devices != {'cuda'}:
             raise ValueError(f'CUDA graphs need images on a CUDA device, got {sorted(devices)}')

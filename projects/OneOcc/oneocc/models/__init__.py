@@ -9,6 +9,7 @@ from .heads.ssc_head import SSCHead
 from .lifting.bigrid import BiGridViewTransformer
 from .lifting.flosp import FLoSP
 from .lifting.gait_compensation import GaitDisplacementCompensation
+from .lifting.mmcv_sample import sample_maps_mmcv
 from .necks.amoe3d import AMoE3DNeck
 from .necks.unet3d import UNet3D
 from .segmentor import OccupancySegmentor
@@ -26,4 +27,5 @@ __all__ = [
     'PanoramaEncoder',
     'SSCHead',
     'UNet3D',
+    'sample_maps_mmcv',
 ]

@@ -11,6 +11,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from ..structures import holds_images, holds_points
+from .device_views import DeviceViews
 
 
 @MODELS.register_module()
@@ -30,6 +31,8 @@ class OccDataPreprocessor(BaseDataPreprocessor):
         mean, std: per channel, RGB, in grey levels of 0..255.
         size_divisor: what height and width of every view must be divisible by.
         non_blocking: copy to the device asynchronously.
+        views: make the views here, on the device, from what the camera recorded (`DeviceViews`), as a data set's
+            `views` would in the pipeline, which then only loads: for inference, since augmentations come before.
 
     Raises (on a batch):
         ValueError: views of mixed sizes, a size that ``size_divisor`` does not divide, an
@@ -42,6 +45,7 @@ class OccDataPreprocessor(BaseDataPreprocessor):
         std: Sequence[float] = (58.395, 57.12, 57.375),
         size_divisor: int = 1,
         non_blocking: bool = False,
+        views: Mapping[str, Mapping] | None = None,
     ) -> None:
         super().__init__(non_blocking=non_blocking)
         if len(mean) != 3 or len(std) != 3:
@@ -51,6 +55,7 @@ class OccDataPreprocessor(BaseDataPreprocessor):
         if size_divisor < 1:
             raise ValueError(f'size_divisor: expected at least 1, got {size_divisor}')
         self.size_divisor = size_divisor
+        self.views = None if views is None else DeviceViews(views)
         # Not persistent: a checkpoint says nothing about grey levels.
         for name, values in (('mean', mean), ('std', std)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(3, 1, 1), persistent=False)
@@ -67,7 +72,12 @@ class OccDataPreprocessor(BaseDataPreprocessor):
             (N, 4) float32) and ``data_samples``.
         """
         data = self.cast_data(dict(data))
-        inputs = {name: self._collate(name, value) for name, value in data['inputs'].items()}
+        inputs = dict(data['inputs'])
+        if self.views is not None and 'imgs' in inputs:
+            if not data.get('data_samples'):
+                raise ValueError('views are made by the calibration of each sample: expected data_samples, got none')
+            inputs['imgs'] = self.views(inputs['imgs'], data['data_samples'])
+        inputs = {name: self._collate(name, value) for name, value in inputs.items()}
         return {'inputs': inputs, 'data_samples': data.get('data_samples')}
 
     def _collate(self, name: str, value: Any, where: str = '') -> Any:

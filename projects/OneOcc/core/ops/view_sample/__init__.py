@@ -1,18 +1,19 @@
 """Lifting: bilinear samples of one view's multi-scale features at given pixels (Eq. 6, 7, 10, 11).
 
-Four implementations stand behind one signature. `reference.py` is the definition, four explicit
+Several implementations stand behind one signature. `reference.py` is the definition, four explicit
 corners on (B, C, H, W) maps. `bag.py` computes the same sum as one `embedding_bag` per scale over
 channels-last rows: on a channels-last map nothing is copied, and 32768 points of a 608 x 1216 x 64
 map take 1 ms on two CPU cores where `grid_sample` takes 34 ms. `compiled.py` is a loop over points
 for training on CPUs, where the bag's backward takes most of a step of a narrow model. `grid.py` is
-`grid_sample`, for GPUs, where the bag's hundred small kernels take longer than their work. The
-usual deformable-attention kernel computes the same function too (one head, one point a level), but
-pads with zeros at the border, and it would tie this package to an extension.
+`grid_sample`, for GPUs, where the bag's hundred small kernels take longer than their work.
+`triton_maps.py` is one Triton kernel over all scales, for GPUs where Triton is installed. Others come
+by `register_implementation`: the plug-in adds mmcv's deformable-attention kernel, which computes the
+same function (one head, one point a level), and which this package shall not depend on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -23,13 +24,19 @@ from .bag import sample_map_bag
 from .compiled import fits_compiled, sample_map_compiled
 from .grid import sample_map_grid
 from .reference import sample_map_reference
+from .triton_maps import sample_maps_triton, triton_is_there
 
 __all__ = [
+    'check_samples',
     'prefer_implementation',
+    'preferred_implementation',
+    'register_implementation',
     'sample_map_bag',
     'sample_map_compiled',
     'sample_map_grid',
     'sample_map_reference',
+    'sample_maps_triton',
+    'triton_is_there',
     'view_sample',
 ]
 
@@ -39,6 +46,31 @@ _IMPLEMENTATIONS = {
     'grid': sample_map_grid,
     'reference': sample_map_reference,
 }
+# These take all maps at once: (features, coords, masks, wrap, summed) -> (B, N, C) or (B, S, N, C).
+_OF_ALL_MAPS: dict[str, Callable[..., Tensor]] = {'triton': sample_maps_triton}
+_USABLE: dict[str, Callable[[Sequence[Tensor], Tensor], bool]] = {}
+
+
+def register_implementation(
+    name: str, sample_maps: Callable[..., Tensor], usable: Callable[[Sequence[Tensor], Tensor], bool]
+) -> None:
+    """Offer an implementation to `view_sample`.
+
+    Args:
+        name: its key.
+        sample_maps: from S maps (B, C, Hs, Ws), S coords (B, N, 2) in cells, S masks (B, N), `wrap` and `summed` to
+            (B, N, C), summed over the maps, or (B, S, N, C).
+        usable: from maps and coords to whether it is taken for them where nobody asks for another one and Triton is
+            not installed.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in _IMPLEMENTATIONS or name in _OF_ALL_MAPS:
+        raise ValueError(f'implementation: expected a new name, got {name!r}')
+    _OF_ALL_MAPS[name], _USABLE[name] = sample_maps, usable
+
+
 _preferred: ContextVar[str | None] = ContextVar('preferred view_sample', default=None)
 
 
@@ -49,13 +81,19 @@ def prefer_implementation(name: str) -> Iterator[None]:
     Raises:
         ValueError: no such implementation.
     """
-    if name not in _IMPLEMENTATIONS:
-        raise ValueError(f'implementation: expected one of {sorted(_IMPLEMENTATIONS)}, got {name!r}')
+    known = {*_IMPLEMENTATIONS, *_OF_ALL_MAPS}
+    if name not in known:
+        raise ValueError(f'implementation: expected one of {sorted(known)}, got {name!r}')
     token = _preferred.set(name)
     try:
         yield
     finally:
         _preferred.reset(token)
+
+
+def preferred_implementation() -> str | None:
+    """The name that `prefer_implementation` was given around this call, if any."""
+    return _preferred.get()
 
 
 def view_sample(
@@ -85,9 +123,10 @@ def view_sample(
         image_size: (H, W) of the full image in pixels.
         wrap: the image is a full turn of azimuth, columns are periodic.
         shifts: displacement of each sample in pixels OF THAT SCALE (Eq. 10), x first.
-        implementation: 'bag', 'compiled', 'grid' or 'reference', equal up to rounding, forward
-            and backward; None takes the preferred one (`prefer_implementation`), else the grid on GPUs, on CPUs the compiled loop where it fits and
-            gradients are wanted, else the bag, which uses all cores.
+        implementation: 'bag', 'compiled', 'grid', 'reference', 'triton' or one that was registered,
+            equal up to rounding, forward and backward. None takes the preferred one
+            (`prefer_implementation`), else on GPUs Triton where it is installed, else what was registered, else the grid; on CPUs the compiled loop where it
+            fits and gradients are wanted, else the bag, which uses all cores.
 
     Returns:
         (B, C, N), or (B, S, C, N) without weights; its memory is point-major (channels last).
@@ -95,52 +134,62 @@ def view_sample(
     Raises:
         ValueError: on shapes that do not belong together, naming expected and actual.
     """
-    _check(features, pixels, valid, weights, shifts)
-    if implementation not in (None, *_IMPLEMENTATIONS):
-        raise ValueError(f'implementation: expected None or one of {sorted(_IMPLEMENTATIONS)}, got {implementation!r}')
-    implementation = implementation or _preferred.get()
+    check_samples(features, pixels, valid, weights, shifts)
+    known = {*_IMPLEMENTATIONS, *_OF_ALL_MAPS}
+    if implementation not in (None, *known):
+        raise ValueError(f'implementation: expected None or one of {sorted(known)}, got {implementation!r}')
     height, width = image_size
     # Half precision cannot hold a pixel coordinate: 8 bits of bfloat16 end at 256.
     pixels = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
     if valid is not None:
         pixels = torch.where(valid[..., None], pixels, pixels.new_zeros(()))
     with torch.autocast(device_type=pixels.device.type, enabled=False):
-        sampled = []
+        coords, masks = [], []
         for s, feature in enumerate(features):
             rows, columns = feature.shape[-2:]
             # number by number: a tensor made from Python numbers would wait for the device
-            coords = torch.stack((pixels[..., 0] * (columns / width), pixels[..., 1] * (rows / height)), dim=-1)
+            at = torch.stack((pixels[..., 0] * (columns / width), pixels[..., 1] * (rows / height)), dim=-1)
             if shifts is not None:
-                coords = coords + shifts[s].to(coords.dtype)[:, None]
-            mask = coords.new_ones(coords.shape[:2]) if valid is None else valid.to(coords.dtype)
-            if weights is not None:
-                mask = mask * weights[..., s].to(coords.dtype)
-            sample_map = _IMPLEMENTATIONS[implementation or _fastest(feature, coords)]
-            sampled.append(sample_map(feature, coords, mask, wrap))  # (B, N, C)
+                at = at + shifts[s].to(at.dtype)[:, None]
+            mask = at.new_ones(at.shape[:2]) if valid is None else valid.to(at.dtype)
+            coords.append(at)
+            masks.append(mask if weights is None else mask * weights[..., s].to(at.dtype))
+        name = implementation or _preferred.get() or _fastest(features, coords[0])
+        if name in _OF_ALL_MAPS:
+            sampled = _OF_ALL_MAPS[name](features, coords, masks, wrap, weights is not None)
+            return sampled.transpose(-1, -2)
+        samples = [_IMPLEMENTATIONS[name](*each, wrap) for each in zip(features, coords, masks)]  # (B, N, C)
         if weights is None:
-            return torch.stack(sampled, dim=1).transpose(2, 3)  # (B, S, C, N)
-        total = sampled[0]
-        for more in sampled[1:]:
+            return torch.stack(samples, dim=1).transpose(2, 3)  # (B, S, C, N)
+        total = samples[0]
+        for more in samples[1:]:
             total = total + more
         return total.transpose(1, 2)  # (B, C, N)
 
 
-def _fastest(feature: Tensor, coords: Tensor) -> str:
-    """Key of the implementation for a map (B, C, H, W) and coords (B, N, 2)."""
-    if feature.device.type != 'cpu':
+def _fastest(features: Sequence[Tensor], coords: Tensor) -> str:
+    """Key of the implementation for S maps (B, C, H, W) and coords (B, N, 2)."""
+    compiling = torch.compiler.is_compiling()
+    if coords.device.type != 'cpu':
+        if coords.device.type == 'cuda' and not compiling and len({f.dtype for f in features}) == 1:
+            if triton_is_there():
+                return 'triton'
+            for name, usable in _USABLE.items():
+                if usable(features, coords):
+                    return name
         return 'grid'
-    trains = torch.is_grad_enabled() and feature.requires_grad and not torch.compiler.is_compiling()
-    return 'compiled' if trains and fits_compiled(feature, coords) else 'bag'
+    trains = torch.is_grad_enabled() and any(f.requires_grad for f in features) and not compiling
+    return 'compiled' if trains and all(fits_compiled(f, coords) for f in features) else 'bag'
 
 
-def _check(
+def check_samples(
     features: Sequence[Tensor],
     pixels: Tensor,
     valid: Tensor | None,
     weights: Tensor | None,
     shifts: Sequence[Tensor] | None,
 ) -> None:
-    """Refuse shapes other than S x (B, C, Hs, Ws), (B, N, 2), (B, N), (B, N, S), S x (B, 2)."""
+    """Refuse, by ValueError, shapes other than S x (B, C, Hs, Ws), (B, N, 2), (B, N), (B, N, S), S x (B, 2)."""
     if len(features) == 0:
         raise ValueError('features must hold at least one scale, got none')
     batch, channels = features[0].shape[:2]

@@ -28,14 +28,16 @@ def _compiled(function: Callable) -> Callable:
 
 
 @_compiled
-def _place(x: float, y: float, rows: int, columns: int, wrap: bool) -> tuple[int, int, int, int, float, float]:
+def place_corners(x: float, y: float, rows: int, columns: int, wrap: bool) -> tuple[int, int, int, int, float, float]:
     """Rows of the four cells in the flattened map, and the two fractions."""
     x, y = x - 0.5, y - 0.5
     floor_x, floor_y = math.floor(x), math.floor(y)
     left, top = int(floor_x), int(floor_y)
     right, bottom = left + 1, top + 1
     if wrap:
-        left, right = left % columns, right % columns
+        if left < 0 or left >= columns:
+            left %= columns  # a division, and few points need it
+        right = left + 1 if left + 1 < columns else 0
     else:
         left, right = min(max(left, 0), columns - 1), min(max(right, 0), columns - 1)
     top, bottom = min(max(top, 0), rows - 1) * columns, min(max(bottom, 0), rows - 1) * columns
@@ -55,7 +57,7 @@ def _forward(
             if m == 0:
                 out[b, n] = 0
                 continue
-            nw, ne, sw, se, fx, fy = _place(coords[b, n, 0], coords[b, n, 1], rows, columns, wrap)
+            nw, ne, sw, se, fx, fy = place_corners(coords[b, n, 0], coords[b, n, 1], rows, columns, wrap)
             p, q, r, s = m * (1 - fx) * (1 - fy), m * fx * (1 - fy), m * (1 - fx) * fy, m * fx * fy
             for c in range(channels):
                 out[b, n, c] = p * cells[nw, c] + q * cells[ne, c] + r * cells[sw, c] + s * cells[se, c]
@@ -81,7 +83,7 @@ def _backward(
         cells, grad_cells = table[span], grad_table[span]
         for n in range(points):
             m = mask[b, n]
-            nw, ne, sw, se, fx, fy = _place(coords[b, n, 0], coords[b, n, 1], rows, columns, wrap)
+            nw, ne, sw, se, fx, fy = place_corners(coords[b, n, 0], coords[b, n, 1], rows, columns, wrap)
             p, q, r, s = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
             at_nw = at_ne = at_sw = at_se = m * 0
             for c in range(channels):

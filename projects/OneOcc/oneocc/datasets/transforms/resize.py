@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ....core.geometry import View
+from ....core.geometry.resampling import filter_taps
 from .pictures import pictures
 
 
@@ -60,21 +59,6 @@ def resize_image(image: np.ndarray, height: int, width: int, wrap: bool) -> np.n
     squeezed = _resample(image.astype(np.float32), 0, *filter_taps(image.shape[0], height, False))
     resized = _resample(squeezed, 1, *filter_taps(image.shape[1], width, wrap))
     return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
-
-
-@lru_cache(maxsize=16)
-def filter_taps(old: int, new: int, wrap: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A triangle filter with half-pixel centres: indices (new, K) into ``old`` pixels and float32
-    weights (new, K) that sum to 1 over K."""
-    scale = old / new
-    reach = max(scale, 1.0)
-    centres = (np.arange(new) + 0.5) * scale
-    first = np.floor(centres - reach).astype(int)
-    taps = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 1)
-    weights = np.clip(1 - np.abs(taps + 0.5 - centres[:, None]) / reach, 0, None)
-    weights /= weights.sum(axis=1, keepdims=True)
-    indices = taps % old if wrap else np.clip(taps, 0, old - 1)
-    return indices, weights.astype(np.float32)
 
 
 def _resample(image: np.ndarray, axis: int, indices: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -56,6 +56,20 @@ def _head(in_channels: int, out_channels: int, norm_groups: int | None, kernel_s
     return align if norm_groups is None else nn.Sequential(group_norm(in_channels, norm_groups), align)
 
 
+def _align(head: nn.Module, features: Tensor) -> Tensor:
+    """`head(features)`, (B, C, h, w) -> (B, out, h, w); where a CPU trains, a 1x1 convolution as a matrix product.
+
+    torch has no fast kernel for so small a one in channels-last memory, and its backward is slower still.
+    """
+    *before, last = head if isinstance(head, nn.Sequential) else (head,)
+    trains = torch.is_grad_enabled() and features.device.type == 'cpu' and not torch.is_autocast_enabled('cpu')
+    if not trains or torch.compiler.is_compiling() or not isinstance(last, nn.Conv2d) or last.kernel_size != (1, 1):
+        return head(features)
+    for layer in before:
+        features = layer(features)
+    return F.linear(features.movedim(1, -1), last.weight.flatten(1), last.bias).movedim(-1, 1)
+
+
 class _UpBlock(nn.Module):
     """Bilinear up, concatenate the skip, twice [3x3 conv, norm, activation]."""
 
@@ -203,12 +217,12 @@ class PanoramaEncoder(BaseModule):
             features = self.bottleneck(features)
         results = {}
         if str(self.divisor) in self.heads:
-            results[self.divisor] = self.heads[str(self.divisor)](features)
+            results[self.divisor] = _align(self.heads[str(self.divisor)], features)
         for name, block in self.up_blocks.items():
             stride = int(name)
             features = block(features, maps[stride] if stride in self.skips else None)
             if name in self.heads:
-                results[stride] = self.heads[name](features)
+                results[stride] = _align(self.heads[name], features)
         return results
 
     def forward(self, imgs: Mapping[str, Tensor]) -> dict[str, dict[int, Tensor]]:

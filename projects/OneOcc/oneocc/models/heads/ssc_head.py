@@ -161,7 +161,7 @@ class SSCHead(OccHead):
         losses: dict[str, Tensor] = {}
         for stride, factor in zip(self.strides, self.stride_weights):
             logits = self._logits(levels, stride)
-            target = labels if stride == 1 else majority_pool(labels, stride, rule=self.coarse_labels)
+            target = labels if stride == 1 else self._coarse(labels, stride)
             if logits.shape[2:] != target.shape[1:]:
                 raise ValueError(
                     f'stride {stride}: logits of {tuple(logits.shape[2:])} do not fit labels '
@@ -198,6 +198,10 @@ class SSCHead(OccHead):
             terms['frustum'] = frustum_proportion(logits, labels, ids, number)
         return terms
 
+    def _coarse(self, labels: Tensor, stride: int) -> Tensor:
+        """Labels (B, X, Y, Z) pooled to a stride, (B, X / stride, ...)."""
+        return majority_pool(labels, stride, rule=self.coarse_labels, num_labels=self.num_classes + 1)
+
     def _frustum_ids(self, sample: BaseDataElement, device: torch.device, frustum: Mapping[str, Any]) -> Tensor:
         """(X, Y, Z) int32 frustum of each voxel, -1 outside the field of view."""
         options = dict(frustum)
@@ -218,4 +222,4 @@ class SSCHead(OccHead):
                 f'relation logits of {logits.shape[-1]} voxels belong to no stride of labels '
                 f'of {tuple(labels.shape[1:])}'
             )
-        return relation(logits, relation_matrix(majority_pool(labels, stride, rule=self.coarse_labels)))
+        return relation(logits, relation_matrix(self._coarse(labels, stride)))

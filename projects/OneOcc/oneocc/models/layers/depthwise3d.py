@@ -9,6 +9,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ....core.geometry.ring import RingConv3d, ring_pad
 from ....core.ops import depthwise_conv3d
 from .group_norm import group_norm
 
@@ -40,12 +41,19 @@ def convolve_depthwise(layer: nn.Conv3d, volume: Tensor) -> Tensor:
         return layer(volume.contiguous())  # cuDNN's channels-last kernel is several times slower
     fast = (
         torch.is_grad_enabled()
-        and type(layer) is nn.Conv3d
+        and type(layer) in (nn.Conv3d, RingConv3d)
         and layer.stride == (1, 1, 1)
         and not torch.is_autocast_enabled('cpu')
         and not torch.compiler.is_compiling()
     )
-    return depthwise_conv3d(volume, layer.weight) if fast else layer(volume)
+    if not fast:
+        return layer(volume)
+    if not isinstance(layer, RingConv3d):
+        return depthwise_conv3d(volume, layer.weight)
+    axis = layer.ring_axis
+    margin = layer.kernel_size[axis] // 2
+    wide = depthwise_conv3d(ring_pad(volume, (margin, margin), axis), layer.weight)
+    return wide.narrow(axis, margin, volume.shape[axis])
 
 
 class DepthwiseSeparable3D(nn.Module):

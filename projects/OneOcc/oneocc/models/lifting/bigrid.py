@@ -65,13 +65,11 @@ class BiGridViewTransformer(BaseModule):
         view_dropout: share of the training samples that one view is taken away from (`drop_views`).
         ranges: config of `RangeDistribution`: a distribution over ranges for each pixel of a view tells the voxels of
             a ray apart, taught by the input `points` in training; None for lifting as in the paper.
+        sampling: implementation of `scored_view_sample`, e.g. 'reference'; None takes the fastest for the device.
     """
 
     levels = (1, 2, 4)
     keeps_channels = True  # lifted volumes are as wide as the features
-    # Maps of scores before samples, or samples before scores: the same numbers. None: the first on CPUs, where
-    # bytes count, the second on GPUs, where kernels do.
-    score_first: bool | None = None
 
     def __init__(
         self,
@@ -90,6 +88,7 @@ class BiGridViewTransformer(BaseModule):
         merge: str = 'features',
         view_dropout: float = 0.0,
         ranges: Mapping | None = None,
+        sampling: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -108,7 +107,7 @@ class BiGridViewTransformer(BaseModule):
             raise ValueError(f'view_dropout: expected a share in [0, 1), got {view_dropout}')
         self.views, self.scales = tuple(views), tuple(scales)
         self.merge_channels = channels if merge == 'features' else None
-        self.view_dropout = view_dropout
+        self.view_dropout, self.sampling = view_dropout, sampling
         self.ring_views = tuple(view for view in views if view in ring_views)
         self.grid = CartesianGrid(**grid)
         self.polar_grid, self.inject = None, None
@@ -149,6 +148,7 @@ class BiGridViewTransformer(BaseModule):
             index,
             channels=self.merge_channels,
             view_dropout=self.view_dropout,
+            sampling=self.sampling,
         )
 
     def _range_parts(self, settings: Mapping, channels: int) -> tuple[RangeDistribution, nn.ModuleDict]:
@@ -198,14 +198,10 @@ class BiGridViewTransformer(BaseModule):
             Cartesian grid.
         """
         maps = {view: {s: features[view][s] for s in self.scales} for view in self.views}
-        score_first = self.score_first
-        if score_first is None:
-            score_first = maps[self.views[0]][self.scales[0]].device.type == 'cpu'
         lifting = dict(
             features=maps,
-            scores=self.score,
-            score_maps=self.score.of_maps(maps) if score_first else None,
-            views=self._calibrated(data_samples, image_sizes),
+            scores={view: self.score.stacked(view) for view in self.views},
+            views={} if self.rig_is_fixed else self._calibrated(data_samples, image_sizes),
             image_sizes=image_sizes,
             ring_views=self.ring_views,
             correction=self._correction(maps),  # Eq. 9
@@ -226,6 +222,32 @@ class BiGridViewTransformer(BaseModule):
         if self.inject is None:
             return Volumes(cartesian, visible, cylindrical, cylindrical_visible, polar)
         return Volumes(self.inject(cartesian, polar[1]), visible, cylindrical, cylindrical_visible)
+
+    @property
+    def rig_is_fixed(self) -> bool:
+        """Whether `fix_rig` was called."""
+        return cast('GridLifting', self.lift['cartesian']).rig is not None
+
+    def fix_rig(
+        self,
+        data_samples: Sequence[BaseDataElement],
+        image_sizes: Mapping[str, tuple[int, int]],
+        device: torch.device,
+    ) -> None:
+        """From now on lift with the calibration of these B samples; `forward` reads none any more.
+
+        Raises:
+            ValueError: gait compensation by rotation, which projects the voxels anew for every frame; `ranges`.
+        """
+        if self.ranges is not None:
+            raise ValueError('a fixed rig: expected lifting without ranges, whose distances are no constants yet')
+        if getattr(self.gait, 'mode', None) == 'rotation':
+            raise ValueError(
+                "a fixed rig has fixed voxels: expected gait compensation by mode='shift' or none, got mode='rotation'"
+            )
+        views = self._calibrated(data_samples, image_sizes)
+        for lifting in self.lift.values():
+            cast('GridLifting', lifting).fix_rig(views, device)
 
     def _volume(self, name: str, lifting: Mapping) -> tuple[Tensor, Tensor]:
         """The volume (B, C, X, Y, Z) of a grid and the voxels (B, X, Y, Z) that a view sees."""

@@ -18,7 +18,7 @@ from ....core.geometry import CartesianGrid
 from ...structures import Volumes, batch_views
 from .gait_compensation import Features
 from .voxel_position import VoxelPosition
-from .voxel_projection import VoxelProjection
+from .voxel_projection import RigProjection, VoxelProjection
 
 
 def flosp(features: Mapping[int, Tensor], pixels: Tensor, fov: Tensor) -> Tensor:
@@ -80,6 +80,16 @@ class FLoSP(BaseModule):
         if position_channels is not None:
             self.position = VoxelPosition(self.grid.centers().reshape(-1, 3), position_channels)
         self.projection = VoxelProjection(self.grid.centers().reshape(-1, 3), whole_pixels=True)
+        self.rig: RigProjection | None = None
+
+    def fix_rig(
+        self,
+        data_samples: Sequence[BaseDataElement],
+        image_sizes: Mapping[str, tuple[int, int]],
+        device: torch.device,
+    ) -> None:
+        """From now on lift with the calibration of these B samples; `forward` reads none any more."""
+        self.rig = RigProjection({self.view: self._project(data_samples, image_sizes[self.view], device)})
 
     def forward(
         self,
@@ -103,7 +113,10 @@ class FLoSP(BaseModule):
         missing = set(self.scales) - set(maps)
         if missing:
             raise ValueError(f'FLoSP: expected the scales {self.scales}, got {sorted(maps)}')
-        pixels, visible = self._project(data_samples, image_sizes[self.view], next(iter(maps.values())).device)
+        if self.rig is not None:
+            pixels, visible = self.rig(self.view)
+        else:
+            pixels, visible = self._project(data_samples, image_sizes[self.view], next(iter(maps.values())).device)
         lifted = flosp({scale: maps[scale] for scale in self.scales}, pixels, visible)
         if self.position is not None:
             lifted = self.position(lifted, visible)

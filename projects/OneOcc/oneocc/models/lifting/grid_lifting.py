@@ -5,8 +5,7 @@ Shapes: B batch, V views, S scales, N voxels of a grid in C order, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -15,9 +14,9 @@ from torch import Tensor
 
 from ....core.geometry import View
 from ....core.geometry.visibility import seen_by_any
-from ....core.ops import view_sample
+from ....core.ops import scored_view_sample
 from .gait_compensation import Features, GaitCorrection
-from .voxel_projection import VoxelProjection
+from .voxel_projection import RigProjection, VoxelProjection
 
 
 def zero_layer(layer: nn.Module) -> None:
@@ -29,7 +28,8 @@ def zero_layer(layer: nn.Module) -> None:
 class ScaleScores(nn.ModuleDict):
     """How much each grid wants each feature: a 1x1 convolution a view and scale, one channel a grid.
 
-    A score is linear in the feature, so sampling a map of scores is scoring the samples.
+    Held as convolutions, since a score is linear in the feature: sampling a map of scores would be scoring the samples,
+    which is what lifting does.
 
     Args:
         channels: C.
@@ -52,59 +52,11 @@ class ScaleScores(nn.ModuleDict):
     def _convolutions(self, view: str) -> dict[str, nn.Conv2d]:
         return cast('dict[str, nn.Conv2d]', dict(self[view].named_children()))
 
-    def of_maps(self, features: Features) -> Features:
-        """{view: {scale: (B, C, Hs, Ws)}} -> {view: {scale: (B, grids, Hs, Ws)}}."""
-        return {
-            view: {s: self._convolutions(view)[str(s)](level) for s, level in maps.items()}
-            for view, maps in features.items()
-        }
-
-    def of_samples(self, view: str, grid: int, samples: Tensor) -> Tensor:
-        """What sampled maps of scores would be: (B, S, C, N) features -> (B, S, N) scores for a grid."""
+    def stacked(self, view: str) -> tuple[Tensor, Tensor]:
+        """Weights (grids, S, C) and biases (grids, S) of a view."""
         layers = list(self._convolutions(view).values())
-        weight = torch.stack([layer.weight[grid].flatten() for layer in layers])  # (S, C)
-        bias = torch.stack([layer.bias[grid] for layer in layers if layer.bias is not None])
-        return torch.einsum('bscn,sc->bsn', samples, weight.to(samples.dtype)) + bias[:, None]
-
-
-def scale_weights(scores: Tensor, prior: Tensor) -> Tensor:
-    """Convex weights alpha of the scales (Eq. 7): scores (B, S, N) and prior (N, S) -> (B, N, S) float32, sum one."""
-    return (scores.transpose(1, 2).float() + prior).softmax(-1)
-
-
-def fuse_scales(
-    maps: Sequence[Tensor],
-    pixels: Tensor,
-    valid: Tensor,
-    score: Callable[[Tensor], Tensor],
-    prior: Tensor,
-    score_maps: Sequence[Tensor] | None = None,
-    **sampling: Any,
-) -> Tensor:
-    """Sample the scales of one view and add them up by weights that depend on the samples (Eq. 6, 7).
-
-    Two orders give the same numbers. With `score_maps` the scores are sampled first, and of the features only
-    weighted samples are made, one scale after the other: few bytes, for CPUs. Without, all scales are sampled and
-    then scored: half the kernels, for GPUs.
-
-    Args:
-        maps: S features (B, C, Hs, Ws).
-        pixels: (B, N, 2) in the full-size image.
-        valid: (B, N) bool.
-        score: samples (B, S, C, N) -> scores (B, S, N).
-        prior: (N, S) float32, what each voxel adds to the scores.
-        score_maps: S maps of the scores (B, 1, Hs, Ws), or None.
-        sampling: further arguments of `view_sample`.
-
-    Returns:
-        (B, C, N), zero where not valid.
-    """
-    if score_maps is not None:
-        scores = view_sample(score_maps, pixels, valid, **sampling)[:, :, 0]
-        return view_sample(maps, pixels, valid, scale_weights(scores, prior), **sampling)
-    samples = view_sample(maps, pixels, valid, **sampling)  # V_s(c) of Eq. 6, (B, S, C, N)
-    weights = scale_weights(score(samples), prior)
-    return (samples * weights.transpose(1, 2)[:, :, None]).sum(1).to(samples.dtype)
+        weight = torch.stack([layer.weight.flatten(1) for layer in layers], dim=1)
+        return weight, torch.stack([layer.bias for layer in layers if layer.bias is not None], dim=1)
 
 
 def merge_views(
@@ -162,6 +114,7 @@ class GridLifting(nn.Module):
         hidden: width of the MLP.
         channels: C; None merges views by their place alone.
         view_dropout: share of the training samples that one view is taken away from.
+        sampling: implementation of `scored_view_sample`; None takes the fastest.
     """
 
     def __init__(
@@ -173,9 +126,12 @@ class GridLifting(nn.Module):
         hidden: int = 16,
         channels: int | None = None,
         view_dropout: float = 0.0,
+        sampling: str | None = None,
     ) -> None:
         super().__init__()
+        self.sampling = sampling
         self.projection = VoxelProjection(centers)
+        self.rig: RigProjection | None = None
         self.num_scales, self.index = num_scales, index
         radius = centers[:, :2].norm(dim=-1)
         position = torch.stack((radius, centers[:, 2]), dim=-1)  # (N, 2), metres
@@ -219,8 +175,7 @@ class GridLifting(nn.Module):
     def forward(
         self,
         features: Features,
-        scores: ScaleScores,
-        score_maps: Features | None,
+        scores: Mapping[str, tuple[Tensor, Tensor]],
         views: Mapping[str, Sequence[View]],
         image_sizes: Mapping[str, tuple[int, int]],
         ring_views: Sequence[str],
@@ -230,9 +185,8 @@ class GridLifting(nn.Module):
 
         Args:
             features: {view: {scale: (B, C, Hs, Ws)}}.
-            scores: of this and the other grids.
-            score_maps: `scores.of_maps(features)`, to score before sampling; None scores the samples.
-            views: {view: B calibrated views}.
+            scores: {view: `ScaleScores.stacked`}, of this and the other grids.
+            views: {view: B calibrated views}; not read where the rig is fixed.
             image_sizes: {view: (H, W)}.
             ring_views: those whose maps are periodic.
             correction: what gait compensation found.
@@ -243,18 +197,21 @@ class GridLifting(nn.Module):
         lifted, seen, logits = [], [], []
         for view, maps in features.items():
             device = next(iter(maps.values())).device
-            pixels, valid = self._project(views[view], device, correction.motion)  # pi_v(c)
+            if self.rig is not None:
+                pixels, valid = self.rig(view)
+            else:
+                pixels, valid = self._project(views[view], device, correction.motion)  # pi_v(c)
             pixels = correction.zoomed(view, pixels, image_sizes[view])
             sampling: dict[str, Any] = dict(image_size=image_sizes[view], wrap=view in ring_views)
+            sampling['implementation'] = self.sampling
             if correction.shifts is not None:
                 sampling['shifts'] = [correction.shifts[view][s] / s for s in maps]  # Delta_s of Eq. 10, in cells
 
-            own_maps = None
-            if score_maps is not None:
-                own_maps = [scored[:, self.index : self.index + 1] for scored in score_maps[view].values()]
-            score = partial(scores.of_samples, view, self.index)
+            weight, bias = scores[view]
             prior, logit = self.preferences(view)
-            volume = fuse_scales(list(maps.values()), pixels, valid, score, prior, own_maps, **sampling)
+            volume = scored_view_sample(
+                list(maps.values()), pixels, valid, weight[self.index], bias[self.index], prior, **sampling
+            )
             lifted.append(volume.transpose(1, 2))
             seen.append(valid)
             if logit is not None:
@@ -267,6 +224,10 @@ class GridLifting(nn.Module):
         if self.training and self.view_dropout:
             shown = drop_views(shown, self.view_dropout)
         return merge_views(torch.stack(lifted, 1), shown, torch.stack(logits, -2))
+
+    def fix_rig(self, views: Mapping[str, Sequence[View]], device: torch.device) -> None:
+        """From now on lift with these views, B a name, whatever `forward` is given."""
+        self.rig = RigProjection({view: self._project(each, device, None) for view, each in views.items()})
 
     @torch.compiler.disable
     def _project(self, views: Sequence[View], device: torch.device, motion: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -5,10 +5,10 @@ Shapes: B batch, N points of a grid in C order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ....core.geometry import OmniCamera, View, transform_points
 from ....core.geometry.calibration_cache import CalibrationCache
@@ -83,3 +83,21 @@ def _whole(camera: OmniCamera, pixels: Tensor, valid: Tensor) -> Tensor:
     # straight behind (phi = pi exactly) the right border of a panorama is its left border
     column = column % camera.width if camera.periodic else column.clamp(0, camera.width - 1)
     return torch.stack([column, row.clamp(0, camera.height - 1)], dim=1)
+
+
+class RigProjection(nn.Module):
+    """The projections of one rig as constants, for graphs that are compiled or exported: no camera is asked any more.
+
+    Args:
+        tables: {view: (pixels (B, N, 2), valid (B, N))}.
+    """
+
+    def __init__(self, tables: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        super().__init__()
+        for view, (pixels, valid) in tables.items():
+            self.register_buffer(f'pixels_{view}', pixels, persistent=False)
+            self.register_buffer(f'valid_{view}', valid, persistent=False)
+
+    def forward(self, view: str) -> tuple[Tensor, Tensor]:
+        """Pixels (B, N, 2) and valid (B, N) of a view."""
+        return getattr(self, f'pixels_{view}'), getattr(self, f'valid_{view}')

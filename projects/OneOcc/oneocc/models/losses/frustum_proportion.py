@@ -41,7 +41,8 @@ def frustum_proportion(
     probability = pooled_by_class(logits.softmax(dim=1)).T
     predicted = logits.new_zeros(num_frustums + 1, classes).index_add(0, ids, probability)[:-1]
     bins = ids * classes + torch.where(counted, labels, 0)
-    counts = torch.bincount(bins, minlength=(num_frustums + 1) * classes)
+    # a bincount would wait for the device to tell it the highest bin
+    counts = bins.new_zeros((num_frustums + 1) * classes).scatter_add_(0, bins, torch.ones_like(bins))
     counts = counts.view(num_frustums + 1, classes)[:-1].to(logits.dtype)
 
     filled = counts.sum(dim=1) > 0

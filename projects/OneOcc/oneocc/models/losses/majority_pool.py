@@ -11,7 +11,13 @@ RULES = ('lmscnet', 'monoscene')
 MONOSCENE_EMPTY_SHARE = 0.95
 
 
-def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX, rule: str = 'lmscnet') -> Tensor:
+def majority_pool(
+    labels: Tensor,
+    factor: int,
+    ignore_index: int = IGNORE_INDEX,
+    rule: str = 'lmscnet',
+    num_labels: int | None = None,
+) -> Tensor:
     """Labels of cells of factor^3 voxels.
 
     By both rules the most frequent class wins (empty and unknown voxels do not vote, a tie goes to the lower
@@ -22,6 +28,7 @@ def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX,
         labels: (..., X, Y, Z) integers, X, Y, Z multiples of `factor`.
         factor: edge of a cell in voxels.
         rule: one of `RULES`.
+        num_labels: labels that occur, C + 1; None looks for the highest one, which waits for the device.
 
     Returns:
         (..., X/factor, Y/factor, Z/factor), dtype of `labels`.
@@ -38,12 +45,9 @@ def majority_pool(labels: Tensor, factor: int, ignore_index: int = IGNORE_INDEX,
     cells = labels.reshape(-1, x // factor, factor, y // factor, factor, z // factor, factor)
     cells = cells.permute(0, 1, 3, 5, 2, 4, 6).flatten(4).long()  # (L, X', Y', Z', factor^3)
     real = (cells != ignore_index) & (cells != 0)
-    classes = int(cells[real].max()) + 1 if bool(real.any()) else 1
-    # one bin a cell and class; what does not vote falls into one bin more
-    first = torch.arange(cells[..., 0].numel(), device=labels.device).view(*cells.shape[:-1], 1) * classes
-    bins = torch.where(real, first + cells, cells[..., 0].numel() * classes)
-    votes = torch.bincount(bins.flatten(), minlength=cells[..., 0].numel() * classes + 1)[:-1]
-    votes = votes.view(*cells.shape[:-1], classes)
+    classes = num_labels or (int(torch.where(real, cells, 0).max()) + 1 if cells.numel() else 1)
+    # what does not vote adds nothing; a bincount would wait for the device to tell it the highest bin
+    votes = cells.new_zeros(*cells.shape[:-1], classes).scatter_add_(-1, torch.where(real, cells, 0), real.long())
     # argmax does not promise the first of equal maxima on every device, so rank breaks the tie
     rank = torch.arange(classes - 1, -1, -1, device=labels.device)
     winner = (votes * classes + rank).argmax(dim=-1)

@@ -9,6 +9,7 @@ import torch.nn as nn
 from torch import Tensor
 from torch.nn import functional as F
 
+from ....core.ops import conv3d_by_heights
 from ..layers.depthwise3d import Pointwise3D
 
 
@@ -110,7 +111,10 @@ class MoEFuse3D(nn.Module):
         """Convex expert weights alpha (B, K, X, Y, Z) in float32."""
         with torch.autocast(device_type=volume.device.type, enabled=False):
             energy = standardised_energy(volume) if self.energy == 'standardised' else grad_energy3d(volume)
-            return self.gate(energy.to(self.gate.weight.dtype)).softmax(1)
+            energy = energy.to(self.gate.weight.dtype)
+            if torch.is_grad_enabled() and energy.device.type == 'cpu' and not torch.compiler.is_compiling():
+                return conv3d_by_heights(energy, self.gate.weight, self.gate.bias).softmax(1)
+            return self.gate(energy).softmax(1)
 
     def expert(self, k: int, volume: Tensor) -> Tensor:
         """E_k alone, (B, C, X, Y, Z) -> the same shape; the reference that tests compare with."""
