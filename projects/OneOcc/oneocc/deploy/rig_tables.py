@@ -73,7 +73,7 @@ def network_tables(network: ExportNetwork, sample: OccDataSample, grid: Cartesia
     What the lens sees, for a robot, is what all views show together: none of them can show what another hides.
     """
     found = {name: table.numpy() for name, table in network.tables(sample).items()}
-    found['seen'] = visible_voxels(sample.cameras, grid, views='any')
+    found['seen'] = visible_voxels(sample.cameras, grid)
     pose = np.linalg.inv(View.of(sample.cameras[network.views[0]]).cam_from_ego)
     found['centre_m'] = pose[:3, 3]
     return found

@@ -125,8 +125,9 @@ def view_sample(
         shifts: displacement of each sample in pixels OF THAT SCALE (Eq. 10), x first.
         implementation: 'bag', 'compiled', 'grid', 'reference', 'triton' or one that was registered,
             equal up to rounding, forward and backward. None takes the preferred one
-            (`prefer_implementation`), else on GPUs Triton where it is installed, else what was registered, else the grid; on CPUs the compiled loop where it
-            fits and gradients are wanted, else the bag, which uses all cores.
+            (`prefer_implementation`), else on GPUs Triton where it is installed, else what was
+            registered, else the grid; on CPUs the compiled loop where it fits and gradients are
+            wanted, else the bag, which uses all cores.
 
     Returns:
         (B, C, N), or (B, S, C, N) without weights; its memory is point-major (channels last).
