@@ -56,13 +56,16 @@ def test_depth_from_points_is_the_range_of_the_nearest(ride):
 
 def test_predicted_depth_of_another_size_and_with_a_stated_scale(ride, tmp_path):
     truth = np.linspace(1, 9, 16 * 32).reshape(16, 32)
+    """And none where the lens sees nothing, which is black."""
     dataset = quad(ride, ('imgs', 'depth'), depth=dict(folder=str(tmp_path / 'nets'), unit_m=2.0))
     for sample in dataset.load_data_list():
         path = tmp_path / f'nets/{sample["sample_id"]}.npy'
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, truth.astype(np.float16) / 2)
-    depth = dataset[0]['inputs']['depth']['equi']
-    np.testing.assert_allclose(depth.numpy(), truth.repeat(2, 0).repeat(2, 1), rtol=2e-3)
+    inputs = dataset[0]['inputs']
+    depth, seen = inputs['depth']['equi'], inputs['imgs']['equi'].bool().any(0)
+    assert 0.3 < seen.float().mean() < 0.7 and torch.equal(depth > 0, seen)
+    np.testing.assert_allclose(depth[seen].numpy(), truth.repeat(2, 0).repeat(2, 1)[seen.numpy()], rtol=2e-3)
 
 
 def test_a_folder_states_its_scale_or_is_refused(ride):
@@ -73,7 +76,8 @@ def test_a_folder_states_its_scale_or_is_refused(ride):
     with pytest.raises(ValueError, match='as unit_m of LoadDepth or in depth.json there, got neither'):
         quad(ride, **settings)[0]
     write_scale(folder, DepthScale(0.01))
-    assert (quad(ride, **settings)[0]['inputs']['depth']['equi'] - 4).abs().max() < 0.006
+    depth = quad(ride, **settings)[0]['inputs']['depth']['equi']
+    assert (depth[depth > 0] - 4).abs().max() < 0.006
     (folder / 'seq00/000002.png').write_bytes(b'damaged')
     with pytest.raises(CorruptSampleError, match='000002.png'):
         quad(ride, **settings)[2]

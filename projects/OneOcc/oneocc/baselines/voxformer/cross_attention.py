@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ....core.ops import multi_scale_deformable_attention
 from ...models.layers.deformable_attention import (
     check_heads,
     head_directions,
     init_deformable_attention,
     spread_offsets,
 )
+from ...models.layers.mmcv_attention import attention_op
 
 
 class DeformableCrossAttention(nn.Module):
@@ -28,14 +28,22 @@ class DeformableCrossAttention(nn.Module):
         num_points: K.
         dropout: of the output.
         wrap: the views go round along their width.
+        op: name of the function that samples (`attention_op`).
     """
 
     def __init__(
-        self, channels: int, num_heads: int = 8, num_points: int = 8, dropout: float = 0.1, wrap: bool = False
+        self,
+        channels: int,
+        num_heads: int = 8,
+        num_points: int = 8,
+        dropout: float = 0.1,
+        wrap: bool = False,
+        op: str = 'torch',
     ) -> None:
         super().__init__()
         check_heads(channels, num_heads)
         self.num_heads, self.num_points, self.wrap = num_heads, num_points, wrap
+        self.sample = attention_op(op)
         self.sampling_offsets = nn.Linear(channels, num_heads * num_points * 2)
         self.attention_weights = nn.Linear(channels, num_heads * num_points)
         self.value_proj = nn.Linear(channels, channels)
@@ -65,7 +73,7 @@ class DeformableCrossAttention(nn.Module):
             cells = offsets.new_tensor((width, height))
             locations = reference.to(offsets)[:, :, None, None, None] + offsets / cells
             value = self.value_proj(level.flatten(2).transpose(1, 2)).unflatten(-1, (self.num_heads, -1))
-            said.append(multi_scale_deformable_attention(value, [(height, width)], locations, weights, wrap=self.wrap))
+            said.append(self.sample(value, [(height, width)], locations, weights, wrap=self.wrap))
         return said
 
     def forward(

@@ -19,7 +19,7 @@ class CrossEncoder(nn.Module):
         num_views: V; a past frame is one more view.
         num_layers: layers.
         hidden_channels: of the feed-forward networks, by default 2 C.
-        num_heads, num_points, dropout, wrap: of `DeformableCrossAttention`.
+        num_heads, num_points, dropout, wrap, op: of `DeformableCrossAttention`.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class CrossEncoder(nn.Module):
         num_points: int = 8,
         dropout: float = 0.1,
         wrap: bool = False,
+        op: str = 'torch',
     ) -> None:
         super().__init__()
         # the official code leaves both uninitialised
@@ -39,7 +40,7 @@ class CrossEncoder(nn.Module):
         self.view_embeddings = nn.Parameter(torch.zeros(num_views, channels))
         self.layers = nn.ModuleList(
             TransformerLayer(
-                DeformableCrossAttention(channels, num_heads, num_points, dropout, wrap),
+                DeformableCrossAttention(channels, num_heads, num_points, dropout, wrap, op),
                 channels,
                 hidden_channels or 2 * channels,
                 dropout,

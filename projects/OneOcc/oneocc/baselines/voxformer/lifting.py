@@ -46,6 +46,7 @@ class VoxFormerLifting(BaseModule):
         scale: stride of the features.
         wrap: the views are panoramas that go round; locations beyond the seam come in on the other side.
         num_layers, hidden_channels, num_heads, num_points, dropout: of `CrossEncoder`.
+        attention_op: 'torch', or 'mmcv' for its compiled kernel on a GPU; the same numbers up to rounding.
 
     Raises:
         ValueError: a source of proposals that is none.
@@ -68,6 +69,7 @@ class VoxFormerLifting(BaseModule):
         num_points: int = 8,
         dropout: float = 0.1,
         proposal_weights: str | None = None,
+        attention_op: str = 'torch',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -81,7 +83,7 @@ class VoxFormerLifting(BaseModule):
         self.grid, self.views, self.scale, self.wrap = CartesianGrid(**grid), tuple(views), scale, wrap
         self.queries = ProposedQueries(self.grid.centers()[..., 0].numel(), channels)
         self.encoder = CrossEncoder(
-            channels, len(self.views), num_layers, hidden_channels, num_heads, num_points, dropout, wrap
+            channels, len(self.views), num_layers, hidden_channels, num_heads, num_points, dropout, wrap, attention_op
         )
         self.proposal_network = None if proposal_network is None else self._frozen(proposal_network, proposal_weights)
         finer = self.grid if proposal_network is None else self.grid.refined(STRIDE)

@@ -21,6 +21,7 @@ class VoxFormerNeck(BaseModule):
         channels: C.
         self_attention: 'fold2d' (voxels written into a plane, as published) or '3d'.
         num_layers, hidden_channels, num_heads, num_points, dropout: of `SelfEncoder`.
+        attention_op: see VoxFormerLifting.
     """
 
     @staticmethod
@@ -38,6 +39,7 @@ class VoxFormerNeck(BaseModule):
         num_heads: int = 8,
         num_points: int = 8,
         dropout: float = 0.1,
+        attention_op: str = 'torch',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -51,6 +53,7 @@ class VoxFormerNeck(BaseModule):
             num_heads=num_heads,
             num_points=num_points,
             dropout=dropout,
+            op=attention_op,
         )
 
     def forward(self, volumes: Volumes | Mapping) -> Levels:

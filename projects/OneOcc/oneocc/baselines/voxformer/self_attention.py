@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ....core.ops import multi_scale_deformable_attention
 from ...models.layers.deformable_attention import (
     check_heads,
     head_directions,
     init_deformable_attention,
     spread_offsets,
 )
+from ...models.layers.mmcv_attention import attention_op
 
 QUEUES = 2  # two sets of offsets and weights that look at the same value, a heritage of BEVFormer
 # The learned offsets of a plane are (column, row), of a volume (y, x, z): which of these is which axis.
@@ -34,6 +34,7 @@ class DeformableSelfAttention(nn.Module):
         num_heads: M.
         num_points: K of each queue.
         dropout: of the output.
+        op: name of the function that samples (`attention_op`); 'mmcv' knows planes alone.
     """
 
     references: Tensor
@@ -45,13 +46,19 @@ class DeformableSelfAttention(nn.Module):
         num_heads: int = 8,
         num_points: int = 8,
         dropout: float = 0.1,
+        op: str = 'torch',
     ) -> None:
         super().__init__()
         check_heads(channels, num_heads)
         axes = len(shape)
         if axes not in _COMPONENT_OF_AXIS:
             raise ValueError(f'shape: expected (rows, columns) or (X, Y, Z), got {tuple(shape)}')
+        if op == 'mmcv' and axes == 3:
+            raise ValueError(
+                "attention_op: expected 'torch' for attention in space, got 'mmcv', which knows planes alone"
+            )
         self.num_heads, self.num_points, self.shape = num_heads, num_points, tuple(shape)
+        self.sample = attention_op(op)
         samples = num_heads * QUEUES * num_points
         self.sampling_offsets = nn.Linear(2 * channels, samples * axes)
         self.attention_weights = nn.Linear(2 * channels, samples)
@@ -82,9 +89,7 @@ class DeformableSelfAttention(nn.Module):
         lengths = offsets.new_tensor(self.shape).flip(0)
         locations = self.references[:, None, None, None] + offsets[..., last_axis_first] / lengths
         value = self.value_proj(cells).unflatten(-1, (self.num_heads, -1))
-        mean = multi_scale_deformable_attention(
-            value, [self.shape], locations.flatten(3, 4).unsqueeze(3), weights.flatten(3).unsqueeze(3)
-        )
+        mean = self.sample(value, [self.shape], locations.flatten(3, 4).unsqueeze(3), weights.flatten(3).unsqueeze(3))
         return self.dropout(self.output_proj(mean)) + cells
 
 

@@ -49,7 +49,7 @@ class SelfEncoder(nn.Module):
             in both modes.
         num_layers: layers.
         hidden_channels: of the feed-forward networks, by default 2 C.
-        num_heads, num_points, dropout: of `DeformableSelfAttention`.
+        num_heads, num_points, dropout, op: of `DeformableSelfAttention`.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class SelfEncoder(nn.Module):
         num_heads: int = 8,
         num_points: int = 8,
         dropout: float = 0.1,
+        op: str = 'torch',
     ) -> None:
         super().__init__()
         if mode not in ('fold2d', '3d'):
@@ -75,7 +76,7 @@ class SelfEncoder(nn.Module):
         shape = (rows, columns) if mode == 'fold2d' else tuple(grid_shape)
         self.layers = nn.ModuleList(
             TransformerLayer(
-                DeformableSelfAttention(channels, shape, num_heads, num_points, dropout),
+                DeformableSelfAttention(channels, shape, num_heads, num_points, dropout, op),
                 channels,
                 hidden_channels or 2 * channels,
                 dropout,

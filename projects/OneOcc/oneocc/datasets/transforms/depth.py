@@ -26,7 +26,8 @@ class LoadDepth(BaseTransform):
 
     Packed by ``PackOccInputs(keys=('imgs', 'depth', ...))`` it reaches a model as ``depth``: view -> (B, H, W). It
     stands after the transforms that resize or unwrap the view; maps of another size are resampled, each pixel taking
-    the value of the one that holds its centre, so they must show the same field of view.
+    the value of the one that holds its centre, so they must show the same field of view. Black pixels, which a lens or
+    an unwrapped view does not see, have no predicted depth, whatever the network says of them.
 
     Args:
         source: 'predicted' (P+D) reads the file of the sample below ``folder``, whatever network wrote it;
@@ -91,7 +92,9 @@ class LoadDepth(BaseTransform):
         depth = _told('depth', str(path), lambda: read_depth_map(path, scale.unit_m))
         if scale.kind == 'cube':
             depth = range_from_cube_depth(depth, view.camera.resized(depth.shape[1], depth.shape[0]))
-        return nearest_resample(depth, view.camera.height, view.camera.width)
+        depth = nearest_resample(depth, view.camera.height, view.camera.width)
+        image = results.get('imgs', {}).get(self.view) if self.source == 'predicted' else None
+        return depth if image is None else np.where(image.any(axis=-1), depth, np.float32(0))
 
     def _file(self, results: dict) -> tuple[Any, DepthScale]:
         """Path and scale of the sample's map."""
