@@ -124,3 +124,19 @@ def test_occformer_at_its_published_size():
     numbers = {name: parameters(module) for name, module in found.items()}
     numbers['depth_net'] += gates + (112 - 72) * (width + 1)
     assert numbers == OCCFORMER_OFFICIAL
+
+
+SGN_UNUSED = dict(
+    resnet_last_stage=VOXFORMER_UNUSED['resnet_stage_4'],
+    scale_selections=66_320,  # a linear layer in each of three contexts
+    transposed_convolutions=4 * 4 * 8 * 8 + 4 + 8 * 8 * 4 * 4 + 8,  # of LMSCNet, to the resolution of the points
+)
+
+
+@pytest.mark.parametrize('variant', ['s', 't'])
+def test_sgn_at_its_published_size(variant):
+    """128x128x16 voxels, points on 256x256x32, 20 classes; S and T are one network."""
+    model = Config.fromfile(BASES / f'runs/sgn-{variant}.py').model
+    model.decode_head.num_classes = 19
+    model.grid = dict(shape=(256, 256, 32), voxel_size=0.2, origin=(0.0, -25.6, -2.0))
+    assert parameters(undrawn(model)) + sum(SGN_UNUSED.values()) == 28_157_507

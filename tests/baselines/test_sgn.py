@@ -8,18 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 
 from projects.OneOcc.core.geometry import CartesianGrid, View
 from projects.OneOcc.oneocc.baselines.sgn.head import occupancy_loss, seed_loss
 from projects.OneOcc.oneocc.baselines.sgn.proposals import point_features
 from projects.OneOcc.oneocc.baselines.sgn.seeds import SemanticGuidanceBlock, chosen_seeds
+from projects.OneOcc.oneocc.datasets import QuadOccDataset
 from projects.OneOcc.oneocc.datasets.transforms.azimuth import rotation_about_z
 from projects.OneOcc.oneocc.models.layers.active_voxels import ActiveVoxels
 from tests.models import two_view_rig as rig
 from tests.models.small_baseline import build
+from tests.tiny_dataset import write_tiny_dataset
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 GRID = dict(shape=(16, 16, 8), voxel_size=1.0, origin=(-8.0, -8.0, -4.0))  # lifted 8x8x4 of 2 m
+SMALL_SET = dict(shape=[16, 16, 8], voxel_size=0.8, origin=[-6.4, -6.4, -1.2])
 NO_POINTS = torch.zeros(0, 4)
 TERMS = ('ce', 'sem_scal', 'geo_scal', 'seeds', 'occupancy', 'proposals')
 PAST = ('equi', 'equi_past1', 'equi_past2')
@@ -313,3 +317,38 @@ def test_missing_inputs_are_named():
         model.neck(dict(cartesian=torch.zeros(1, 32, 8, 8, 4)))
     with pytest.raises(ValueError, match='expected the SGNLevels of SGNNeck, got dict'):
         model.decode_head.loss({1: torch.zeros(1, 16, 8, 8, 4)}, samples)
+
+
+def temporal_sample(root):
+    """A frame of a small set with two past ones and their sweeps, and the SGN-T that takes them."""
+    write_tiny_dataset(root, splits=('train',), frames=3, grid=SMALL_SET)
+    dataset = QuadOccDataset(
+        'infos_train.json',
+        str(root),
+        views=dict(raw=dict(keep=False), equi=dict(height=32, width=64, unwrap_from='raw')),
+        points={},
+        previous=dict(offsets=(-2, -1), points=True),
+        pipeline=[dict(type='PackOccInputs', keys=('imgs', 'points', 'gt_occ'))],
+        test_mode=True,
+    )
+    model = config(head=dict(num_classes=6))
+    model.grid = SMALL_SET
+    model.backbone.further_views = PAST[1:]
+    torch.manual_seed(0)
+    return dataset, build(model)
+
+
+def test_past_frames_come_from_the_dataset(tmp_path):
+    """Loaded, collated and trained on; where a sequence starts, the views are one view and nothing is added."""
+    dataset, model = temporal_sample(tmp_path / 'quadsim-mini')
+    assert model.view_transformer.views == PAST
+    data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[2]]), training=True)
+    check_step(model.train(), data['inputs'], data['data_samples'])
+    model.eval()
+    single = build(config(head=dict(num_classes=6)) | dict(grid=SMALL_SET))
+    single.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        of_three = model.lift(**data).cartesian
+        of_one = single.eval().lift(**data).cartesian
+    torch.testing.assert_close(of_three[0], of_one[0], rtol=1e-4, atol=1e-5)
+    assert (of_three[1] - of_one[1]).abs().max() > 0.01 * of_one[1].std()

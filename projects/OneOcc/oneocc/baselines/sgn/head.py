@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ....core.formats.labels import EMPTY, UNKNOWN
 from ...models.losses import lovasz_softmax, majority_pool, voxel_cross_entropy
 from ...models.losses.precision import full_precision, safe_ratio
+from ...structures import Levels
 from ..voxformer.head import UpsampledClassifier, VoxFormerHead
 from .diffusion import SemanticDiffusionBlock
 from .neck import SGNLevels
@@ -60,14 +61,14 @@ class SGNHead(VoxFormerHead):
         )
 
     def loss(
-        self, feats: SGNLevels, data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
+        self, feats: Levels | Mapping, data_samples: Sequence[BaseDataElement], visible: Tensor | None = None
     ) -> dict[str, Tensor]:
         """The six terms, in float32 also under autocast; `visible` (B, X, Y, Z) bool for supervise='visible'.
 
         Raises:
             ValueError: the neck gave no seeds.
         """
-        if not isinstance(feats, SGNLevels) or feats.seed_features is None:
+        if not isinstance(feats, SGNLevels):
             raise ValueError(f'SGNHead: expected the SGNLevels of SGNNeck, got {type(feats).__name__}')
         losses = super().loss(feats, data_samples, visible)
         labels = self._labels(data_samples, visible, feats.voxels.device)

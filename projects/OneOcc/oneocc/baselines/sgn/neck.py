@@ -22,7 +22,7 @@ from .proposals import GeometryGuidance
 from .seeds import SemanticGuidanceBlock, chosen_seeds
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SGNLevels(Levels):
     """The diffused volume, and what the auxiliary losses are taken of.
 
@@ -33,10 +33,10 @@ class SGNLevels(Levels):
         seed_features: (S, C) of the seeds in C order.
     """
 
-    voxels: Tensor | None = None
-    proposal_logits: Tensor | None = None
-    seeds: Tensor | None = None
-    seed_features: Tensor | None = None
+    voxels: Tensor
+    proposal_logits: Tensor
+    seeds: Tensor
+    seed_features: Tensor
 
 
 @MODELS.register_module()
