@@ -8,6 +8,7 @@ test_readme.py checks its scripts and flags.
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import runpy
@@ -48,6 +49,8 @@ SMALLER = [
     (r'(benchmark\.py configs/.*)', r'\1 --repeats 1 --warmup 0'),
     (r'neck\.height=32', 'neck.height=8'),
     (r'num_classes=19', 'num_classes=10'),
+    (r'(tools/infer\.py (?!.*--model).*)', r'\1 --model work_dirs/untrained'),
+    (r'(tools/view\.py .*)', r'\1 --check'),
 ]
 NOT_RUN = [
     (r'^make ', 'sets up an environment of its own'),
@@ -103,9 +106,30 @@ def bring_rides(folder: Path) -> None:
     (rides / 'classes.yaml').write_text('1: floor\n2: wall\n')
 
 
+def bring_photos_and_a_model(folder: Path) -> None:
+    """Photos of a phone, an annulus with its calibration, a checkpoint; a model in the place of the shipped ones."""
+    from projects.OneOcc.oneocc.apis.model_card import build_model, write_model_card
+    from projects.OneOcc.oneocc.engine import read_config
+
+    bring_lens_and_frame(folder)
+    (folder / 'frame.png').rename(folder / 'annulus.png')
+    sky = np.linspace(220, 40, 128).astype(np.uint8)[:, None, None]
+    photo = Image.fromarray(np.broadcast_to(sky, (128, 256, 3)).copy())
+    (folder / 'ride').mkdir(exist_ok=True)
+    for name in ('photo.jpg', 'ride/0.jpg', 'ride/1.jpg'):
+        photo.save(folder / name)
+    config, mine = folder / 'configs/tiny/oneocc-tiny_quadsim-mini.py', folder / 'work_dirs/mine'
+    mine.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(state_dict=build_model(read_config(config)).state_dict(), meta={}), mine / 'epoch_1.pth')
+    metrics = dict(miou=0.0, iou=0.0, frames=0)
+    (mine / 'metrics.json').write_text(json.dumps(metrics))
+    write_model_card(folder / 'work_dirs/untrained', config, mine / 'epoch_1.pth', metrics, {})
+
+
 BROUGHT = {
     'docs/own_camera.md': bring_calibrations,
     'docs/official_weights.md': bring_official_weights,
+    'docs/own_photo.md': bring_photos_and_a_model,
     'docs/own_robot.md': bring_rides,
     'docs/public_sets.md': bring_downloads,
 }

@@ -27,6 +27,7 @@ PACKAGES = [
     *(
         f'{PLUGIN}.{part}'
         for part in (
+            'apis',
             'baselines',
             'baselines.official_weights',
             'datasets',
@@ -47,6 +48,7 @@ MODULES = [
     f'{CORE}.formats.infos',
     f'{CORE}.formats.occupancy',
     f'{CORE}.formats.recording',
+    f'{CORE}.formats.voxel_points',
     f'{CORE}.geometry.calibration_cache',
     f'{CORE}.geometry.visibility',
     f'{PLUGIN}.evaluation.ssc_counts',

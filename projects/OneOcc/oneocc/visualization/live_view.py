@@ -134,9 +134,12 @@ class LiveView:
         words = ride.name if mesh is not None else f'{ride.name}: no {layer}'
         top = place + (ride.grid.upper[0], 0.0, ride.grid.upper[2] + 1.0)
         self._keep(name + '/name', scene.add_label(name + '/name', words, position=top))
-        if self._gui['points'].value and moment.points is not None and len(moment.points):
+        if self._gui['points'].value and moment.points is not None:
+            low, high = np.array(ride.grid.origin[:2]), np.array(ride.grid.upper[:2])
+            flat = moment.points[:, :2]
+            points = moment.points[((flat >= low) & (flat <= high)).all(axis=1)]  # rides beside it have their own
             cloud = scene.add_point_cloud(
-                name + '/points', moment.points, (20, 20, 24), point_size=0.05, position=place, point_shape='circle'
+                name + '/points', points, (20, 20, 24), point_size=0.05, position=place, point_shape='circle'
             )
             self._keep(name + '/points', cloud)
         if self._gui['camera'].value and moment.panorama is not None:

@@ -76,7 +76,7 @@ class RideVideo:
             return
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, self._size)
+            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*'mp4v'), self.fps, self._size)
             if not self._writer.isOpened():
                 self._temporary.unlink(missing_ok=True)
                 raise VideoError(f'{self.path}: OpenCV has no encoder for MP4 here: write a GIF instead')
