@@ -221,8 +221,8 @@ def label_recordings(
 def cost_of(frames: int, seconds: float, peak_mib: float) -> str:
     """What making labels cost, as a sentence."""
     return (
-        f'{frames} frames labelled in {seconds:.1f} s ({seconds / frames:.2f} s a frame), at most {peak_mib:.0f} MiB in one '
-        'process of this machine'
+        f'{frames} frames labelled in {seconds:.1f} s ({seconds / frames:.2f} s a frame), at most {peak_mib:.0f} MiB '
+        'in one process of this machine'
     )
 
 
