@@ -12,7 +12,9 @@ info files name images relative to DIR.
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
+import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -208,9 +210,26 @@ def label_recordings(
     total = sum(frames.values())
     done = total - sum(frames[recording.name] for recording in missing)
     title = f'labels ({len(recordings)} recordings)'
+    begun = time.monotonic()
     with tqdm(total=total, initial=done, unit='frame', desc=title, disable=quiet) as bar:
         run_jobs(jobs, workers, bar, scheduler)
+    if total > done:
+        print(cost_of(total - done, time.monotonic() - begun, peak_memory_mib()), file=sys.stderr)
     return [read_summary(out, recording.name) or {} for recording in recordings]
+
+
+def cost_of(frames: int, seconds: float, peak_mib: float) -> str:
+    """What making labels cost, as a sentence."""
+    return (
+        f'{frames} frames labelled in {seconds:.1f} s ({seconds / frames:.2f} s a frame), at most {peak_mib:.0f} MiB '
+        'in one process of this machine'
+    )
+
+
+def peak_memory_mib() -> float:
+    """Most memory that this process or an ended child of it has held, MiB."""
+    kib = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return kib / (1024 if sys.platform != 'darwin' else 1 << 20)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

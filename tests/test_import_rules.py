@@ -26,6 +26,7 @@ MAY_IMPORT_ROOMS = {
     'oneocc.apis': CORE | {f'oneocc.{room}' for room in _BELOW_THE_APIS},
 }
 FLOORS = ('tracing', 'shading', 'places', 'capture')  # of the synthetic world; each may use those before it
+CONVERTER_OPTIONAL = {'rosbags', 'kiss_icp', 'distributed', 'dask', 'dask_jobqueue'}
 OPTIONAL = {'open3d', 'mayavi', 'viser', 'rerun', 'plotly', 'pyvista', 'torchvision', 'spconv', 'kornia'}
 SOURCES = sorted(PROJECT.rglob('*.py'))
 
@@ -110,6 +111,17 @@ def test_optional_packages_are_never_imported_at_module_level(path):
 def test_converters_know_neither_models_nor_metrics(path):
     for name in imports(path):
         assert not name.startswith(('projects.OneOcc.oneocc.models', 'projects.OneOcc.oneocc.evaluation')), name
+
+
+@pytest.mark.parametrize('path', sorted((ROOT / 'data_converters').rglob('*.py')), ids=lambda p: p.name)
+def test_converters_import_bag_readers_and_clusters_only_where_they_are_used(path):
+    assert not {name.split('.')[0] for name in imports(path, top_level_only=True)} & CONVERTER_OPTIONAL
+
+
+@pytest.mark.parametrize('room', ['recorders', 'point_labels'])
+def test_real_rides_know_nothing_of_synthetic_ones(room):
+    for path in (ROOT / 'data_converters' / room).glob('*.py'):
+        assert not any(name.startswith('data_converters.synthetic') for name in imports(path)), path.name
 
 
 @pytest.mark.parametrize(

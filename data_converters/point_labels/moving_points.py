@@ -66,15 +66,17 @@ def moving_points(recording: Recording, lidar: str, settings: MotionSettings | N
     ground = recording.meta.get('ground_height_m')
     for frame in recording.frames:
         if lidar not in frame.files:
-            worlds.append(None), images.append(None), heights.append(None)
+            worlds.append(None)
+            images.append(None)
+            heights.append(None)
             continue
         world_from_lidar = frame.world_from_body @ np.linalg.inv(recording.lidars[lidar])
-        world = recording.read_lidar(frame, lidar)['points'].astype(np.float64) @ world_from_lidar[:3, :3].T
-        world += world_from_lidar[:3, 3]
-        worlds.append(world.astype(np.float64))
-        images.append(_RangeImage.of(world, world_from_lidar[:3, 3], settings.cell_deg))
-        level = -float(ground) if ground is not None else _ground_level(world[:, 2] - frame.world_from_ego[2, 3])
-        heights.append(world[:, 2] - frame.world_from_ego[2, 3] - level)
+        points = recording.read_lidar(frame, lidar)['points'].astype(np.float64)
+        placed = points @ world_from_lidar[:3, :3].T + world_from_lidar[:3, 3]
+        worlds.append(placed)
+        images.append(_RangeImage.of(placed, world_from_lidar[:3, 3], settings.cell_deg))
+        level = -float(ground) if ground is not None else _ground_level(placed[:, 2] - frame.world_from_ego[2, 3])
+        heights.append(placed[:, 2] - frame.world_from_ego[2, 3] - level)
     found: list[np.ndarray | None] = []
     for at, world in enumerate(worlds):
         if world is None:
@@ -123,7 +125,7 @@ def read_tracks(path: Path, recording: Recording) -> dict[str, list[dict[str, An
 def in_box(points: np.ndarray, box: dict[str, Any], slack: float = 0.1) -> np.ndarray:
     """(N,) bool: points (N, 3) of the world inside a box of `read_tracks`, grown by `slack` metres."""
     yaw = float(box.get('yaw', 0.0))
-    local = points - np.asarray(box['center_m'], dtype=np.float64)
+    local: np.ndarray = points - np.asarray(box['center_m'], dtype=np.float64)
     c, s = np.cos(yaw), np.sin(yaw)
     along = np.column_stack([c * local[:, 0] + s * local[:, 1], -s * local[:, 0] + c * local[:, 1], local[:, 2]])
     return (np.abs(along) <= np.asarray(box['size_m'], dtype=np.float64) / 2 + slack).all(axis=1)

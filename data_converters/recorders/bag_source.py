@@ -39,7 +39,8 @@ class BagSource:
     """
 
     def __init__(self, bag: Bag, rig: Rig, stamps: str = 'header') -> None:
-        self.name, self.notes = bag.name, []
+        self.name = bag.name
+        self.notes: list[str] = []
         self._bag, self._rig, self._stamps = bag, rig, stamps
         self._entries: dict[str, SensorEntry] = {**rig.cameras, **rig.lidars}
         if not bag.counts or not sum(bag.counts.values()):

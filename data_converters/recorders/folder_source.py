@@ -36,7 +36,8 @@ class FolderSource:
     """
 
     def __init__(self, folder: Path, rig: Rig, rate_hz: float | None = None) -> None:
-        self.name, self.notes = str(folder), []
+        self.name = str(folder)
+        self.notes: list[str] = []
         self._folder, self._rig, self._rate = folder, rig, rate_hz
         self._entries: dict[str, SensorEntry] = {**rig.cameras, **rig.lidars}
         if not folder.is_dir():

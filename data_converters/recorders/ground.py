@@ -45,18 +45,18 @@ def find_ground(points: np.ndarray, within_m: float = 0.08, tries: int = 300, se
     # thinned to one point per 20 cm cell: what is near must not outvote the rest
     _, first = np.unique(np.floor(near / 0.2).astype(np.int64), axis=0, return_index=True)
     thin = near[np.sort(first)]
-    best, most = None, 0
-    for _ in range(tries):
-        a, b, c = thin[rng.choice(len(thin), 3, replace=False)]
-        normal = np.cross(b - a, c - a)
-        length = np.linalg.norm(normal)
-        if length < 1e-3 or abs(normal[2]) < length * np.cos(np.radians(MAX_SLOPE_DEG)):
-            continue
-        normal /= length
-        count = int((np.abs((thin - a) @ normal) < within_m).sum())
-        if count > most:
-            best, most = (normal, float(a @ normal)), count
-    if best is None or most < 0.1 * len(thin):
+    corners = thin[rng.integers(len(thin), size=(tries, 3))]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lengths = np.linalg.norm(normals, axis=1)
+    level = (lengths > 1e-3) & (np.abs(normals[:, 2]) >= lengths * np.cos(np.radians(MAX_SLOPE_DEG)))
+    if not level.any():
+        return None
+    normals = normals[level] / lengths[level, None]
+    offsets = np.einsum('ni,ni->n', corners[level, 0], normals)
+    counts = (np.abs(normals @ thin.T - offsets[:, None]) < within_m).sum(axis=1)
+    chosen = int(counts.argmax())
+    best, most = (normals[chosen], offsets[chosen]), int(counts[chosen])
+    if most < 0.1 * len(thin):
         return None
     on = thin[np.abs(thin @ best[0] - best[1]) < within_m]
     centre = on.mean(axis=0)

@@ -89,7 +89,7 @@ def _tree(bag: Bag, lines: list[str]) -> TransformTree:
 
 
 def _rig_text(found: dict[str, list[dict[str, Any]]], tree: TransformTree) -> str:
-    names = {edge[i] for edge in tree.edges for i in (0, 1)}
+    names = tree.names
     body = next(
         (name for name in ('base_link', 'body', 'trunk', 'base', 'base_footprint') if name in names), 'base_link'
     )
@@ -125,7 +125,7 @@ def _mount(short: str, frame: str, body: str, names: set[str]) -> str:
 
 
 def _pose_lines(poses: list[dict[str, Any]], tree: TransformTree, body: str) -> list[str]:
-    names = {edge[i] for edge in tree.edges for i in (0, 1)}
+    names = tree.names
     best = sorted(poses, key=lambda pose: not pose['best'])
     if best:
         child = best[0]['child']

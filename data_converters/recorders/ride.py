@@ -183,7 +183,7 @@ class _Writer:
         for sensor, number in at:
             wanted[sensor].add(number)
         times = {sensor: self.source.times(sensor) for sensor in self.rig.lidars}
-        levels = []
+        levels: list[np.ndarray] = []
         for done, (sensor, number, payload) in enumerate(self.source.read(wanted), 1):
             frame = recording.frames[at[sensor, number]]
             if isinstance(payload, Picture):

@@ -41,6 +41,11 @@ class TransformTree:
         """(parent, child, static, number of transforms), sorted."""
         return [(*edge, edge in self._static, len(rows)) for edge, rows in sorted(self._rows.items())]
 
+    @property
+    def names(self) -> set[str]:
+        """Names of all frames."""
+        return {name for edge in self._rows for name in edge}
+
     def times(self, parent: str, child: str) -> np.ndarray:
         """Times at which anything between the two frames moved; empty if all of it is static."""
         moving = [edge for edge, _ in self._path(parent, child) if edge not in self._static]
@@ -99,8 +104,9 @@ class TransformTree:
                     before[there] = here, edge, forward
                     queue.append(there)
         if child not in before:
-            names = sorted({name for edge in self._rows for name in edge})
-            raise RideError(f'tf: expected a way from {parent!r} to {child!r}, got none among the frames {names}')
+            raise RideError(
+                f'tf: expected a way from {parent!r} to {child!r}, got none among the frames {sorted(self.names)}'
+            )
         path, here = [], child
         while (step := before[here]) is not None:
             here = step[0]
