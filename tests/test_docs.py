@@ -23,6 +23,7 @@ from PIL import Image
 
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.markdown import PAGES, ROOT, Block, blocks, commands, page_name
+from tests.runtime.toy_bundle import write_toy_bundle
 from tests.scripts import load_script
 
 _HERE = [
@@ -50,6 +51,10 @@ NOT_RUN = [
     (r'^make ', 'sets up an environment of its own'),
     (r'^cp -r .*\$MMDET3D', "needs mmdet3d's sources; tests/test_drop_in.py makes the copies"),
     (r'--device cuda', 'needs a GPU'),
+    (r'^pip install ', 'changes an environment; tests/runtime/test_occ_runtime.py installs the wheel into a bare one'),
+    (r'^oneocc ', 'is a command of the installed wheel; tests/runtime/test_occ_runtime.py calls it'),
+    (r'deploy/export\.py ', 'needs trained weights and half a minute; tests/deploy/test_export.py exports'),
+    (r'calibrate\.py ', 'needs the bundle of the set; tests/tools/test_calibrate.py calls it'),
     (r'^python -m tests\.', 'writes into the repository; tests/test_public_api.py writes a copy'),
 ]
 FOLLOWED = [page for page in PAGES if any(block.language in ('bash', 'python') for block in blocks(page))]
@@ -66,7 +71,19 @@ def bring_official_weights(folder: Path) -> None:
     torch.save(dict(model=load(DEFAULT_FOLDER / 'LMSCNet_C11_N32_seed1.pt')['state_fp16']), folder / 'lmscnet.pth')
 
 
-BROUGHT = {'docs/own_camera.md': bring_lens_and_frame, 'docs/official_weights.md': bring_official_weights}
+def bring_bundle(folder: Path) -> None:
+    """A bundle of the right form, and an image for it."""
+    cameras = dict(raw=dict(height=48, width=64))  # as the recordings of the micro data
+    write_toy_bundle(folder / 'bundle', cameras=cameras)
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(folder / 'frame.png')
+
+
+BROUGHT = {
+    'docs/deploy.md': bring_bundle,
+    'docs/own_robot.md': bring_bundle,
+    'docs/own_camera.md': bring_lens_and_frame,
+    'docs/official_weights.md': bring_official_weights,
+}
 
 
 @pytest.fixture(scope='module')

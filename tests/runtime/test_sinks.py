@@ -18,7 +18,8 @@ from projects.OneOcc.runtime.sight import OCCUPIED
 from projects.OneOcc.runtime.sinks import LineSink, SinkError
 from projects.OneOcc.runtime.sources import bag_frames, open_source
 from projects.OneOcc.runtime.traversability import traversability
-from tests.runtime.toy_bundle import CLASSES, COLOURS, GRID as PLACE, image, scene, write_toy_bundle
+from tests.runtime.toy_bundle import CLASSES, COLOURS, image, scene, write_toy_bundle
+from tests.runtime.toy_bundle import GRID as PLACE
 
 STAMPS = (1_700_000_000.25, 1_700_000_000.35, 1_699_999_999.0)  # the last one back in time
 
@@ -63,7 +64,10 @@ def test_a_bag_is_read_back_by_mcap(result, tmp_path):
     sink.write(result, STAMPS[0])
     sink.close()
     with open(tmp_path / 'part_0000/part_0000.mcap', 'rb') as file:
-        found = [(channel.topic, schema.name, message.log_time) for schema, channel, message in make_reader(file).iter_messages()]
+        found = [
+            (channel.topic, schema.name, message.log_time)
+            for schema, channel, message in make_reader(file).iter_messages()
+        ]
     time = round(STAMPS[0] * 1e9)
     assert sorted(found) == [('/occupancy/grid', GRID, time), ('/occupancy/points', POINT_CLOUD, time)]
 
@@ -78,7 +82,9 @@ def test_foxglove_files_are_read_back_by_mcap_in_z_y_x_order(result, tmp_path):
     with open(tmp_path / 'part_0000.mcap', 'rb') as file:
         found = {
             channel.topic: (message.log_time, proto)
-            for _, channel, message, proto in make_reader(file, decoder_factories=[DecoderFactory()]).iter_decoded_messages()
+            for _, channel, message, proto in make_reader(
+                file, decoder_factories=[DecoderFactory()]
+            ).iter_decoded_messages()
         }
     time, voxels = found['/occupancy/voxels']
     assert time == round(STAMPS[0] * 1e9)

@@ -30,7 +30,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--network-of', type=Path, metavar='BUNDLE', help='take its network, make only new tables')
     parser.add_argument('--temperature', type=float, default=1.0, help='of the probabilities (calibrate.py)')
     parser.add_argument(
-        '--ego-body', nargs=6, type=float, metavar='M', help='box of the robot: x y z of its lower, then its upper corner'
+        '--ego-body',
+        nargs=6,
+        type=float,
+        metavar='M',
+        help='box of the robot: x y z of its lower, then its upper corner',
     )
     parser.add_argument('--frames', type=int, default=3, help='of the test set, to compare on')
     parser.add_argument('--calibration-frames', type=int, default=32, help='of the training set, for int8')

@@ -135,4 +135,3 @@ def _check_hash(folder: Path, entry: dict, where: str) -> None:
             f'{path}: expected the file that the card describes (SHA-256 {entry["sha256"][:12]}...), got another or a '
             f'damaged one ({found[:12]}...)'
         )
-

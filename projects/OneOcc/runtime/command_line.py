@@ -49,7 +49,10 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--source', required=True, choices=('video', 'folder', 'bag', 'recording'))
     parser.add_argument('--bundle', required=True, type=Path)
     parser.add_argument(
-        '--out', default='stdout', choices=('mcap', 'foxglove', 'foxglove-file', 'stdout'), help='what takes the results'
+        '--out',
+        default='stdout',
+        choices=('mcap', 'foxglove', 'foxglove-file', 'stdout'),
+        help='what takes the results',
     )
     parser.add_argument('--folder', type=Path, help='of the files that mcap and foxglove-file write')
     parser.add_argument('--topic', help='of the images in a bag')
@@ -58,7 +61,9 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--stall-after', type=float, default=2.0, metavar='S', help='when the watchdog speaks')
     parser.add_argument('--max-frames', type=int, metavar='N')
     parser.add_argument('--frame-id', default='base_link', help='of the ego frame in messages')
-    parser.add_argument('--clearance', type=float, default=0.8, metavar='M', help='that the robot needs above the ground')
+    parser.add_argument(
+        '--clearance', type=float, default=0.8, metavar='M', help='that the robot needs above the ground'
+    )
     parser.add_argument('--host', default='127.0.0.1', help='of the live Foxglove server')
     parser.add_argument('--port', type=int, default=8765)
 

@@ -142,9 +142,7 @@ class FoxgloveSink:
             except (SinkError, OSError) as error:
                 self._end_file()
                 raise SinkError(str(error)) from error
-        self._voxels.log(
-            voxel_grid(self._messages, result, stamp, self.frame_id), log_time=max(nanoseconds(stamp), 0)
-        )
+        self._voxels.log(voxel_grid(self._messages, result, stamp, self.frame_id), log_time=max(nanoseconds(stamp), 0))
         if self._cubes is not None:
             self._cubes.log(scene(self._messages, result, stamp, self.frame_id), log_time=max(nanoseconds(stamp), 0))
         if self.output is not None and self.output.count(size):

@@ -63,7 +63,9 @@ class Resize:
         return np.clip(np.rint(_weighted(squeezed, 1, *self.columns)), 0, 255).astype(np.uint8)
 
 
-def view_maker(entry: Mapping[str, Any], name: str, size: tuple[int, int], tables: Mapping[str, np.ndarray]) -> ViewMaker:
+def view_maker(
+    entry: Mapping[str, Any], name: str, size: tuple[int, int], tables: Mapping[str, np.ndarray]
+) -> ViewMaker:
     """What makes a view of the card from a raw image of `size` (height, width)."""
     if entry['method'] == 'remap':
         return Remap(tables[f'remap_{name}_pixels'], tables[f'remap_{name}_valid'], size)

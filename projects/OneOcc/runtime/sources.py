@@ -69,7 +69,9 @@ def open_source(kind: str, path: str, cameras: Sequence[str], rate: float = 10.0
     if not there.exists():
         raise SourceError(f'--source {kind}: expected {path}, which is not there')
     if kind == 'folder':
-        files = sorted(file for file in there.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES) if there.is_dir() else []
+        files = (
+            sorted(file for file in there.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES) if there.is_dir() else []
+        )
         if not files:
             raise SourceError(f'{path}: expected a folder of images ({", ".join(IMAGE_SUFFIXES)}), got none')
         return Source(path, lambda: folder_frames(files, rate))

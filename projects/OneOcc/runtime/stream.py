@@ -201,7 +201,11 @@ class Stream:
             except Exception as error:  # whatever a driver raises, the stream must be told that it is over
                 kind = '' if isinstance(error, (SourceError, OSError)) else f'{type(error).__name__}: '
                 failed = 1 if self.counts.read > before else failed + 1
-                self._say(f'{self.source.name}: {kind}{error}'.replace(f'{self.source.name}: {self.source.name}', self.source.name))
+                self._say(
+                    f'{self.source.name}: {kind}{error}'.replace(
+                        f'{self.source.name}: {self.source.name}', self.source.name
+                    )
+                )
                 if not self.source.live or failed > self.reopen:
                     break
                 self.counts.reopened += 1

@@ -52,7 +52,10 @@ def model_logits(model: nn.Module, packed: dict) -> np.ndarray:
     """Logits (C + 1, X, Y, Z) float32 of the model on one packed sample."""
     own = cast(Any, model)
     batch = own.data_preprocessor(
-        dict(inputs=dict(imgs={v: i[None] for v, i in packed['inputs']['imgs'].items()}), data_samples=[packed['data_samples']])
+        dict(
+            inputs=dict(imgs={v: i[None] for v, i in packed['inputs']['imgs'].items()}),
+            data_samples=[packed['data_samples']],
+        )
     )
     levels, _ = own.extract_feat(batch['inputs'], batch['data_samples'])
     return own.decode_head.full_logits(levels)[0].float().cpu().numpy()

@@ -45,9 +45,7 @@ def rig_sample(
             names = step.views if step.views is not None else tuple(cameras)
             missing = [name for name in names if name not in cameras]
             if missing:
-                raise UsageError(
-                    f'--calib: expected the cameras {list(names)} of the config, got {sorted(cameras)}'
-                )
+                raise UsageError(f'--calib: expected the cameras {list(names)} of the config, got {sorted(cameras)}')
             results['cameras'] |= {name: cameras[name] for name in names}
             origins |= {name: dict(camera=name, method='resize') for name in names}
         elif isinstance(step, UnwrapPanorama):

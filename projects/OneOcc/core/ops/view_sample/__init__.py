@@ -86,8 +86,8 @@ def view_sample(
         wrap: the image is a full turn of azimuth, columns are periodic.
         shifts: displacement of each sample in pixels OF THAT SCALE (Eq. 10), x first.
         implementation: 'bag', 'compiled', 'grid' or 'reference', equal up to rounding, forward
-            and backward; None takes the preferred one (`prefer_implementation`), else the grid on GPUs, on CPUs the compiled loop where it fits and
-            gradients are wanted, else the bag, which uses all cores.
+            and backward; None takes the preferred one (`prefer_implementation`), else the grid on GPUs, on
+            CPUs the compiled loop where it fits and gradients are wanted, else the bag, which uses all cores.
 
     Returns:
         (B, C, N), or (B, S, C, N) without weights; its memory is point-major (channels last).
