@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .ros2_messages import nanoseconds
 from .sinks import MissingExtraError, OutputFolder, SinkError
 
 CELL = np.dtype([('red', 'u1'), ('green', 'u1'), ('blue', 'u1'), ('alpha', 'u1'), ('label', 'u1'), ('prob', 'u1')])
-_FIELDS = CELL.fields or {}
+_FIELDS: Mapping[str, tuple] = CELL.fields or {}
 
 
 def voxel_cells(result: OccResult) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .occ_runtime import OccResult
 
 POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('label', 'u1'), ('prob', '<f4')])
-_FIELDS = POINT.fields or {}
+_FIELDS: Mapping[str, tuple] = POINT.fields or {}
 _DATATYPES = {'<f4': 7, '|u1': 2}  # sensor_msgs/PointField
 POINT_CLOUD, GRID = 'sensor_msgs/msg/PointCloud2', 'nav_msgs/msg/OccupancyGrid'
 
