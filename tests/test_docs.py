@@ -27,6 +27,7 @@ from tests.data_converters.importers.official_twins import as_human360occ, as_qu
 from tests.data_converters.importers.public_twins import as_kitti360, as_semantickitti, as_tartanground
 from tests.goldens.frame import DEFAULT_FOLDER, load
 from tests.markdown import PAGES, ROOT, Block, blocks, commands, page_name
+from tests.runtime.toy_bundle import write_toy_bundle
 from tests.scripts import load_script
 
 _HERE = [
@@ -57,6 +58,10 @@ NOT_RUN = [
     (r'^cp -r .*\$MMDET3D', "needs mmdet3d's sources; tests/test_drop_in.py makes the copies"),
     (r'--device cuda', 'needs a GPU'),
     (r'bash tools/(dist|slurm)_train', 'needs several machines'),
+    (r'^pip install ', 'changes an environment; tests/runtime/test_occ_runtime.py installs the wheel into a bare one'),
+    (r'^oneocc ', 'is a command of the installed wheel; tests/runtime/test_occ_runtime.py calls it'),
+    (r'deploy/export\.py ', 'needs trained weights and half a minute; tests/deploy/test_export.py exports'),
+    (r'calibrate\.py ', 'needs the bundle of the set; tests/tools/test_calibrate.py calls it'),
     (r'^python -m tests\.', 'writes into the repository; tests/test_public_api.py writes a copy'),
 ]
 FOLLOWED = [page for page in PAGES if any(block.language in ('bash', 'python') for block in blocks(page))]
@@ -126,7 +131,16 @@ def bring_photos_and_a_model(folder: Path) -> None:
     write_model_card(folder / 'work_dirs/untrained', config, mine / 'epoch_1.pth', metrics, {})
 
 
+def bring_bundle(folder: Path) -> None:
+    """A bundle of the right form, and an image for it."""
+    cameras = dict(raw=dict(height=48, width=64))  # as the recordings of the micro data
+    write_toy_bundle(folder / 'bundle', cameras=cameras)
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(folder / 'frame.png')
+
+
 BROUGHT = {
+    'docs/deploy.md': bring_bundle,
+    'docs/stream.md': bring_bundle,
     'docs/own_camera.md': bring_calibrations,
     'docs/official_weights.md': bring_official_weights,
     'docs/own_photo.md': bring_photos_and_a_model,

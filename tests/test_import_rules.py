@@ -24,10 +24,28 @@ MAY_IMPORT_ROOMS = {
     'oneocc.visualization': CORE | {'oneocc.structures'},
     'oneocc.engine': CORE | {'oneocc.structures', 'oneocc.models', 'oneocc.visualization'},
     'oneocc.apis': CORE | {f'oneocc.{room}' for room in _BELOW_THE_APIS},
+    'runtime': {'core.formats'},
 }
 FLOORS = ('tracing', 'shading', 'places', 'capture')  # of the synthetic world; each may use those before it
 CONVERTER_OPTIONAL = {'rosbags', 'kiss_icp', 'distributed', 'dask', 'dask_jobqueue'}
-OPTIONAL = {'open3d', 'mayavi', 'viser', 'rerun', 'plotly', 'pyvista', 'torchvision', 'spconv', 'kornia'}
+# What a bundle needs; the files that the runtime takes from core.formats need no torch either
+NUMPY_FORMATS = {'atomic_files', 'labels', 'npz_archives', 'paths'}
+OPTIONAL = {
+    'onnx',
+    'onnxruntime',
+    'rosbags',
+    'foxglove',
+    'rclpy',
+    'open3d',
+    'mayavi',
+    'viser',
+    'rerun',
+    'plotly',
+    'pyvista',
+    'torchvision',
+    'spconv',
+    'kornia',
+}
 SOURCES = sorted(PROJECT.rglob('*.py'))
 
 
@@ -48,7 +66,8 @@ def imports(path: Path, top_level_only: bool = False) -> set[str]:
 
 def room_of(path: Path) -> str:
     """'core.geometry' of projects/OneOcc/core/geometry/grids.py."""
-    return '.'.join(path.relative_to(PROJECT).parts[:2])
+    parts = path.relative_to(PROJECT).parts
+    return parts[0] if parts[0] == 'runtime' else '.'.join(parts[:2])
 
 
 @pytest.mark.parametrize(
@@ -70,6 +89,14 @@ def test_the_core_knows_no_mm_package_and_no_plug_in(path):
     for name in imports(path):
         assert name.split('.')[0] not in OPEN_MMLAB, f'{path} imports {name}'
         assert not name.startswith('projects.OneOcc.oneocc'), f'{path} imports {name}'
+
+
+@pytest.mark.parametrize('path', sorted((PROJECT / 'runtime').rglob('*.py')), ids=lambda p: p.name)
+def test_the_runtime_knows_no_torch_and_of_the_core_only_what_knows_none(path):
+    for name in imports(path):
+        assert name.split('.')[0] not in OPEN_MMLAB | {'torch'}, f'{path} imports {name}'
+        if name.startswith('projects.OneOcc.') and not name.startswith('projects.OneOcc.runtime'):
+            assert name.split('.')[2:4] == ['core', 'formats'] and name.split('.')[4] in NUMPY_FORMATS, name
 
 
 def test_importing_the_core_loads_no_mm_package():

@@ -130,7 +130,8 @@ def test_bundles_that_cannot_be_used_are_told_in_one_sentence(tmp_path):
         (dict(network=dict(file='../x', sha256='')), 'inside its folder'),
         (dict(network=dict(file='gone.onnx', sha256='')), 'gone.onnx'),
     ):
-        write_toy_bundle(folder, **changes)
+        write_toy_bundle(folder)
+        change_card(folder, **changes)
         with pytest.raises(BundleError, match=told) as error:
             Bundle.read(folder)
         assert '\n' not in str(error.value)

@@ -26,11 +26,11 @@ def scene() -> np.ndarray:
     return labels
 
 
-def network(labels: np.ndarray) -> bytes:
+def network(labels: np.ndarray, num_classes: int = len(CLASSES)) -> bytes:
     """ONNX: logits are 8 for each voxel's label, and those of `empty` grow with the image's mean, as its table says."""
     from onnx import TensorProto, helper, numpy_helper
 
-    wanted = np.zeros((1, len(CLASSES) + 1, *labels.shape), np.float32)
+    wanted = np.zeros((1, num_classes + 1, *labels.shape), np.float32)
     np.put_along_axis(wanted[0], labels[None].astype(np.int64), 8, 0)
     nodes = [
         helper.make_node('Cast', ['image_raw'], ['pixels'], to=TensorProto.FLOAT),
@@ -52,12 +52,14 @@ def network(labels: np.ndarray) -> bytes:
     return model.SerializeToString()
 
 
-def write_toy_bundle(folder: Path, labels: np.ndarray | None = None, **changes: Any) -> Path:
+def write_toy_bundle(
+    folder: Path, labels: np.ndarray | None = None, classes: tuple[str, ...] = CLASSES, **changes: Any
+) -> Path:
     """Writes a bundle; `changes` replace entries of its card."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = scene() if labels is None else labels
-    (folder / 'model.onnx').write_bytes(network(labels))
-    gain = np.zeros((1, len(CLASSES) + 1, *labels.shape), np.float32)
+    (folder / 'model.onnx').write_bytes(network(labels, len(classes)))
+    gain = np.zeros((1, len(classes) + 1, *labels.shape), np.float32)
     gain[:, 0] = 0.1  # a bright image empties the scene
     tables = dict(gain=gain, seen=np.ones(labels.shape, bool), centre_m=np.array((0.1, 0.1, 0.1)))
     write_npz(folder / 'tables.npz', **tables)
@@ -67,8 +69,8 @@ def write_toy_bundle(folder: Path, labels: np.ndarray | None = None, **changes: 
         network=_entry(folder / 'model.onnx', inputs=['image_raw', 'gain'], format='onnx', precision='fp32'),
         tables=_entry(folder / 'tables.npz', arrays=sorted(tables)),
         grid=dict(GRID, shape=list(labels.shape)),
-        classes=list(CLASSES),
-        colours=COLOURS,
+        classes=list(classes),
+        colours=COLOURS if classes == CLASSES else [[9, 9, 9]] * len(classes),
         views=dict(raw=dict(camera='raw', method='resize', size=list(SIZE), periodic=False)),
         cameras=dict(raw=dict(height=SIZE[0], width=SIZE[1])),
         temperature=1.0,

@@ -110,7 +110,7 @@ def write_result(path: Path, result: OccResult) -> None:
         path,
         labels=result.labels,
         origin_m=bundle.origin,
-        voxel_size_m=np.float64(bundle.voxel_size),
+        voxel_size_m=np.array(bundle.voxel_size),
         classes=np.asarray(bundle.classes),
         probability=result.probability,
         state=result.state,

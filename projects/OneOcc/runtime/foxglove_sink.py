@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from .ros2_messages import nanoseconds
 from .sinks import MissingExtraError, OutputFolder, SinkError
 
 CELL = np.dtype([('red', 'u1'), ('green', 'u1'), ('blue', 'u1'), ('alpha', 'u1'), ('label', 'u1'), ('prob', 'u1')])
+_FIELDS: Mapping[str, tuple] = CELL.fields or {}
 
 
 def voxel_cells(result: OccResult) -> np.ndarray:
@@ -47,7 +49,7 @@ def voxel_grid(messages: Any, result: OccResult, stamp: float, frame_id: str) ->
         row_stride=columns * CELL.itemsize,
         cell_stride=CELL.itemsize,
         fields=[
-            messages.PackedElementField(name=name, offset=CELL.fields[name][1], type=kind) for name in CELL.names or ()
+            messages.PackedElementField(name=name, offset=_FIELDS[name][1], type=kind) for name in CELL.names or ()
         ],
         data=cells.tobytes(),
     )

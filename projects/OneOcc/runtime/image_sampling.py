@@ -70,7 +70,12 @@ def view_maker(
     if entry['method'] == 'remap':
         return Remap(tables[f'remap_{name}_pixels'], tables[f'remap_{name}_valid'], size)
     new = (entry['size'][0], entry['size'][1])
-    return np.ascontiguousarray if new == size else Resize(size, new, bool(entry['periodic']))
+    return as_it_is if new == size else Resize(size, new, bool(entry['periodic']))
+
+
+def as_it_is(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8, in one piece of memory."""
+    return np.ascontiguousarray(image)
 
 
 def filter_taps(old: int, new: int, wrap: bool) -> tuple[np.ndarray, np.ndarray]:

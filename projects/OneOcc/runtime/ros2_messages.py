@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from .occ_runtime import OccResult
 
 POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('label', 'u1'), ('prob', '<f4')])
+_FIELDS: Mapping[str, tuple] = POINT.fields or {}
 _DATATYPES = {'<f4': 7, '|u1': 2}  # sensor_msgs/PointField
 POINT_CLOUD, GRID = 'sensor_msgs/msg/PointCloud2', 'nav_msgs/msg/OccupancyGrid'
 
@@ -40,7 +42,7 @@ def point_cloud(types: Any, result: OccResult, stamp: float, frame_id: str) -> A
     points = packed_points(result)
     fields = [
         types['sensor_msgs/msg/PointField'](
-            name=name, offset=POINT.fields[name][1], datatype=_DATATYPES[POINT.fields[name][0].str], count=1
+            name=name, offset=_FIELDS[name][1], datatype=_DATATYPES[_FIELDS[name][0].str], count=1
         )
         for name in POINT.names or ()
     ]

@@ -33,7 +33,7 @@ def main() -> None:
 
     types = RclpyTypes()
 
-    class OccupancyNode(Node):  # type: ignore[misc]
+    class OccupancyNode(Node):
         def __init__(self) -> None:
             super().__init__('oneocc')
             bundle = self.declare_parameter('bundle', '').value

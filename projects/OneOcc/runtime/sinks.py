@@ -90,7 +90,8 @@ class OutputFolder:
         free = shutil.disk_usage(self.folder).free
         if free < num_bytes + RESERVE_BYTES:
             raise SinkError(
-                f'{self.folder}: the disk is full: expected {(num_bytes + RESERVE_BYTES) >> 20} MB free, got {free >> 20} MB'
+                f'{self.folder}: the disk is full: expected {(num_bytes + RESERVE_BYTES) >> 20} MB free, '
+                f'got {free >> 20} MB'
             )
 
     def count(self, num_bytes: int) -> bool:

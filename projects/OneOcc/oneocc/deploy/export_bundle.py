@@ -77,7 +77,7 @@ def export_bundle(
         frames: images {view: (H, W, 3) uint8} that int8 is calibrated on.
 
     Raises:
-        UsageError: a model that cannot be exported, a calibration that does not fit, a folder with something else in it.
+        UsageError: a model that cannot be exported, a calibration that does not fit, a folder of something else.
     """
     options, folder = options or ExportOptions(), Path(folder)
     check_folder(folder)

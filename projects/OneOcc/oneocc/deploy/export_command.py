@@ -88,8 +88,8 @@ def _check(model: nn.Module, dataset: Any, args: Namespace) -> None:
     if args.precision == 'fp32' and not found.holds:
         shutil.rmtree(args.out)
         raise UsageError(
-            f'{args.out}: expected labels that agree on {PARITY:.2%} of the voxels and logits within {MOST_ERROR:g}, '
-            f'got {found}; the bundle was not kept'
+            f'{args.out}: expected labels that agree on {PARITY:.2%} of the decided voxels and logits within '
+            f'{MOST_ERROR:g}, got {found}; the bundle was not kept'
         )
 
 

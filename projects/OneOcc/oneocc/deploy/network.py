@@ -142,7 +142,7 @@ def _use_tables(model: nn.Module) -> list[TableProjection]:
     if isinstance(lifting, FLoSP):
         names = {lifting.view: (f'pixels_{lifting.view}', f'valid_{lifting.view}')}
         table = TableProjection(lifting.projection, names)
-        lifting._project = lambda samples, size, device: table(NamedViews([], lifting.view), device)  # type: ignore
+        lifting._project = lambda samples, size, device: table(NamedViews([], lifting.view), device)
         return [table]
     tables = []
     for grid, one in lifting.lift.items():

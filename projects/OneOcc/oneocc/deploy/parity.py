@@ -18,16 +18,25 @@ MOST_ERROR = 1e-2  # of logits, whose range is tens
 
 @dataclass(frozen=True)
 class Parity:
-    """Agreement over frames: share of voxels with equal labels, largest difference of logits, number of frames."""
+    """Agreement over frames.
+
+    Attributes:
+        labels: share of voxels with equal labels.
+        decided: the same among voxels whose two best logits lie farther apart than the tolerance: whoever rounds
+            differently may toss another coin in the others.
+        logits: largest difference.
+        frames: their number.
+    """
 
     labels: float
+    decided: float
     logits: float
     frames: int
 
     @property
     def holds(self) -> bool:
         """Whether a bundle of full precision may be handed out."""
-        return self.labels >= PARITY and self.logits <= MOST_ERROR
+        return self.decided >= PARITY and self.logits <= MOST_ERROR
 
     def __str__(self) -> str:
         return f'{self.labels:.4%} of labels equal, logits within {self.logits:.2g} on {self.frames} frames'
@@ -36,15 +45,23 @@ class Parity:
 def compare(model: nn.Module, runtime: OccRuntime, dataset: Any, frames: int) -> Parity:
     """Run frames spread over a data set through its own pipeline and the model, and raw through the bundle."""
     chosen = np.unique(np.linspace(0, len(dataset) - 1, max(frames, 1)).round().astype(int))
-    equal, error = [], 0.0
+    found = []
     for index in chosen:
         info = dataset.get_data_info(int(index))
         raw = {name: read_rgb(info['img_paths'][name]) for name in runtime.cameras}
         logits = model_logits(model, dataset[int(index)])
         got = runtime(raw)
-        equal.append((got.labels == logits.argmax(0)).mean())
-        error = max(error, float(np.abs(got.logits - logits).max()))
-    return Parity(float(np.mean(equal)), error, len(chosen))
+        found.append(agreement(logits, got.logits))
+    labels, decided, logits = np.array(found).T
+    return Parity(float(labels.mean()), float(decided.mean()), float(logits.max()), len(chosen))
+
+
+def agreement(expected: np.ndarray, got: np.ndarray) -> tuple[float, float, float]:
+    """Two logits (C + 1, X, Y, Z) of one frame -> shares of equal labels, of all and of decided voxels; most error."""
+    equal = expected.argmax(0) == got.argmax(0)
+    second, best = np.partition(expected, -2, axis=0)[-2:]
+    decided = best - second > MOST_ERROR
+    return float(equal.mean()), float(equal[decided].mean()), float(np.abs(expected - got).max())
 
 
 @torch.no_grad()
