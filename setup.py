@@ -37,5 +37,7 @@ setup(
         'projects.OneOcc.oneocc.visualization': ['*.html'],
     },
     install_requires=requirements('runtime.txt') + requirements('mminstall.txt'),
-    extras_require={name: requirements(f'{name}.txt') for name in ('data', 'optional', 'robot', 'tests', 'view')},
+    extras_require={
+        name: requirements(f'{name}.txt') for name in ('data', 'optional', 'robot', 'tests', 'triton', 'view')
+    },
 )
