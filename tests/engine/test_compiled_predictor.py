@@ -11,7 +11,8 @@ import torch
 from mmdet3d.registry import MODELS
 from mmengine.registry import init_default_scope
 
-from projects.OneOcc.core.geometry import unwrap, unwrap_map
+from projects.OneOcc.core.geometry import View, unwrap, unwrap_map
+from projects.OneOcc.oneocc.datasets.transforms.resize import resize_image
 from projects.OneOcc.oneocc.engine.compiled_predictor import (
     CompiledPredictor,
     PackagedPredictor,
@@ -23,17 +24,23 @@ from tests.models import small_baseline, tiny_oneocc
 from tests.models import two_view_rig as rig
 
 ROOT = Path(__file__).resolve().parents[2]
-VIEWS = dict(raw={}, equi=dict(height=64, width=128, unwrap_from='raw'))
+RECORDED = (144, 192)
+VIEWS = dict(raw=dict(height=96, width=128), equi=dict(height=64, width=128, unwrap_from='raw'))
 
 
 @pytest.fixture
 def recorded():
-    return dict(raw=torch.randint(0, 256, (1, 3, *rig.RAW_SIZE), dtype=torch.uint8))
+    return dict(raw=torch.randint(0, 256, (1, 3, *RECORDED), dtype=torch.uint8))
 
 
 def fixed(model, views=None, dtype=None) -> FixedRig:
-    sizes = rig.image_sizes() if views is None else dict(raw=rig.RAW_SIZE)
-    return FixedRig(model, [rig.sample()], sizes, views, dtype)
+    sizes = rig.image_sizes() if views is None else dict(raw=RECORDED)
+    return FixedRig(model, [rig.sample() if views is None else as_recorded()], sizes, views, dtype)
+
+
+def as_recorded():
+    """A sample of the camera alone, with the calibration of its own pixels."""
+    return rig.sample(dict(raw=View(rig.raw_camera(RECORDED), rig.pose(rig.DOWN))))
 
 
 def test_raw_images_in_and_the_labels_of_the_pipeline_out(recorded):
@@ -42,8 +49,9 @@ def test_raw_images_in_and_the_labels_of_the_pipeline_out(recorded):
     cameras = rig.cameras()
     raw_from_equi = cameras['raw'].cam_from_ego[:3, :3]
     pixels = np.moveaxis(recorded['raw'][0].numpy(), 0, -1)
-    equi = unwrap(pixels, unwrap_map(cameras['equi'].camera, cameras['raw'].camera, raw_from_equi))
-    images = dict(equi=torch.from_numpy(equi).movedim(-1, 0)[None], raw=recorded['raw'])
+    equi = unwrap(pixels, unwrap_map(cameras['equi'].camera, rig.raw_camera(RECORDED), raw_from_equi))
+    raw = resize_image(pixels, *rig.RAW_SIZE, wrap=False)
+    images = {name: torch.from_numpy(image).movedim(-1, 0)[None] for name, image in (('equi', equi), ('raw', raw))}
     made = fixed(model, VIEWS)
     for view, image in made.views.make(recorded, made._tables).items():
         assert torch.equal(image, images[view].float()), view
@@ -56,19 +64,16 @@ def test_raw_images_in_and_the_labels_of_the_pipeline_out(recorded):
 
 
 def test_a_preprocessor_makes_the_views_on_its_device(recorded, device):
-    model = tiny_oneocc.build()
+    init_default_scope('mmdet3d')
     preprocessor = MODELS.build(dict(type='OccDataPreprocessor', views=VIEWS)).to(device)
-    cameras = rig.cameras()
-    sample = rig.sample(dict(raw=cameras['raw']))
+    sample = as_recorded()
     batch = preprocessor(dict(inputs=dict(imgs=dict(raw=[recorded['raw'][0]])), data_samples=[sample]))
     assert {view: tuple(image.shape) for view, image in batch['inputs']['imgs'].items()} == dict(
         raw=(1, 3, *rig.RAW_SIZE), equi=(1, 3, *rig.EQUI_SIZE)
     )
-    assert batch['data_samples'][0].cameras['equi'] == cameras['equi']
-    plain = model.data_preprocessor.to(device)(
-        dict(inputs=dict(imgs=dict(raw=[recorded['raw'][0]])), data_samples=[sample])
-    )
-    assert torch.equal(batch['inputs']['imgs']['raw'], plain['inputs']['imgs']['raw'])
+    assert batch['data_samples'][0].cameras['equi'] == rig.cameras()['equi']
+    assert batch['data_samples'][0].cameras['raw'].camera.height == rig.RAW_SIZE[0]
+    assert batch['inputs']['imgs']['raw'].std() < 3  # normalised
     with pytest.raises(ValueError, match="got no \\['raw'\\]"):
         preprocessor(dict(inputs=dict(imgs=dict(equi=[recorded['raw'][0]])), data_samples=[sample]))
 
@@ -101,7 +106,7 @@ def test_traced_for_a_backend_it_predicts_the_same(recorded):
 @pytest.mark.parametrize('dtype', [None, torch.bfloat16], ids=str)
 def test_inductor_predicts_what_eager_mode_does(recorded, dtype):
     model = tiny_oneocc.build().eval()
-    predictor = CompiledPredictor(model, [rig.sample()], dict(raw=rig.RAW_SIZE), VIEWS, dtype)
+    predictor = CompiledPredictor(model, [as_recorded()], dict(raw=RECORDED), VIEWS, dtype)
     print(f'compiled in {predictor.compile_seconds:.0f} s')
     with torch.no_grad():
         want = fixed(model, VIEWS, dtype)(recorded['raw'])
@@ -114,7 +119,7 @@ def test_a_package_runs_without_the_code_of_the_model(recorded, tmp_path):
     module, path = fixed(model, VIEWS), tmp_path / 'rig.pt2'
     says = export_package(module, path)
     print(f'packaged in {says["seconds"]:.0f} s, {path.stat().st_size / 2**20:.1f} MB')
-    assert says['inputs'] == {'raw': list(rig.RAW_SIZE)} and [p.name for p in tmp_path.iterdir()] == ['rig.pt2']
+    assert says['inputs'] == {'raw': list(RECORDED)} and [p.name for p in tmp_path.iterdir()] == ['rig.pt2']
     with torch.no_grad():
         want = module(recorded['raw'])
     assert (PackagedPredictor(path)(recorded) == want).float().mean() > 0.999
@@ -131,11 +136,11 @@ def test_a_package_runs_without_the_code_of_the_model(recorded, tmp_path):
 
 
 def test_other_images_are_refused(recorded):
-    sizes = dict(raw=rig.RAW_SIZE)
+    sizes = dict(raw=RECORDED)
     assert _in_order(recorded, sizes, 1)[0] is recorded['raw']
     with pytest.raises(ValueError, match="compiled with 'raw' of .* got None"):
         _in_order({}, sizes, 1)
-    with pytest.raises(ValueError, match=r'got \(1, 3, 96, 128\)'):
+    with pytest.raises(ValueError, match=r'got \(1, 3, 144, 192\)'):
         _in_order(recorded, sizes, 2)
     with pytest.raises(ValueError, match='as uint8, got torch.float32'):
         _in_order(dict(raw=recorded['raw'].float()), sizes, 1)

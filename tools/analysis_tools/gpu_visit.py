@@ -4,11 +4,11 @@
         --train configs/oneocc/oneocc-light-304x608_quadsim.py --wheels wheels
     python tools/analysis_tools/gpu_visit.py --out /tmp/visit --device cpu --small    # a rehearsal
 
-Steps, in this order: facts (GPU, driver, torch, Triton, commit), tests of the fast paths, efficiency (one config a
-process), profile by kernel, data (the twins, made there from a seed), training, all tests with the device, compiled
-models. Each runs in a process of its own with a time limit, writes into files of its own as it goes, and is skipped
-next time if it is done: a visit that was cut short goes on where it was. `visit.json` says what ran, how long and how
-it ended. After training, the newest weights lie beside their checkpoint in half precision.
+Steps, in this order: facts (what is installed), tests of the fast paths, efficiency (one config a process), profile by
+kernel, data (the twins, made there from a seed), training, all tests with the device, compiled models. Each runs in a
+process of its own with a time limit, writes into files of its own as it goes, and is skipped next time if it is done: a
+visit that was cut short goes on where it was, a training from its last epoch. `visit.json` says what ran, how long and
+how it ended. After training, the newest weights lie beside their checkpoint in half precision.
 """
 
 from __future__ import annotations
@@ -50,12 +50,14 @@ class Step:
         command: arguments behind the Python interpreter.
         limit_s: seconds after which it is ended.
         makes: a file that shows that the step is done, beside its good ending.
+        again: run it in every visit.
     """
 
     name: str
     command: tuple[str, ...]
     limit_s: float
     makes: Path | None = None
+    again: bool = False
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -137,7 +139,7 @@ def _training(args: argparse.Namespace) -> list[Step]:
     return [
         Step(f'data-{folder.name}', (*make, *mini, *few, *options), 240, folder / 'infos_train.json'),
         Step(f'train-{config.stem}', train, 60 * args.train_minutes),
-        Step(f'weights-{config.stem}', (this, '--halve', str(work)), 60),
+        Step(f'weights-{config.stem}', (this, '--halve', str(work)), 60, again=True),
     ]
 
 
@@ -186,7 +188,7 @@ class Visit:
     def run(self, step: Step) -> dict:
         """Run a step unless it is done or no time is left; what is known of it."""
         done = self.known.get(step.name, {})
-        if done.get('ended') == 'well' and (step.makes is None or step.makes.exists()):
+        if not step.again and done.get('ended') == 'well' and (step.makes is None or step.makes.exists()):
             print(f'{step.name}: done before', flush=True)
             return done
         left = self.ends - time.monotonic()
@@ -207,7 +209,7 @@ class Visit:
                 ended = 'well' if code == 0 else f'with {code}'
             except subprocess.TimeoutExpired:
                 ended = 'at its limit'
-                os.killpg(process.pid, signal.SIGINT)  # a training writes its checkpoint first
+                os.killpg(process.pid, signal.SIGINT)  # time to end in order
                 try:
                     process.wait(10)
                 except subprocess.TimeoutExpired:

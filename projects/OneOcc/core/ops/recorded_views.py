@@ -63,18 +63,39 @@ def unwrap_recorded(image: Tensor, table: UnwrapTable) -> Tensor:
     return torch.where(table.valid, grey, grey.new_zeros(())).unflatten(2, table.size)
 
 
-def resize_recorded(image: Tensor, height: int, width: int, wrap: bool = False) -> Tensor:
-    """Images (B, C, H, W) of any dtype -> (B, C, height, width) float32 whole grey levels, by `filter_taps`."""
-    result = image.float()
-    for axis, new, periodic in ((2, height, False), (3, width, wrap)):
-        indices, weights = filter_taps(result.shape[axis], new, periodic)
-        shape = (-1, 1) if axis == 2 else (-1,)
-        taken = [
-            result.index_select(axis, torch.from_numpy(np.ascontiguousarray(indices[:, tap])).to(image.device))
-            * torch.from_numpy(np.ascontiguousarray(weights[:, tap])).to(image.device).reshape(shape)
-            for tap in range(indices.shape[1])
-        ]
-        result = taken[0]
-        for more in taken[1:]:
-            result = result + more
-    return result.round().clamp(0, 255)
+class ResizeTable(NamedTuple):
+    """What resizing reads, rows first, then columns.
+
+    Attributes:
+        rows, columns: (K, H') and (K, W') int64, the K pixels that each new one reads.
+        row_shares, column_shares: (K, H') and (K, W') float32, their shares, sum one.
+    """
+
+    rows: Tensor
+    row_shares: Tensor
+    columns: Tensor
+    column_shares: Tensor
+
+    def to(self, device: torch.device) -> ResizeTable:
+        """The same on another device."""
+        return ResizeTable(*(tensor.to(device) for tensor in self))
+
+
+def resize_table(size: tuple[int, int], height: int, width: int, wrap: bool = False) -> ResizeTable:
+    """The table of `filter_taps` from images of (H, W) pixels to height x width; `wrap` makes the width periodic."""
+    taps = (*filter_taps(size[0], height, False), *filter_taps(size[1], width, wrap))
+    return ResizeTable(*(torch.from_numpy(np.ascontiguousarray(table.T)) for table in taps))
+
+
+def resize_recorded(image: Tensor, table: ResizeTable) -> Tensor:
+    """Images (B, C, H, W) of any dtype -> (B, C, H', W') float32 whole grey levels."""
+    squeezed = _resample(image.float(), 2, table.rows, table.row_shares[:, :, None])
+    return _resample(squeezed, 3, table.columns, table.column_shares).round().clamp(0, 255)
+
+
+def _resample(image: Tensor, axis: int, taps: Tensor, shares: Tensor) -> Tensor:
+    """One axis of (B, C, H, W) as weighted sums of its pixels; taps (K, new), shares (K, new) or (K, new, 1)."""
+    result = image.index_select(axis, taps[0]) * shares[0]
+    for tap in range(1, len(taps)):
+        result = result + image.index_select(axis, taps[tap]) * shares[tap]
+    return result

@@ -16,7 +16,8 @@ _FREE = {'empty', 'empty_strided', 'empty_like', 'new_empty', 'detach', 'lift_fr
 class OperatorCounts(TorchDispatchMode):
     """Counts what eager mode calls inside a `with` block.
 
-    An operator that returns a view of its input costs nothing and is not counted. On a GPU most of the others are a
+    An operator that returns a view of its input costs nothing and is not counted; loops that torch does not dispatch
+    (numba, Triton) are not seen. On a GPU most of the others are a
     kernel each, some two or three; convolutions in several memory orders and compiled graphs differ, so that the number
     is a measure of a model and no measurement.
 

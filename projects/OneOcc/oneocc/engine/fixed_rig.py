@@ -9,7 +9,7 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from ...core.ops.recorded_views import UnwrapTable
+from ...core.ops.recorded_views import ResizeTable, UnwrapTable
 from ..models.device_views import DeviceViews
 from .graphed_predictor import check_images_alone, frozen
 
@@ -57,7 +57,7 @@ class FixedRig(nn.Module):
         self.register_buffer('std', parts.data_preprocessor.std.clone().to(device), persistent=False)
         samples = list(data_samples)
         self.batch = len(samples)
-        self._tables: dict[str, UnwrapTable] = {}
+        self._tables: dict[str, UnwrapTable | ResizeTable] = {}
         if self.views is not None:
             if sorted(self.views.recorded) != sorted(image_sizes):
                 raise ValueError(f'images: expected those of {sorted(self.views.recorded)}, got {sorted(image_sizes)}')

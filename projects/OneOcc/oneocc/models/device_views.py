@@ -13,7 +13,14 @@ from torch import Tensor
 
 from ...core.geometry import EquirectCamera, View
 from ...core.geometry.calibration_cache import CalibrationCache
-from ...core.ops.recorded_views import UnwrapTable, resize_recorded, unwrap_recorded, unwrap_table
+from ...core.ops.recorded_views import (
+    ResizeTable,
+    UnwrapTable,
+    resize_recorded,
+    resize_table,
+    unwrap_recorded,
+    unwrap_table,
+)
 from ..structures import sample_view
 
 _KEYS = ('height', 'width', 'elevation_min_deg', 'elevation_max_deg', 'unwrap_from', 'keep')
@@ -41,7 +48,7 @@ class DeviceViews:
                 raise ValueError(f'view {name!r}: expected unwrap_from to be a recorded view, got {source!r}')
             if source is not None and not {'height', 'width'} <= set(view):
                 raise ValueError(f'view {name!r}: unwrapping needs height and width, got {view}')
-        self._tables: CalibrationCache[UnwrapTable] = CalibrationCache(8)
+        self._tables: CalibrationCache[UnwrapTable | ResizeTable] = CalibrationCache(8)
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -62,19 +69,23 @@ class DeviceViews:
                 found[name] = own.resized(view['width'], view['height']) if 'height' in view else own
         return found
 
-    def tables(self, recorded: Mapping[str, View], device: torch.device) -> dict[str, UnwrapTable]:
-        """{unwrapped view: its table} for one calibration; remembered."""
+    def tables(self, recorded: Mapping[str, View], device: torch.device) -> dict[str, UnwrapTable | ResizeTable]:
+        """{view that is unwrapped or resized: its table} for one calibration; remembered."""
         return {
-            name: self._table(view, View.of(recorded[view['unwrap_from']]), device)
+            name: self._table(view, View.of(recorded[view.get('unwrap_from', name)]), device)
             for name, view in self.views.items()
-            if 'unwrap_from' in view
+            if 'unwrap_from' in view or ('height' in view and view.get('keep', True))
         }
 
     def _equirect(self, view: Mapping) -> EquirectCamera:
         low, high = view.get('elevation_min_deg', -90.0), view.get('elevation_max_deg', 90.0)
         return EquirectCamera(view['width'], view['height'], math.radians(low), math.radians(high))
 
-    def _table(self, view: Mapping, raw: View, device: torch.device) -> UnwrapTable:
+    def _table(self, view: Mapping, raw: View, device: torch.device) -> UnwrapTable | ResizeTable:
+        if 'unwrap_from' not in view:
+            size, new = (raw.camera.height, raw.camera.width), (view['height'], view['width'])
+            wrap = raw.camera.periodic
+            return self._tables.get((size, new, wrap, str(device)), lambda: resize_table(size, *new, wrap).to(device))
         rotation = raw.cam_from_ego[:3, :3]
         equi = self._equirect(view)
         key = json.dumps(
@@ -82,17 +93,17 @@ class DeviceViews:
         )
         return self._tables.get(key, lambda: unwrap_table(equi, raw.camera, rotation).to(device))
 
-    def make(self, images: Mapping[str, Tensor], tables: Mapping[str, UnwrapTable]) -> dict[str, Tensor]:
+    def make(self, images: Mapping[str, Tensor], tables: Mapping[str, UnwrapTable | ResizeTable]) -> dict[str, Tensor]:
         """Recorded images of one calibration, {view: (B, 3, H, W) uint8} -> {view: (B, 3, H', W') float32}, 0..255."""
         made = {}
         for name, view in self.views.items():
-            if 'unwrap_from' in view:
-                made[name] = unwrap_recorded(images[view['unwrap_from']], tables[name])
+            table, image = tables.get(name), images[view.get('unwrap_from', name)]
+            if isinstance(table, UnwrapTable):
+                made[name] = unwrap_recorded(image, table)
+            elif isinstance(table, ResizeTable):
+                made[name] = resize_recorded(image, table)
             elif view.get('keep', True):
-                image = images[name]
-                made[name] = (
-                    resize_recorded(image, view['height'], view['width']) if 'height' in view else image.float()
-                )
+                made[name] = image.float()
         return made
 
     def __call__(
