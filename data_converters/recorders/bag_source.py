@@ -55,6 +55,8 @@ class BagSource:
         self._index = bag.index(topics)
         self._tree: TransformTree | None = None
         for name, entry in self._entries.items():
+            if not len(self._index[entry.source].stamps):
+                raise RideError(f'{bag.name}: {entry.source} ({name}): expected messages, got none')
             self._check_times(name, self._index[entry.source])
 
     def times(self, sensor: str) -> np.ndarray:

@@ -126,14 +126,13 @@ class _Writer:
             there = self.track.at(at)[1]
             known[sensor] = np.where(there, at, np.nan)
             self.report.counts[f'messages of {sensor} without a pose (of {len(at)})'] = int((~there).sum())
-        if not any(np.isfinite(known[camera]).any() for camera in self.rig.cameras):
-            first = times[next(iter(self.rig.cameras))]
+        camera = next(iter(self.rig.cameras))
+        if not np.isfinite(known[camera]).any():
+            first = times[camera]
             raise RideError(
                 f'{self.source.name}: expected poses at the times of the images, {first.min():.3f} to '
-                f'{first.max():.3f} s, '
-                f'got poses from {self.track.times[0]:.3f} to {self.track.times[-1]:.3f} s: no frame has one; a '
-                'clock that '
-                'differs is mended by time_offset in rig.yaml'
+                f'{first.max():.3f} s, got poses from {self.track.times[0]:.3f} to {self.track.times[-1]:.3f} s: '
+                'no frame has one; a clock that differs is mended by time_offset in rig.yaml'
             )
         images = {camera: known[camera] for camera in self.rig.cameras}
         frames, left_out = plan_frames(images, {lidar: known[lidar] for lidar in self.rig.lidars}, every)

@@ -21,6 +21,7 @@ MOVED = (
         f'{_PLUGIN}.datasets.info_schema': f'{_CORE}.formats.infos',
         'data_converters.atomic_files': f'{_CORE}.formats.atomic_files',
         'data_converters.recording': f'{_CORE}.formats.recording',
+        'data_converters.sequence_pool': 'data_converters.synthetic_sequences',
     }
     | {
         f'{_PLUGIN}.{old}': f'{_PLUGIN}.{new}'
