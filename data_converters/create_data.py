@@ -4,10 +4,11 @@
     python data_converters/create_data.py humansim --out data/humansim
     python data_converters/create_data.py quadocc --root /downloads/quadocc --out data/quadocc
 
-Public sets are read in their own layouts, each with options of its own (--root, --axes, --geometry, --view, --classes:
-`create_data.py SET --help`, importers/command.py). The same synthetic set, seed and options give the same bytes on one
-machine, whatever the number of workers; on another a rare pixel differs by a grey level (docs/runs/README.md). A killed
-run is continued by the same command: finished sequences stand in DIR/sequences/, anything else begins again.
+Public sets are read in their own layouts, each with options of its own (--root, --axes, --geometry, --view, --width,
+--classes: `create_data.py SET --help`, importers/command.py). The same synthetic set, seed and options give the same
+bytes on one machine, whatever the number of workers; on another a rare pixel differs by a grey level
+(docs/runs/README.md). A killed run is continued by the same command: finished sequences stand in DIR/sequences/,
+anything else begins again.
 """
 
 from __future__ import annotations
