@@ -23,6 +23,7 @@ PACKAGES = [
     f'{CORE}.geometry',
     f'{CORE}.ops',
     f'{CORE}.ops.view_sample',
+    'projects.OneOcc.runtime',
     PLUGIN,
     *(
         f'{PLUGIN}.{part}'
@@ -32,6 +33,7 @@ PACKAGES = [
             'baselines.official_weights',
             'datasets',
             'datasets.transforms',
+            'deploy',
             'engine',
             'evaluation',
             'geometry',

@@ -200,6 +200,7 @@ def ride(tmp_path):
     for i in range(3):
         Image.fromarray(image(i)).save(folder / f'{i}.png')
     listed = [dict(id=str(i), time=50.0 + i, files=dict(raw=f'{i}.png')) for i in range(3)]
+    listed.insert(1, dict(id='l', time=50.5, files=dict(lidar='l.npz')))
     write_json(folder / 'recording.json', dict(frames=listed))
     return folder
 
@@ -214,6 +215,8 @@ def test_folder_and_recording(ride):
     (ride / '1.png').write_bytes(b'no image')
     kinds = [type(frame) for frame in open_source('recording', str(ride), ['raw']).frames()]
     assert kinds == [SourceFrame, FrameError, SourceFrame]
+    with pytest.raises(SourceError, match="images of .'front'.*got none"):
+        list(open_source('recording', str(ride), ['front']).frames())
     with pytest.raises(SourceError, match='not there'):
         open_source('folder', str(ride / 'gone'), ['raw'])
     with pytest.raises(SourceError, match='got none'):

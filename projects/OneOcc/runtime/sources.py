@@ -116,20 +116,20 @@ def folder_frames(files: Sequence[Path], rate: float) -> Iterator[SourceFrame | 
 
 
 def recording_frames(folder: Path, cameras: Sequence[str]) -> Iterator[SourceFrame | FrameError]:
-    """The frames of a recording with their times."""
+    """The frames of a recording with their times; instants at which only other sensors spoke are passed over."""
     folder = folder.parent if folder.name == 'recording.json' else folder
     path = folder / 'recording.json'
     try:
-        frames = read_json(path)['frames']
+        frames = [frame for frame in read_json(path)['frames'] if set(cameras) <= set(frame['files'])]
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise SourceError(f'{path}: expected a recording, but it cannot be read: {error}') from error
+    if not frames:
+        raise SourceError(f'{path}: expected frames with images of {list(cameras)}, got none')
     for frame in frames:
         try:
             where = f'{path}: frame {frame["id"]}'
             images = {}
             for camera in cameras:
-                if camera not in frame['files']:
-                    raise FrameError(f'{where}: expected an image of {camera!r}, got {sorted(frame["files"])}')
                 file = inside(folder, frame['files'][camera], where)
                 images[camera] = read_image(file.read_bytes(), str(file))
             yield SourceFrame(float(frame['time']), images)
