@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ class LiveView:
 
     Args:
         rides: at least one; the same moment of all of them is shown.
-        host, port: where; 127.0.0.1 is this machine alone.
+        host, port: where; 127.0.0.1 is this machine alone, port 0 a free one.
         live: seconds between looks for new moments; None never looks.
 
     Raises:
@@ -42,7 +43,7 @@ class LiveView:
         if not rides:
             raise ViewerError('expected at least one ride, got none')
         self.rides = list(rides)
-        self.server: Any = viser.ViserServer(host=host, port=port, verbose=False, label='OneOcc')
+        self.server: Any = viser.ViserServer(host=host, port=port or _free_port(host), verbose=False, label='OneOcc')
         self.server.scene.set_up_direction('+z')
         self._lock = threading.RLock()
         self._gui: dict[str, Any] = {}
@@ -209,6 +210,12 @@ class LiveView:
             slider.max = max(self._length() - 1, 1)
             if at_end:
                 slider.value = self._length() - 1
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as found:
+        found.bind((host, 0))
+        return int(found.getsockname()[1])
 
 
 def layer_mesh(ride: Ride, moment: RideMoment, layer: str, only_known: bool = False) -> Any:
