@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from projects.OneOcc.core.geometry import transform_points
-from projects.OneOcc.core.geometry.ego_motion import cam_from_current_ego, past_frames
+from projects.OneOcc.core.geometry.ego_motion import cam_from_current_ego, past_frames, points_in_current_ego
 
 
 def pose(angle: float, translation) -> np.ndarray:
@@ -34,3 +34,15 @@ def test_a_point_of_the_world_meets_the_past_camera_where_it_stood():
 def test_without_motion_nothing_changes():
     cam_from_ego, body = pose(0.3, (0.1, 0.2, 0.3)), pose(0.5, (1, 2, 0))
     np.testing.assert_allclose(cam_from_current_ego(cam_from_ego, body, body), cam_from_ego, atol=1e-12)
+
+
+def test_points_of_then_meet_the_camera_of_then_where_they_were_seen():
+    cam_from_ego, past, now = pose(0.3, (0.1, 0.2, 0.3)), pose(0.5, (1, 2, 0)), pose(0.9, (3, 1, 0.5))
+    points = np.array([[4.0, -2.0, 1.0, 0.7], [0.0, 3.0, -1.0, 0.2]], dtype=np.float32)
+    moved = points_in_current_ego(points, past, now)
+    np.testing.assert_allclose(moved[:, 3], points[:, 3])
+    seen = transform_points(cam_from_current_ego(cam_from_ego, past, now), torch.from_numpy(moved[:, :3]))
+    expected = transform_points(cam_from_ego, torch.from_numpy(points[:, :3]).double())
+    torch.testing.assert_close(seen, expected)
+    np.testing.assert_allclose(points_in_current_ego(points, now, now), points, atol=1e-6)
+    assert points_in_current_ego(points[:0], past, now).shape == (0, 4)

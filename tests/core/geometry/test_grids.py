@@ -95,3 +95,8 @@ def test_coarse_cells_hold_their_fine_cells(grid):
 def test_refusals(build, words):
     with pytest.raises(ValueError, match=words):
         build()
+
+
+def test_a_refined_grid_fills_the_same_space():
+    fine = QUAD.refined(2)
+    assert fine.shape == (128, 128, 16) and fine.upper == QUAD.upper and fine.downsampled(2) == QUAD
