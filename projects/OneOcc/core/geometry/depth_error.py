@@ -63,7 +63,8 @@ def degrade_depth(
     if blur_px:
         logarithm = _blurred(logarithm, known, blur_px, wrap)
     spread = relative_error * np.exp(growth * (logarithm - np.log(REFERENCE_RANGE_M)))
-    noise = smooth_noise(depth.shape, patches, rng, wrap)
+    height, width = depth.shape
+    noise = smooth_noise((height, width), patches, rng, wrap)
     logarithm = logarithm + scale_error * rng.standard_normal() + spread * noise
     return np.where(known, np.exp(logarithm), 0).astype(np.float32)
 

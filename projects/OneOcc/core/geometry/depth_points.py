@@ -61,7 +61,8 @@ def range_from_cube_depth(depth: np.ndarray, camera: OmniCamera) -> np.ndarray:
 
     The faces look along the axes of the camera's frame, so the range is depth / max(|x|, |y|, |z|) of the unit ray.
     """
-    camera.check_image(*depth.shape, 'depth')
+    height, width = depth.shape
+    camera.check_image(height, width, 'depth')
     v, u = torch.meshgrid(
         torch.arange(camera.height, dtype=torch.float64) + 0.5,
         torch.arange(camera.width, dtype=torch.float64) + 0.5,

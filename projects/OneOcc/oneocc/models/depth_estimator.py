@@ -96,9 +96,10 @@ class PanoramaDepthEstimator(BaseModel):
     def _depth(self, imgs: Mapping[str, Tensor], data_samples: Sequence[BaseDataElement]) -> Tensor:
         image = imgs[self.view]
         features = self.backbone(imgs)[self.view][self.scale]
-        views = batch_views(data_samples, self.view, tuple(image.shape[-2:]), ring=True)
+        height, width = image.shape[-2:]
+        views = batch_views(data_samples, self.view, (height, width), ring=True)
         rises = torch.stack([self._rise(view, features.device) for view in views])[:, None]
-        logits = ring_interpolate(self.head(torch.cat((features, rises.to(features.dtype)), 1)), image.shape[-2:])
+        logits = ring_interpolate(self.head(torch.cat((features, rises.to(features.dtype)), 1)), (height, width))
         low, high = (math.log(bound) for bound in self.bounds)
         return torch.exp(low + (high - low) * logits[:, 0].float().sigmoid())
 
