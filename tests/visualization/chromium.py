@@ -38,6 +38,7 @@ def chromium() -> Iterator[Window]:
     options.binary_location = BROWSER
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(120)  # a software GPU on a busy machine draws a frame in seconds
     try:
         yield Window(driver)
     finally:
