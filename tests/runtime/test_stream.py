@@ -187,7 +187,8 @@ def resident_kb() -> int:
 def test_a_long_stream_does_not_grow(runtime, number):
     run(runtime, frames(100), newest=False)  # whatever is made once
     before, threads = resident_kb(), threading.active_count()
-    counts, _, _, _ = run(runtime, (frame for frame in frames(number)), newest=False)
+    ride = (SourceFrame(100 + 0.1 * i, image(i % 50)) for i in range(number))  # none of them is kept here
+    counts, _, _, _ = run(runtime, lambda: ride, newest=False)
     assert counts.done == number and resident_kb() - before < 10_000
     assert threading.active_count() <= threads
 
