@@ -54,21 +54,21 @@ class ModelSource:
             return None
 
 
-def list_models(zoo: str | Path = ZOO) -> list[str]:
-    """Names of the models that are shipped with the package."""
-    zoo = Path(zoo)
+def list_models(zoo: str | Path | None = None) -> list[str]:
+    """Names of the models in a folder, by default of those that are shipped with the package."""
+    zoo = ZOO if zoo is None else Path(zoo)
     return sorted(path.parent.name for path in zoo.glob(f'*/{CARD}')) if zoo.is_dir() else []
 
 
 def find_model(
-    model: str | Path | Config | ModelCard, weights: str | Path | None = None, zoo: str | Path = ZOO
+    model: str | Path | Config | ModelCard, weights: str | Path | None = None, zoo: str | Path | None = None
 ) -> ModelSource:
     """What a model's name stands for.
 
     Args:
         model: a name of `list_models()`; a folder with a card; the folder of a training; a config file; a `Config`.
         weights: a checkpoint or safetensors file instead of what comes with the model; needed for a config.
-        zoo: folder of the shipped models.
+        zoo: folder of models with names; by default the shipped ones.
 
     Raises:
         UsageError: nothing of that name, a folder without a model, or a config without weights.
@@ -78,7 +78,7 @@ def find_model(
     if isinstance(model, Config):
         return _with(ModelSource(Path(model.filename or 'model').stem, model, None), weights)
     path = Path(model)
-    shipped = Path(zoo) / str(model)
+    shipped = (ZOO if zoo is None else Path(zoo)) / str(model)
     if str(model) in list_models(zoo):
         path = shipped
     if (path / CARD).is_file():
