@@ -177,11 +177,14 @@ class RangeEvidence(BaseModule):
         self.scale = nn.Linear(2, channels, bias=False)
         self.shift = nn.Linear(2, channels, bias=False)
         self._known: CalibrationCache[Tensor] = CalibrationCache()
-        self.init_weights()
+        self._zero()
 
     def init_weights(self) -> None:
         """Zero both layers, whatever a parent's initialisation did to them."""
         super().init_weights()
+        self._zero()
+
+    def _zero(self) -> None:
         for layer in (self.scale, self.shift):
             nn.init.zeros_(layer.weight)
 

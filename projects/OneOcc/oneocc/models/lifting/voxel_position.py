@@ -30,11 +30,14 @@ class VoxelPosition(BaseModule):
         self.mlp = nn.Sequential(
             nn.Linear(2, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, channels)
         )
-        self.init_weights()
+        self._zero()
 
     def init_weights(self) -> None:
         """Zero the last layer, whatever a parent's initialisation did to it."""
         super().init_weights()
+        self._zero()
+
+    def _zero(self) -> None:
         for parameter in self.mlp[-1].parameters():
             nn.init.zeros_(parameter)
 
