@@ -31,6 +31,7 @@ def parse_args(argv: list[str] | None = None, command: str | None = None) -> arg
     run.add_argument('bundle', type=Path)
     run.add_argument('images', nargs='+', type=Path, help='raw images as the camera gave them (.npy needs no Pillow)')
     run.add_argument('--out', type=Path, help='folder of the predictions, one .npz an image')
+    run.add_argument('--octomap', action='store_true', help='also an OctoMap (.bt) an image')
     add_stream_options(commands.add_parser('stream', help='a source through a bundle into a sink'))
     for parsed in (run, commands.choices['stream']):
         add_runtime_options(parsed)
@@ -94,6 +95,8 @@ def show(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Every image through the bundle; a line each."""
+    if args.octomap and args.out is None:
+        raise SinkError('--octomap: expected --out, got none')
     runtime = OccRuntime(args.bundle, args.provider, args.threads)
     lines = LineSink()
     for path in args.images:
@@ -101,6 +104,10 @@ def run(args: argparse.Namespace) -> None:
         lines.write(result, 0.0)
         if args.out is not None:
             write_result(args.out / f'{path.stem}.npz', result)
+        if args.octomap:
+            from .octomap_file import write_octomap
+
+            write_octomap(args.out / f'{path.stem}.bt', result)
 
 
 def write_result(path: Path, result: OccResult) -> None:
