@@ -39,9 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     camera.add_argument('--calib', help='calibration of any known toolbox (docs/own_camera.md), or a recording.json')
     camera.add_argument('--camera', help='which camera of the file or the recording')
     camera.add_argument('--scale-calib', action='store_true', help='the images were resampled: scale the calibration')
-    camera.add_argument(
-        '--fov', type=float, help='full angle that a fisheye sees, degrees (no file says it)'
-    )
+    camera.add_argument('--fov', type=float, help='full angle that a fisheye sees, degrees (no file says it)')
     camera.add_argument('--lens-model', choices=('pinhole', 'fisheye'), help='where an OpenCV file does not say it')
     camera.add_argument('--equirect', action='store_true', help='the image is a full sphere whatever its shape')
     camera.add_argument('--elevations', nargs=2, type=float, metavar=('LOW', 'HIGH'), help='degrees of the band')

@@ -72,3 +72,5 @@ def test_without_the_package_it_says_what_to_install(bundle, tmp_path, monkeypat
     np.save(tmp_path / 'a.npy', image())
     assert main(['run', str(bundle), str(tmp_path / 'a.npy'), '--octomap']) == 1
     assert 'expected --out' in capsys.readouterr().err
+    assert main(['run', str(bundle), str(tmp_path / 'a.npy'), '--out', str(tmp_path / 'out'), '--octomap']) == 1
+    assert not (tmp_path / 'out').exists(), 'told before the work'

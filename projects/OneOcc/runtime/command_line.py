@@ -14,6 +14,7 @@ import numpy as np
 from ..core.formats.atomic_files import write_npz
 from .bundle import Bundle, BundleError
 from .occ_runtime import OccResult, OccRuntime
+from .octomap_file import import_octomap, write_octomap
 from .providers import PROVIDERS, ProviderError
 from .sinks import LineSink, MissingExtraError, Sink, SinkError
 from .sources import FrameError, Source, SourceError, open_source, read_image
@@ -95,8 +96,10 @@ def show(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Every image through the bundle; a line each."""
-    if args.octomap and args.out is None:
-        raise SinkError('--octomap: expected --out, got none')
+    if args.octomap:
+        if args.out is None:
+            raise SinkError('--octomap: expected --out, got none')
+        import_octomap()
     runtime = OccRuntime(args.bundle, args.provider, args.threads)
     lines = LineSink()
     for path in args.images:
@@ -105,8 +108,6 @@ def run(args: argparse.Namespace) -> None:
         if args.out is not None:
             write_result(args.out / f'{path.stem}.npz', result)
         if args.octomap:
-            from .octomap_file import write_octomap
-
             write_octomap(args.out / f'{path.stem}.bt', result)
 
 
@@ -139,6 +140,8 @@ def stream(args: argparse.Namespace) -> None:
     started = time.monotonic()
     counts = flow.run(args.max_frames)
     seconds = max(time.monotonic() - started, 1e-9)
+    if not counts.read:
+        raise SourceError(f'{source.name}: expected frames, got none')
     say(f'{source.name}: {counts}; {counts.done / seconds:.1f} results a second')
 
 
