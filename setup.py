@@ -49,7 +49,10 @@ setup(
     install_requires=requirements('base.txt'),
     extras_require={
         'train': requirements('runtime.txt') + requirements('mminstall.txt'),
-        **{name: requirements(f'{name}.txt') for name in ('data', 'optional', 'robot', 'tests', 'triton', 'view')},
+        **{
+            name: requirements(f'{name}.txt')
+            for name in ('data', 'octomap', 'optional', 'robot', 'tests', 'triton', 'view')
+        },
     },
     entry_points={'console_scripts': ['oneocc = projects.OneOcc.runtime.command_line:main']},
 )

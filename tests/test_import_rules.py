@@ -35,6 +35,7 @@ OPTIONAL = {
     'onnxruntime',
     'rosbags',
     'foxglove',
+    'pyoctomap',
     'rclpy',
     'open3d',
     'mayavi',

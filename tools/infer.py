@@ -36,9 +36,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--list-models', action='store_true', help='print the names of the shipped models and stop')
     parser.add_argument('--traceback', action='store_true', help='show where an error came from')
     camera = parser.add_argument_group('camera')
-    camera.add_argument('--calib', help='calibration: OCamCalib text, a camera as JSON, or a recording.json')
+    camera.add_argument('--calib', help='calibration of any known toolbox (docs/own_camera.md), or a recording.json')
     camera.add_argument('--camera', help='which camera of the file or the recording')
     camera.add_argument('--scale-calib', action='store_true', help='the images were resampled: scale the calibration')
+    camera.add_argument('--fov', type=float, help='full angle that a fisheye sees, degrees (no file says it)')
+    camera.add_argument('--lens-model', choices=('pinhole', 'fisheye'), help='where an OpenCV file does not say it')
     camera.add_argument('--equirect', action='store_true', help='the image is a full sphere whatever its shape')
     camera.add_argument('--elevations', nargs=2, type=float, metavar=('LOW', 'HIGH'), help='degrees of the band')
     camera.add_argument('--radii', nargs=2, type=float, metavar=('INNER', 'OUTER'), help='annulus, pixels')
@@ -79,6 +81,8 @@ def infer(args: argparse.Namespace) -> None:
         tilt_deg=args.tilt,
         roll_deg=args.roll,
         scale_calib=args.scale_calib,
+        fov_deg=args.fov,
+        lens_model=args.lens_model,
     )
     out = args.out or Path('work_dirs/infer') / Path(args.input.rstrip('/*')).stem.replace('*', '')
     inferencer = OccInferencer(model, args.weights, args.device, args.precision, args.lens)

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from projects.OneOcc.core import geometry
 from projects.OneOcc.core.geometry import EquirectCamera, TaylorCamera, View, azimuth_elevation
 from projects.OneOcc.oneocc.apis import CalibrationError, CameraSetup
 from projects.OneOcc.oneocc.apis.calibrations import camera_for, pose_for, read_calibration
@@ -17,6 +18,7 @@ from projects.OneOcc.oneocc.apis.lens_change import through_lens
 from projects.OneOcc.oneocc.apis.mounts import LOOKS, mount
 from projects.OneOcc.oneocc.apis.training_lens import TrainingLens, elevations_seen, lens_centre
 from projects.OneOcc.oneocc.engine.usage_error import UsageError
+from tests.core.geometry.calibration_texts import KALIBR, MEI
 
 PAL = Path(__file__).parents[2] / 'data_converters/synthetic/pal_lfvio_1216.txt'
 ANGLE = st.floats(-40, 40)
@@ -64,25 +66,55 @@ def test_turns_are_those_that_people_mean():
     assert seen((0, -1, 0), roll_deg=10)[1] == pytest.approx(10)  # the right side is down: it rises there
 
 
+def read(calib, camera=None, size=None, **said):
+    return read_calibration(CameraSetup(calib=calib, camera=camera, **said), size)
+
+
 def test_files_are_read(tmp_path):
-    camera = read_calibration(PAL, radii=(160, 500)).camera
+    camera = read(PAL, radii=(160, 500)).camera
     assert (camera.width, camera.height) == (1280, 960)
     (tmp_path / 'camera.json').write_text(json.dumps({**camera.to_dict(), 'cam_from_ego': mount('up').tolist()}))
-    again = read_calibration(tmp_path / 'camera.json')
+    again = read(tmp_path / 'camera.json')
     assert again.camera == camera
     np.testing.assert_array_equal(again.cam_from_ego, mount('up'))
-    rig = {'rig': {'cameras': {'a': camera.to_dict(), 'b': EquirectCamera(64, 32).to_dict()}}}
+    (tmp_path / 'kalibr.yaml').write_text(KALIBR)
+    rig = {'rig': {'cameras': {'a': camera.to_dict(), 'b': dict(calibration='kalibr.yaml', camera='cam2')}}}
     (tmp_path / 'recording.json').write_text(json.dumps(rig))
-    assert read_calibration(tmp_path, 'b').camera == EquirectCamera(64, 32)
+    assert read(tmp_path, 'b').camera == geometry.read_calibration(tmp_path / 'kalibr.yaml', 'cam2')
     with pytest.raises(CalibrationError, match=r"name one of \['a', 'b'\]"):
-        read_calibration(tmp_path)
+        read(tmp_path)
     with pytest.raises(CalibrationError, match="got 'c'"):
-        read_calibration(tmp_path, 'c')
+        read(tmp_path, 'c')
     with pytest.raises(FileNotFoundError, match='no such calibration'):
-        read_calibration(tmp_path / 'none.txt')
+        read(tmp_path / 'none.txt')
     (tmp_path / 'other.json').write_text('[1]')
-    with pytest.raises(CalibrationError, match="other.json: expected a camera with 'model'"):
-        read_calibration(tmp_path / 'other.json')
+    with pytest.raises(CalibrationError, match='other.json: expected an object with the calibration, got int'):
+        read(tmp_path / 'other.json')
+
+
+def test_files_of_other_toolboxes_are_read(tmp_path):
+    """Whatever the cameras read: a chain of Kalibr's with a fisheye, a MEI lens, an OpenCV file without a size."""
+    (tmp_path / 'chain.yaml').write_text(KALIBR)
+    (tmp_path / 'image_02.yaml').write_text(MEI)
+    (tmp_path / 'own.yaml').write_text('K: [100, 0, 80, 0, 100, 60, 0, 0, 1]\nD: [0.1, 0.01, 0.0, 0.0]\n')
+    fisheye = camera_for(CameraSetup(tmp_path / 'chain.yaml', 'cam0', fov_deg=170), (1024, 1024), 'a.png').camera
+    assert fisheye == geometry.read_calibration(tmp_path / 'chain.yaml', 'cam0', max_angle=math.radians(85))
+    mei = camera_for(CameraSetup(tmp_path / 'image_02.yaml', scale_calib=True), (700, 700), 'a.png').camera
+    assert mei == geometry.read_calibration(tmp_path / 'image_02.yaml').resized(700, 700)
+    plain = read(tmp_path / 'own.yaml', size=(160, 120), lens_model='fisheye').camera
+    assert (plain.width, plain.height) == (160, 120)
+    for told, file, said in (
+        ("'cam0', 'cam1', 'cam2'", 'chain.yaml', {}),
+        ('expected radii for a Taylor lens', 'image_02.yaml', dict(radii=(1, 2))),
+        ('does not state the image size', 'own.yaml', dict(lens_model='pinhole')),
+    ):
+        with pytest.raises(CalibrationError, match=f'{file}.*{told}'):
+            read(tmp_path / file, **said)
+    with pytest.raises(CalibrationError, match='image_02.yaml was made for, got 1024x1024'):
+        camera_for(CameraSetup(tmp_path / 'image_02.yaml'), (1024, 1024), 'a.png')
+    for wrong in (dict(fov_deg=0), dict(lens_model='pocket')):
+        with pytest.raises(UsageError):
+            CameraSetup(**wrong)
 
 
 def test_an_image_of_another_size_is_told_with_both_sizes():

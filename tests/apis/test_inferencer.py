@@ -186,6 +186,9 @@ def test_formats_that_do_not_exist_are_refused_before_anything_is_written(tmp_pa
         ResultWriter(tmp_path / 'out', ('npz', 'obj'))
     with pytest.raises(UsageError, match="got 'avi'"):
         ResultWriter(tmp_path / 'out', video='avi')
+    (tmp_path / 'file').touch()
+    with pytest.raises(UsageError, match='file: expected a folder to write into, got a file'):
+        ResultWriter(tmp_path / 'file/out')
     assert not (tmp_path / 'out').exists()
 
 

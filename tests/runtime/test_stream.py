@@ -267,3 +267,16 @@ def test_the_command_tells_in_one_sentence(words, told, tmp_path, capsys):
     assert load_script('tools/deploy/stream.py').main([*words, '--bundle', bundle]) == 1
     shown = capsys.readouterr().err
     assert told in shown and len(shown.splitlines()) == 1
+
+
+def test_a_source_without_a_frame_is_a_failure(tmp_path, capfd):
+    bundle = str(write_toy_bundle(tmp_path / 'toy'))
+    (tmp_path / 'film.mp4').write_bytes(b'no film')
+    assert (
+        load_script('tools/deploy/stream.py').main(
+            [str(tmp_path / 'film.mp4'), '--source', 'video', '--bundle', bundle]
+        )
+        == 1
+    )
+    assert 'expected a video that OpenCV can decode' in (told := capfd.readouterr().err)
+    assert told.splitlines()[-1].endswith('film.mp4: expected frames, got none')

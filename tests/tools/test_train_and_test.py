@@ -1,5 +1,6 @@
 """tools/train.py and tools/test.py from the command line's point of view, on the real parts."""
 
+import errno
 import json
 import os
 import re
@@ -10,9 +11,17 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+from projects.OneOcc.core.formats.atomic_files import DiskFullError
 from projects.OneOcc.oneocc.engine import launch, read_checkpoint
 from tests.micro import VAL_FRAMES, write_micro_config, write_micro_data
 from tests.scripts import load_script
+
+
+def full_disk(path: str) -> DiskFullError:
+    """As a file that is written whole or not at all raises it."""
+    error = DiskFullError(f'{path}: the disk is full (No space left on device); the file was not written')
+    error.errno = errno.ENOSPC
+    return error
 
 
 @pytest.fixture(scope='module')
@@ -240,6 +249,7 @@ class TestOptions:
             ),
             (RuntimeError('DataLoader worker (pid(s) 12, 13) exited unexpectedly'), 'data worker 12, 13 was killed'),
             (OSError(28, 'No space left on device', 'w/x.pth'), 'w/x.pth: the disk is full'),
+            (full_disk('w/x.npz'), 'w/x.npz: the disk is full'),
             (PermissionError(13, 'Permission denied', 'w'), 'w: Permission denied'),
             (MemoryError(), 'out of memory: .*train_dataloader.batch_size'),
             (RuntimeError('CUDA out of memory. Tried to allocate'), 'out of memory: CUDA out of memory'),

@@ -15,8 +15,15 @@ from PIL import Image
 
 BROWSER = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 DRIVER = shutil.which('chromedriver')
+PATIENCE = 120.0  # seconds: a software GPU on a busy machine draws a frame in seconds, and starts in half a minute
 _ARGUMENTS = (
     '--headless=new',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-extensions',
+    '--disable-sync',
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',  # pages ask nobody
     '--no-sandbox',
     '--disable-dev-shm-usage',
     '--use-angle=swiftshader',
@@ -27,7 +34,20 @@ _ARGUMENTS = (
 
 @contextmanager
 def chromium() -> Iterator[Window]:
-    """One browser; its console is kept."""
+    """One browser; its console is kept. A start that fails is tried once more."""
+    from selenium.common.exceptions import WebDriverException
+
+    try:
+        driver = _start()
+    except WebDriverException:
+        driver = _start()
+    try:
+        yield Window(driver)
+    finally:
+        driver.quit()
+
+
+def _start() -> Any:
     from selenium import webdriver
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
@@ -38,11 +58,10 @@ def chromium() -> Iterator[Window]:
     options.binary_location = BROWSER
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.set_script_timeout(120)  # a software GPU on a busy machine draws a frame in seconds
-    try:
-        yield Window(driver)
-    finally:
-        driver.quit()
+    driver.set_script_timeout(PATIENCE)
+    driver.set_page_load_timeout(PATIENCE)
+    driver.command_executor.client_config.timeout = PATIENCE + 30
+    return driver
 
 
 class Window:
@@ -108,7 +127,7 @@ class Window:
         """What the page has put into the console since the last call."""
         return [entry['message'] for entry in self.driver.get_log('browser')]
 
-    def wait(self, ready: Callable[[], Any], seconds: float = 20) -> Any:
+    def wait(self, ready: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         """The first true answer of `ready`; AssertionError after some seconds."""
         end = time.monotonic() + seconds
         while not (found := ready()):

@@ -21,8 +21,8 @@ def served():
     with chromium() as window:
         window.open(page.address, 800, 500)
         text = lambda: window.driver.execute_script('return document.body.innerText')  # noqa: E731
-        window.wait(lambda: 'LiDAR points' in text(), 60)
-        window.wait(lambda: viewer.server.get_clients(), 60)
+        window.wait(lambda: 'LiDAR points' in text())
+        window.wait(lambda: viewer.server.get_clients())
         yield viewer, window
     page.stop()
     viewer.stop()
@@ -36,7 +36,7 @@ def colours_of(window) -> int:
 
 def test_it_draws_both_rides(served):
     viewer, window = served
-    window.wait(lambda: colours_of(window) > 200, 90)
+    window.wait(lambda: colours_of(window) > 200)
     shown = window.driver.execute_script('return document.body.innerText')
     assert 'm0, 0.00 s' in shown and 'panorama' in shown
 
@@ -44,13 +44,13 @@ def test_it_draws_both_rides(served):
 def test_keys_step_and_choose_layers(served):
     viewer, window = served
     window.press('.')
-    window.wait(lambda: viewer._gui['frame'].value == 1, 30)
+    window.wait(lambda: viewer._gui['frame'].value == 1)
     window.press(',')
-    window.wait(lambda: viewer._gui['frame'].value == 0, 30)
+    window.wait(lambda: viewer._gui['frame'].value == 0)
     window.press('k')
-    window.wait(lambda: viewer._gui['known'].value, 30)
+    window.wait(lambda: viewer._gui['known'].value)
     window.press('3')
-    window.wait(lambda: viewer._gui['layer'].value == 'error', 30)
+    window.wait(lambda: viewer._gui['layer'].value == 'error')
 
 
 def test_nothing_went_wrong(served):

@@ -231,7 +231,7 @@ def test_a_ride_is_walked_through(window, pages):
     window.press(',', ',')
     assert (np.abs(scene_of(window).astype(int) - first) > 40).mean() < 0.01
     window.press(' ')
-    window.wait(lambda: window.run('return state.frame') > 1, 10)
+    window.wait(lambda: window.run('return state.frame') > 1)
     window.press(' ')
     assert window.run('return playing') is None
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..core.formats.atomic_files import write_npz
 from .bundle import Bundle, BundleError
 from .occ_runtime import OccResult, OccRuntime
+from .octomap_file import import_octomap, write_octomap
 from .providers import PROVIDERS, ProviderError
 from .sinks import LineSink, MissingExtraError, Sink, SinkError
 from .sources import FrameError, Source, SourceError, open_source, read_image
@@ -31,6 +32,7 @@ def parse_args(argv: list[str] | None = None, command: str | None = None) -> arg
     run.add_argument('bundle', type=Path)
     run.add_argument('images', nargs='+', type=Path, help='raw images as the camera gave them (.npy needs no Pillow)')
     run.add_argument('--out', type=Path, help='folder of the predictions, one .npz an image')
+    run.add_argument('--octomap', action='store_true', help='also an OctoMap (.bt) an image')
     add_stream_options(commands.add_parser('stream', help='a source through a bundle into a sink'))
     for parsed in (run, commands.choices['stream']):
         add_runtime_options(parsed)
@@ -94,6 +96,10 @@ def show(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Every image through the bundle; a line each."""
+    if args.octomap:
+        if args.out is None:
+            raise SinkError('--octomap: expected --out, got none')
+        import_octomap()
     runtime = OccRuntime(args.bundle, args.provider, args.threads)
     lines = LineSink()
     for path in args.images:
@@ -101,6 +107,8 @@ def run(args: argparse.Namespace) -> None:
         lines.write(result, 0.0)
         if args.out is not None:
             write_result(args.out / f'{path.stem}.npz', result)
+        if args.octomap:
+            write_octomap(args.out / f'{path.stem}.bt', result)
 
 
 def write_result(path: Path, result: OccResult) -> None:
@@ -132,6 +140,8 @@ def stream(args: argparse.Namespace) -> None:
     started = time.monotonic()
     counts = flow.run(args.max_frames)
     seconds = max(time.monotonic() - started, 1e-9)
+    if not counts.read:
+        raise SourceError(f'{source.name}: expected frames, got none')
     say(f'{source.name}: {counts}; {counts.done / seconds:.1f} results a second')
 
 

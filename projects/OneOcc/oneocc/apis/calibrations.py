@@ -1,7 +1,8 @@
 """A camera for an image: from a calibration file, or an assumption that is stated as one.
 
-A file is a recording.json, a camera as JSON (what `to_dict` writes) or an OCamCalib text. Without one, an image twice
-as wide as high is taken for a full sphere, and an annulus between two radii is unrolled linearly, which is a guess.
+A file is a recording.json, a camera of ours as JSON, or one of any toolbox that `core.geometry.read_calibration` knows.
+Without one, an image twice as wide as high is taken for a full sphere, and an annulus between two radii is unrolled
+linearly, which is a guess.
 """
 
 from __future__ import annotations
@@ -14,8 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from ...core import geometry
 from ...core.formats.atomic_files import read_json
-from ...core.geometry import EquirectCamera, OmniCamera, TaylorCamera, camera_from_dict
+from ...core.geometry import (
+    EquirectCamera,
+    OmniCamera,
+    TaylorCamera,
+    camera_from_dict,
+    camera_models,
+    resolve_calibration,
+)
 from ..engine.usage_error import UsageError
 from .mounts import LOOKS, mount
 
@@ -41,6 +50,8 @@ class CameraSetup:
         looks: where the lens points, of `mounts.LOOKS`; None: up for an annulus or a fisheye, level for a panorama.
         heading_deg, tilt_deg, roll_deg: how it is turned, see `mounts.mount`.
         scale_calib: the images were resampled after the calibration: let it follow.
+        fov_deg: full angle that the lens sees, where `calib` is a fisheye's or perspective: no file says it.
+        lens_model: 'pinhole' or 'fisheye', where an OpenCV file has four coefficients and does not say whose.
     """
 
     calib: str | Path | OmniCamera | None = None
@@ -55,6 +66,8 @@ class CameraSetup:
     tilt_deg: float = 0.0
     roll_deg: float = 0.0
     scale_calib: bool = False
+    fov_deg: float | None = None
+    lens_model: str | None = None
 
     def __post_init__(self) -> None:
         if self.equirect and (self.calib is not None or self.radii is not None):
@@ -63,6 +76,10 @@ class CameraSetup:
             raise UsageError(f'height: expected metres above the ground between 0 and 50, got {self.height_m}')
         if self.looks is not None and self.looks not in LOOKS:
             raise UsageError(f'looks: expected one of {sorted(LOOKS)}, got {self.looks!r}')
+        if self.fov_deg is not None and not 0 < self.fov_deg < 360:
+            raise UsageError(f'fov: expected degrees between 0 and 360, got {self.fov_deg}')
+        if self.lens_model not in (None, 'pinhole', 'fisheye'):
+            raise UsageError(f"lens model: expected 'pinhole' or 'fisheye', got {self.lens_model!r}")
 
 
 @dataclass(frozen=True)
@@ -90,49 +107,76 @@ def camera_for(setup: CameraSetup, size: tuple[int, int], source: str) -> Calibr
         ValueError, FileNotFoundError: a calibration file that cannot be read.
     """
     if setup.calib is not None:
-        found = setup.calib if isinstance(setup.calib, OmniCamera) else None
-        read = Calibrated(found) if found is not None else read_calibration(setup.calib, setup.camera, setup.radii)
-        return _of_size(read, setup, size, source)
+        return _of_size(read_calibration(setup, size), setup, size, source)
     if setup.radii is not None:
         return _guessed_annulus(setup, size, source)
     return _assumed_panorama(setup, size, source)
 
 
-def read_calibration(
-    path: str | Path | OmniCamera, camera: str | None = None, radii: Sequence[float] | None = None
-) -> Calibrated:
-    """The camera of a file: recording.json, a camera's JSON, or OCamCalib text.
+def read_calibration(setup: CameraSetup, size: tuple[int, int] | None = None) -> Calibrated:
+    """The camera of `setup.calib`: a camera, or a file or the folder of a recording.
 
     Args:
-        path: the file, or the folder of a recording.
-        camera: which one, where the file holds several.
-        radii: (inner, outer) of the annulus in pixels, for OCamCalib files, which do not hold it.
+        setup: `calib`, and where the file needs them `camera`, `radii`, `fov_deg`, `lens_model`.
+        size: (width, height) in pixels of the images, for files that do not state it.
 
     Raises:
         FileNotFoundError: no such file.
-        CalibrationError: several cameras and none named.
-        ValueError: not a calibration; the message names the file.
+        CalibrationError: several cameras and none named, or not a calibration; the message names the file.
     """
-    path = Path(str(path))
+    if isinstance(setup.calib, OmniCamera):
+        return Calibrated(setup.calib)
+    path = Path(str(setup.calib))
     path = path / 'recording.json' if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such calibration file')
-    if path.suffix.lower() != '.json':
-        return Calibrated(TaylorCamera.from_ocamcalib(path, None if radii is None else tuple(radii)))
-    content = read_json(path, CalibrationError)
-    if isinstance(content, dict) and 'rig' in content:
-        content = _one_of(content['rig'].get('cameras', {}), camera, path)
-    elif isinstance(content, dict) and 'cameras' in content:
-        content = _one_of(content['cameras'], camera, path)
-    if not isinstance(content, dict) or 'model' not in content:
-        raise CalibrationError(f"{path}: expected a camera with 'model', or a recording, got {type(content).__name__}")
-    pose = content.get('cam_from_ego', content.get('cam_from_body'))
-    parameters = {key: value for key, value in content.items() if key not in ('cam_from_ego', 'cam_from_body', 'image')}
+    content = read_json(path, CalibrationError) if path.suffix.lower() == '.json' else None
+    entry = _own_entry(content, setup.camera, path)
     try:
-        found = camera_from_dict(parameters, path.parent)
+        if entry is None:
+            return Calibrated(_of_toolbox(path, setup, size))
+        pose = entry.get('cam_from_ego', entry.get('cam_from_body'))
+        lens = {key: value for key, value in entry.items() if key not in ('cam_from_ego', 'cam_from_body', 'image')}
+        found = camera_from_dict(resolve_calibration(lens, path.parent), path.parent)
+    except geometry.CalibrationError as error:
+        raise CalibrationError(str(error)) from error
     except ValueError as error:
         raise CalibrationError(f'{path}: {error}') from error
     return Calibrated(found, None if pose is None else np.asarray(pose, dtype=np.float64))
+
+
+def _own_entry(content: Any, camera: str | None, path: Path) -> dict[str, Any] | None:
+    """A camera's model and parameters, and perhaps its pose, of a file of ours; None: a file of another toolbox."""
+    if not isinstance(content, dict):
+        return None
+    if 'rig' in content:
+        return _one_of(content['rig'].get('cameras', {}), camera, path)
+    if isinstance(content.get('cameras'), dict):
+        return _one_of(content['cameras'], camera, path)
+    return content if content.get('model') in camera_models() else None
+
+
+def _of_toolbox(path: Path, setup: CameraSetup, size: tuple[int, int] | None) -> OmniCamera:
+    options: dict[str, Any] = dict(
+        radius_range=None if setup.radii is None else tuple(setup.radii),
+        max_angle=None if setup.fov_deg is None else math.radians(setup.fov_deg / 2),
+        model=setup.lens_model,
+    )
+    options = {key: value for key, value in options.items() if value is not None}
+    try:
+        try:
+            return geometry.read_calibration(path, setup.camera, **options)
+        except geometry.CalibrationError:
+            if size is None:
+                raise
+            return geometry.read_calibration(path, setup.camera, size, **options)  # where the file states none
+    except geometry.CalibrationError as error:
+        if isinstance(error.__cause__, TypeError) and options:
+            raise CalibrationError(
+                f'{path}: expected radii for a Taylor lens, a field of view for any other, a lens model for an OpenCV '
+                f'file, got what this one does not take: {error.__cause__}'
+            ) from error
+        raise
 
 
 def pose_for(found: Calibrated, setup: CameraSetup, ego_height_m: float | None) -> tuple[np.ndarray, list[str]]:

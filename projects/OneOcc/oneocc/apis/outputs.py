@@ -36,7 +36,8 @@ class ResultWriter:
         fps: frames a second of the film.
 
     Raises:
-        UsageError: a format that is not known, or whose writer is not installed; nothing is written then.
+        UsageError: a format that is not known, or whose writer is not installed, or a file where the folder should be;
+            nothing is written then.
     """
 
     def __init__(
@@ -50,6 +51,9 @@ class ResultWriter:
         unknown = sorted(set(formats) - set(FORMATS))
         if unknown:
             raise UsageError(f'formats: expected some of {FORMATS}, got {unknown}')
+        there = next(path for path in (Path(folder), *Path(folder).absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise UsageError(f'{there}: expected a folder to write into, got a file')
         self.folder, self.formats, self.model = Path(folder), tuple(formats), model
         self._bag = ResultBag(self.folder / 'bag') if 'mcap' in formats else None
         self._listed = 0.0

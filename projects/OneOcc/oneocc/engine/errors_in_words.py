@@ -55,7 +55,7 @@ def sentence(error: BaseException) -> str:
     if found := _WORKER_KILLED.search(str(error)):
         return _killed_worker(found)
     if isinstance(error, OSError):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.strerror:  # else it is in words already
             return f'{error.filename or "writing"}: the disk is full ({error.strerror})'
         if error.filename is not None and error.strerror:
             return f'{error.filename}: {error.strerror}'

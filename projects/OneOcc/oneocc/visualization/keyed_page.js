@@ -15,11 +15,13 @@
     const field = [...document.querySelectorAll('input')].find(input => layers.includes(input.value));
     if (!field) return;
     field.click();
-    setTimeout(() => {
+    const pick = tries => {  // the list opens when the page has time for it
       const option = [...document.querySelectorAll('[role=option]')].find(o => o.textContent.trim() === layers[index]);
+      if (!option && tries) return setTimeout(pick, 60, tries - 1);
       if (option) option.click();
       field.blur();
-    }, 60);
+    };
+    setTimeout(pick, 60, 100);
   };
   const keys = {'.': () => press('next'), ',': () => press('back'), ' ': () => check('play'), k: () => check('only what is known'),
     l: () => check('LiDAR points'), c: () => check('camera'), d: () => check('dark')};
