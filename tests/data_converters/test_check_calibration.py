@@ -1,19 +1,18 @@
 """Whether a calibration is right: corners in pixels, depth edges against pictures, and the command's sentences."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from data_converters import record
 from data_converters.check_calibration import corner_errors, main
 from data_converters.corner_files import paired_corners, read_corners, read_transform
 from data_converters.edge_agreement import edge_agreement, turned
 from projects.OneOcc.core.formats.atomic_files import read_png
 from projects.OneOcc.core.formats.recording import Frame, Recording
 from projects.OneOcc.core.geometry import EquirectCamera, View
+from tests.realdata import real_file
 
-REAL = Path(os.environ.get('ONEOCC_REALDATA', '../shared')) / 'realdata2/06_panorama_lidar_extrinsics'
+REAL = 'realdata2/06_panorama_lidar_extrinsics'
 CAMERA = EquirectCamera(720, 360)
 
 
@@ -61,7 +60,8 @@ def test_a_recording_is_drawn_and_judged(tmp_path, capsys):
     )
     ride.frames.append(frame)
     ride.write()
-    assert main(['recording', str(tmp_path / 'ride'), '--out', str(tmp_path / 'drawn.png')]) == 0
+    words = ['check-calibration', 'recording', str(tmp_path / 'ride'), '--out', str(tmp_path / 'drawn.png')]
+    assert record.main(words) == 0
     assert 'turned by -4.0 degrees about z' in capsys.readouterr().out
     drawn = read_png(tmp_path / 'drawn.png')
     assert drawn.shape == picture.shape and (drawn != (picture * 0.6).astype(np.uint8)).any()
@@ -92,12 +92,11 @@ def test_corner_files(tmp_path):
 
 
 def test_real_panorama_and_lidar_fit_within_five_pixels(tmp_path, capsys):
-    if not REAL.is_dir():
-        pytest.skip(f'{REAL} is not there; its licence keeps it out of this repository')
+    folder = real_file(REAL)
     arguments = ['corners', '--equirect', '5188x1970', '--elevation', '-46.7', '90', '--unit', 'mm']
     for files in (('lidar-corners', 'lidar_point'), ('image-corners', 'photo_point'), ('extrinsic', 'extrinsic_')):
-        arguments += [f'--{files[0]}', str(REAL / f'{files[1]}911.txt')]
-    drawn = ['--image', str(REAL / '911_01.jpg'), '--image-name', '01.jpg', '--out', str(tmp_path / 'corners.png')]
+        arguments += [f'--{files[0]}', str(folder / f'{files[1]}911.txt')]
+    drawn = ['--image', str(folder / '911_01.jpg'), '--image-name', '01.jpg', '--out', str(tmp_path / 'corners.png')]
     assert main(arguments + drawn) == 0
     said = capsys.readouterr().out
     assert said.startswith('72 of 72 corners') and float(said.split('miss by ')[1].split()[0]) < 5
