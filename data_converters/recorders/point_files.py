@@ -141,10 +141,25 @@ def _read_ply(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_bin(path: Path) -> dict[str, np.ndarray]:
+    """KITTI's x y z intensity, or nuScenes' with the ring behind it; the file itself does not say which."""
     content = path.read_bytes()
+    if content and len(content) % 20 == 0:
+        columns = np.frombuffer(content, '<f4').reshape(-1, 5).T
+        ring = columns[4]
+        if np.isfinite(ring).all() and ((ring >= 0) & (ring < 512) & (ring == np.floor(ring))).all():
+            return dict(zip(('x', 'y', 'z', 'intensity'), columns), ring=ring.astype(np.uint16))
     if len(content) % 16:
-        raise RideError(f'{path}: expected float32 x y z intensity (16 bytes a point), got {len(content)} bytes')
-    return dict(zip(('x', 'y', 'z', 'intensity'), np.frombuffer(content, '<f4').reshape(-1, 4).T))
+        raise RideError(
+            f'{path}: expected float32 x y z intensity (16 bytes a point) or x y z intensity ring (20), got '
+            f'{len(content)} bytes; other layouts become NPZ with the array points'
+        )
+    columns = np.frombuffer(content, '<f4').reshape(-1, 4).T
+    if (columns[3] < 0).any():
+        raise RideError(
+            f'{path}: expected float32 x y z intensity, got an intensity of {float(np.nanmin(columns[3])):g}: another '
+            'layout, which becomes NPZ with the array points'
+        )
+    return dict(zip(('x', 'y', 'z', 'intensity'), columns))
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -300,4 +300,3 @@ def _number(value: Any, where: str) -> float:
     if not is_finite_number(value):
         raise RideError(f'{where}: expected a finite number, got {value!r}')
     return float(value)
-
