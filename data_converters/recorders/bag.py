@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from data_converters.recorders.point_files import FOREIGN
 from data_converters.recorders.pose_track import RideError
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -259,6 +260,7 @@ def _files_of(path: Path) -> list[Path]:
         if path.suffix not in ('.bag', '.mcap', '.db3'):
             raise RideError(
                 f'{path}: expected a .bag, .mcap or .db3 file or the folder of a rosbag2, got {path.suffix!r}'
+                f'{FOREIGN.get(path.suffix, "")}'
             )
         # a .db3 knows no types of its own: its folder does
         return [path.parent] if path.suffix == '.db3' and (path.parent / 'metadata.yaml').is_file() else [path]

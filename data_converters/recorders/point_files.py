@@ -11,6 +11,13 @@ from data_converters.recorders.pose_track import RideError
 from projects.OneOcc.core.formats.npz_archives import read_npz
 
 POINT_SUFFIXES = ('.pcd', '.ply', '.bin', '.npz', '.npy')
+# what a LiDAR's own tools write -> the cure
+FOREIGN = {
+    '.osf': ", Ouster's own: its SDK turns it into PCD or PLY",
+    '.pcap': ", packets of a network: the LiDAR's driver turns them into PointCloud2, PCD or PLY",
+    '.las': ', a survey map: single sweeps with their times are needed',
+    '.laz': ', a survey map: single sweeps with their times are needed',
+}
 _MAX_POINTS = 20_000_000
 _PCD_TYPES = {
     'F': {4: 'f4', 8: 'f8'},
@@ -35,7 +42,9 @@ def read_points(path: str | Path, stamp: float = 0.0) -> Cloud:
     readers = {'.pcd': _read_pcd, '.ply': _read_ply, '.bin': _read_bin, '.npz': _read_npz, '.npy': _read_npy}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise RideError(f'{path}: expected a point file {", ".join(POINT_SUFFIXES)}, got {path.suffix!r}')
+        raise RideError(
+            f'{path}: expected a point file {", ".join(POINT_SUFFIXES)}, got {path.suffix!r}{FOREIGN.get(path.suffix, "")}'
+        )
     try:
         fields = reader(path)
     except RideError:

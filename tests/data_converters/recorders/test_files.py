@@ -103,7 +103,8 @@ def test_bin_files_of_nuscenes_have_a_ring(tmp_path):
         ('a.pcd', b'FIELDS x y\nSIZE 4 4\nTYPE F F\nPOINTS 0\nDATA binary\n', 'expected the fields x, y, z'),
         ('a.bin', b'123', '16 bytes a point'),
         ('a.ply', b'ply\n', 'readable ply'),
-        ('a.las', b'', "got '.las'"),
+        ('a.las', b'', "got '.las', a survey map"),
+        ('a.osf', b'', "got '.osf', Ouster's own: its SDK"),
     ],
 )
 def test_damaged_point_files_are_named(name, content, words, tmp_path):
