@@ -1,7 +1,7 @@
 """Is a calibration right? LiDAR over the picture, as an image and as a number.
 
-    python data_converters/check_calibration.py recording rides/monday --out overlay.png
-    python data_converters/check_calibration.py corners --equirect 5188x1970 --elevation -46.7 90 \
+    python data_converters/record.py check-calibration recording rides/monday --out overlay.png
+    python data_converters/record.py check-calibration corners --equirect 5188x1970 --elevation -46.7 90 \
         --lidar-corners lidar.txt --image-corners photo.txt --extrinsic extrinsic.txt --unit mm --out corners.png
 
 `recording` draws one frame's points over its picture, coloured by range, and says whether depth edges lie on edges of
@@ -24,8 +24,9 @@ if __package__ in (None, ''):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data_converters.corner_files import paired_corners, read_corners, read_transform
+from data_converters.corner_pose import fitted_pose
 from data_converters.edge_agreement import Agreement, edge_agreement
-from projects.OneOcc.core.formats.atomic_files import write_png
+from projects.OneOcc.core.formats.atomic_files import write_png, write_text
 from projects.OneOcc.core.formats.recording import Frame, Recording, RecordingError
 from projects.OneOcc.core.geometry import (
     EquirectCamera,
@@ -38,13 +39,20 @@ from projects.OneOcc.core.geometry import (
 
 UNITS = {'m': 1.0, 'cm': 0.01, 'mm': 0.001}
 SCORED_FRAMES = 24
+TOLD_PX = 3.0  # corners are picked by hand
 TOLD_GAIN = 0.03  # less has been seen of calibrations that are exact
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(prog='check_calibration.py', description='LiDAR over the picture, and a number.')
-    commands = parser.add_subparsers(dest='command', required=True)
+    add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two ways to check, as subcommands of `parser`; `run` takes what it parses."""
+    commands = parser.add_subparsers(dest='check', required=True)
     ride = commands.add_parser('recording', help='a frame of a recording')
     ride.add_argument('recording', type=Path, metavar='RECORDING', help='folder with a recording.json')
     ride.add_argument('--camera', help='default: the only one, or the first with pictures')
@@ -62,10 +70,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     corners.add_argument('--image-corners', type=Path, required=True, metavar='FILE')
     corners.add_argument('--extrinsic', type=Path, required=True, metavar='FILE', help='4x4, cam_from_lidar')
     corners.add_argument('--unit', choices=sorted(UNITS), default='m', help='of corners and extrinsic (default: m)')
+    corners.add_argument(
+        '--fit-out', type=Path, metavar='FILE', help='write the 4x4 that the corners themselves ask for, metres'
+    )
     corners.add_argument('--image', type=Path, metavar='FILE', help='a picture to draw its corners into')
     corners.add_argument('--image-name', metavar='NAME', help='what the corner file calls it (default: its own name)')
     corners.add_argument('--out', type=Path, metavar='PNG')
-    return parser.parse_args(arguments)
 
 
 def overlay(image: np.ndarray, pixels: np.ndarray, reach: np.ndarray, farthest: float = 25.0) -> np.ndarray:
@@ -168,16 +178,43 @@ def run_corners(args: argparse.Namespace) -> str:
     pose = read_transform(args.extrinsic, unit)
     errors = corner_errors(camera, pose, corners, picked)
     seen = errors[np.isfinite(errors)]
+    fit = fitted_pose(camera, pose, corners, picked)
+    if args.fit_out is not None and fit is not None:
+        write_text(args.fit_out, '\n'.join(' '.join(f'{n:.9g}' for n in row) for row in fit) + '\n')
+    advice = '' if fit is None else _advice(errors, corner_errors(camera, fit, corners, picked), names)
     if not seen.size:
-        raise ValueError(f'{args.extrinsic}: none of the {len(errors)} corners falls into the picture')
+        raise ValueError(f'{args.extrinsic}: none of the {len(errors)} corners falls into the picture{advice}')
     if args.out is not None:
         if args.image is None:
             raise ValueError('--out: expected a picture to draw into as well, --image, got none')
         _draw_corners(args, camera, pose, corners, picked, names)
     return (
         f'{len(seen)} of {len(errors)} corners in the picture; they miss by {np.median(seen):.2f} px (median), '
-        f'{np.percentile(seen, 90):.2f} px (nine of ten), {seen.max():.2f} px (all)'
+        f'{np.percentile(seen, 90):.2f} px (nine of ten), {seen.max():.2f} px (all){advice}'
     )
+
+
+def _advice(errors: np.ndarray, fitted: np.ndarray, names: list[str]) -> str:
+    """Whether the transform, the lens or single pictures are at fault, from what the best transform would leave."""
+    left = float(np.nanmedian(fitted)) if np.isfinite(fitted).any() else np.inf
+    now = float(np.nanmedian(errors)) if np.isfinite(errors).any() else np.inf
+    told = ''
+    if now > left + TOLD_PX and now > 2 * left:
+        told = (
+            f'; with another transform these corners would miss by {left:.2f} px (median): the one given belongs to '
+            'another lens or rig, and --fit-out writes the better one'
+        )
+    elif left > 2 * TOLD_PX:
+        told = f'; no transform brings them below {left:.2f} px (median): another lens, or corners in another order'
+    wrong = [name for name in dict.fromkeys(names) if _median_of(fitted, names, name) > max(4 * left, 4 * TOLD_PX)]
+    if wrong and len(wrong) <= len(set(names)) // 2:
+        told += f'; the corners in {", ".join(wrong)} do not belong to their scan or stand in another order'
+    return told
+
+
+def _median_of(errors: np.ndarray, names: list[str], name: str) -> float:
+    own = errors[[other == name for other in names]]
+    return float(np.median(np.where(np.isfinite(own), own, np.inf)))
 
 
 def _draw_corners(
@@ -232,11 +269,16 @@ def _first_used(recording: Recording, sensors: dict, kind: str) -> str:
     raise RecordingError(f'{recording.root}: expected frames with a {kind}, got none')
 
 
+def run(args: argparse.Namespace) -> None:
+    """Check and print the sentence; raises as `run_recording` and `run_corners` do."""
+    print(run_recording(args) if args.check == 'recording' else run_corners(args))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; 0 = done, 2 = an error told in one sentence."""
     args = parse_args(arguments)
     try:
-        print(run_recording(args) if args.command == 'recording' else run_corners(args))
+        run(args)
     except (ValueError, OSError) as error:
         print(f'check_calibration.py: error: {error}', file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@
     python data_converters/record.py from-bag ride.bag --rig rig.yaml --out rides/monday
     python data_converters/record.py from-folder FOLDER --rig rig.yaml --out rides/tuesday
     python data_converters/record.py from-folder sequences/08 --layout semantickitti --out rides/kitti08
+    python data_converters/record.py check-calibration recording rides/monday --out overlay.png
     python data_converters/record.py label-points rides/monday --masks masks --format grounded-sam
     python data_converters/record.py find-moving rides/monday --free-space
     python data_converters/record.py export-labels rides/monday --out to_edit
@@ -25,6 +26,7 @@ if __package__ in (None, ''):
 import numpy as np
 from tqdm import tqdm
 
+from data_converters import check_calibration
 from data_converters.point_labels.commands import HANDLERS
 from data_converters.point_labels.mask_files import MASK_FORMATS, RULES
 from data_converters.point_labels.mask_votes import VoteSettings
@@ -75,6 +77,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
             help='least time between two images (default: 0.5 s; 0 takes all)',
         )
         command.add_argument('--quiet', action='store_true', help='no progress bar')
+    check = commands.add_parser('check-calibration', help='LiDAR over the picture, and by how much they miss')
+    check_calibration.add_arguments(check)
     _add_label_commands(commands)
     return parser.parse_args(arguments)
 
@@ -194,7 +198,13 @@ def _tell(report: RideReport, out: Path) -> None:
         )
 
 
-COMMANDS = {'inspect-bag': inspect, 'from-bag': from_bag, 'from-folder': from_folder, **HANDLERS}
+COMMANDS = {
+    'inspect-bag': inspect,
+    'from-bag': from_bag,
+    'from-folder': from_folder,
+    'check-calibration': check_calibration.run,
+    **HANDLERS,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -44,7 +44,7 @@ def run_jobs(jobs: Sequence[tuple[str, Job]], workers: int, bar: tqdm, scheduler
     Raises:
         JobError: A ValueError or OSError of a job, with its name before the message.
         WorkerLostError: A job ended `LOST_WORKERS` workers (out of memory?).
-        ValueError: No such kind of scheduler, or a package is not installed.
+        ValueError: No such kind of scheduler, no workers there, or a package is not installed.
     """
     if scheduler is None and (workers == 1 or len(jobs) <= 1):
         for name, job in jobs:
@@ -55,7 +55,7 @@ def run_jobs(jobs: Sequence[tuple[str, Job]], workers: int, bar: tqdm, scheduler
 
 
 def _run_on(client: Any, jobs: Sequence[tuple[str, Job]], bar: tqdm) -> None:
-    from distributed import KilledWorker, wait
+    from distributed import CancelledError, KilledWorker, wait
 
     topic = f'steps-{uuid.uuid4().hex}'
     steps: dict[str, int] = {}
@@ -71,6 +71,8 @@ def _run_on(client: Any, jobs: Sequence[tuple[str, Job]], bar: tqdm) -> None:
             done, pending = wait(pending, timeout=_POLL_S, return_when='FIRST_COMPLETED')
         except TimeoutError:
             done = set()
+        except CancelledError as error:
+            raise WorkerLostError(f'the scheduler is gone: {error}') from error
         bar.update(begun + sum(steps.values()) - bar.n)  # a job that begins again takes its steps back
         for future in done:
             try:
@@ -78,6 +80,13 @@ def _run_on(client: Any, jobs: Sequence[tuple[str, Job]], bar: tqdm) -> None:
             except KilledWorker as error:
                 raise WorkerLostError(
                     f'{futures[future]}: it ended {LOST_WORKERS} workers one after the other'
+                ) from error
+            except CancelledError as error:
+                raise WorkerLostError(f'the scheduler is gone: {error}') from error
+            except ImportError as error:
+                raise ValueError(
+                    f'{futures[future]}: expected workers with this repository on their PYTHONPATH and its packages '
+                    f'installed, got {error}'
                 ) from error
     bar.update(begun + sum(steps.values()) - bar.n)
 
@@ -172,4 +181,8 @@ def _connected(client_type: Any, address: str) -> Iterator[Any]:
     except (OSError, ValueError) as error:
         raise ValueError(f'--scheduler: expected a running dask scheduler at {address}, got none: {error}') from error
     with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_S)
+        except TimeoutError as error:
+            raise ValueError(f'--scheduler: expected workers at {address}, got none in {CONNECT_S} s') from error
         yield client

@@ -236,17 +236,18 @@ def relabel(raw: np.ndarray, table: Mapping[int, int], where: str) -> np.ndarray
     return lookup[raw]
 
 
-def files_by_stem(folder: Path, suffixes: Sequence[str], what: str) -> dict[str, Path]:
+def files_by_stem(folder: Path, suffixes: Sequence[str], what: str, cure: str = '') -> dict[str, Path]:
     """Files of a folder by their name without suffix.
 
     Raises:
-        ImportFailedError: no such folder, or none of these files in it.
+        ImportFailedError: no such folder, or none of these files in it; it ends in `cure`.
     """
     if not folder.is_dir():
         raise ImportFailedError(f'{folder}: expected a folder with {what}, got none')
     found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in suffixes}
     if not found:
-        raise ImportFailedError(f'{folder}: expected {what} ({", ".join(suffixes)}), got no such file')
+        there = ', '.join(sorted({path.suffix or path.name for path in folder.iterdir()})) or 'an empty folder'
+        raise ImportFailedError(f'{folder}: expected {what} ({", ".join(suffixes)}), got {there}{cure}')
     return found
 
 

@@ -140,7 +140,8 @@ class SemanticKittiImporter(Importer):
 
     def _find_frames(self, folder: Path) -> list[str]:
         wanted = '.bin' if self.geometry else '.label'
-        voxels = files_by_stem(folder / 'voxels', (wanted,), 'voxels')
+        cure = '' if self.geometry else '; --geometry takes the .bin, without classes'
+        voxels = files_by_stem(folder / 'voxels', (wanted,), 'voxels', cure)
         scans = files_by_stem(folder / 'velodyne', ('.bin',), 'scans')
         bare = sorted(set(voxels) - set(scans))
         if bare:

@@ -199,7 +199,14 @@ def _coco(path: Path) -> MaskSet:
     from pycocotools import mask as coco
 
     content = read_json(path, MaskError)
-    entries = content['annotations'] if isinstance(content, dict) else content
+    entries = content.get('annotations') if isinstance(content, dict) else content
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        got = f'the keys {sorted(content)[:9]}' if isinstance(content, dict) else 'something else'
+        video = ": SA-V's masklets are those of a whole video; write each frame's masks with a class_name"
+        raise MaskError(
+            f'{path}: expected a list of annotations, or one under the key annotations, got {got}'
+            f'{video if "masklet" in content else ""}'
+        )
     masks, names, scores = [], [], []
     for index, entry in enumerate(entries):
         name = next(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from data_converters.recorders.point_files import FOREIGN
 from data_converters.recorders.pose_track import RideError
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -141,17 +142,14 @@ class Bag:
         Raises:
             RideError: A message that cannot be read.
         """
-        connections = self.connections(topics)
-        if not connections:
-            return
-        for connection, received, raw in self._reader.messages(connections):
+        for connection, received, raw in self._raw(topics):
             yield connection.topic, received * 1e-9, self._decode(connection, raw)
 
     def chosen_messages(self, topics: dict[str, set[int]]) -> Iterator[tuple[str, int, Any]]:
         """(topic, number of the message, message) of the wanted numbers only; the rest is not decoded."""
         seen = dict.fromkeys((topic.lstrip('/') for topic in topics), 0)
         by_name = {topic.lstrip('/'): (topic, numbers) for topic, numbers in topics.items()}
-        for connection, _, raw in self._reader.messages(self.connections(list(topics))):
+        for connection, _, raw in self._raw(list(topics)):
             name = connection.topic.lstrip('/')
             number, seen[name] = seen[name], seen[name] + 1
             topic, numbers = by_name[name]
@@ -161,7 +159,7 @@ class Bag:
     def index(self, topics: Sequence[str]) -> dict[str, TopicIndex]:
         """Times of the messages of topics whose type begins with a header; pixels and points are not decoded."""
         times: dict[str, tuple[list[float], list[float]]] = {topic.lstrip('/'): ([], []) for topic in topics}
-        for connection, received, raw in self._reader.messages(self.connections(topics)):
+        for connection, received, raw in self._raw(topics):
             stamps, receipts = times[connection.topic.lstrip('/')]
             stamps.append(header_stamp(raw, self._reader.is2))
             receipts.append(received * 1e-9)
@@ -171,6 +169,11 @@ class Bag:
             without = stamps_ <= 0
             found[topic] = TopicIndex(np.where(without, receipts_, stamps_), receipts_, int(without.sum()))
         return found
+
+    def _raw(self, topics: Sequence[str]) -> Iterator[tuple[Any, int, bytes]]:
+        connections = self.connections(topics)
+        if connections:  # of no connections the reader would give all messages of the bag
+            yield from self._reader.messages(connections)
 
     def _decode(self, connection: Any, raw: bytes) -> Any:
         try:
@@ -257,6 +260,7 @@ def _files_of(path: Path) -> list[Path]:
         if path.suffix not in ('.bag', '.mcap', '.db3'):
             raise RideError(
                 f'{path}: expected a .bag, .mcap or .db3 file or the folder of a rosbag2, got {path.suffix!r}'
+                f'{FOREIGN.get(path.suffix, "")}'
             )
         # a .db3 knows no types of its own: its folder does
         return [path.parent] if path.suffix == '.db3' and (path.parent / 'metadata.yaml').is_file() else [path]

@@ -19,7 +19,9 @@ from data_converters.recorders.bag import (
     pose_row,
 )
 from data_converters.recorders.bag_clouds import cloud_from_message
+from data_converters.recorders.lidar_odometry import odometry
 from data_converters.recorders.pictures import compressed_picture, raw_picture
+from data_converters.recorders.point_fields import Cloud
 from data_converters.recorders.pose_track import PoseTrack, RideError, check_clock
 from data_converters.recorders.ride import Payload
 from data_converters.recorders.rig import Rig, SensorEntry
@@ -81,12 +83,12 @@ class BagSource:
         elif pose.topic is not None:
             track = self._topic_track(pose.topic)
         else:
-            raise RideError(
-                f'{self._rig.path}: pose: expected `topic: NAME` or `tf: [parent, child]` for a bag, got neither'
-            )
+            track = self._lidar_track()
         matrices = track.matrices()
         child_from_body = pose.child_from_body
-        if child_from_body is None:
+        if pose.tf is None and pose.topic is None:
+            child_from_body = np.eye(4)  # the LiDAR's mount says where the body is
+        elif child_from_body is None:
             child_from_body = self.tree.static(self._child_frame(), self._rig.body)
         return PoseTrack.from_matrices(
             track.times + pose.time_offset,
@@ -169,6 +171,19 @@ class BagSource:
         if self._stamps == 'header':
             check_clock(np.array(stamps), np.array(received), f'{self.name}: {topic}')
         return PoseTrack.from_rows(np.array(rows), f'{self.name}: {topic}', self._rig.pose.max_gap)
+
+    def _lidar_track(self) -> PoseTrack:
+        name = next(iter(self._rig.lidars), None)
+        if name is None:
+            raise RideError(
+                f'{self._rig.path}: pose: expected `topic: NAME`, `tf: [parent, child]`, or a lidar to find the poses '
+                'with, got none of them'
+            )
+        times = self.times(name)
+        sweeps = self.read({name: set(range(len(times)))})
+        poses, note = odometry((cloud for _, _, cloud in sweeps if isinstance(cloud, Cloud)), self.mount(name))
+        self.notes.append(note)
+        return PoseTrack.from_matrices(times, poses, f'{self.name}: odometry of {name}', self._rig.pose.max_gap)
 
     def _child_frame(self) -> str:
         pose = self._rig.pose

@@ -107,13 +107,16 @@ def _rig_text(found: dict[str, list[dict[str, Any]]], tree: TransformTree) -> st
             f'    calibration: calib_results.txt    # ? for {camera["size"][0]}x{camera["size"][1]} pixels',
             f'    {_mount("cam", camera["frame"], body, names)}',
         ]
+    if not found['cameras']:
+        lines[-1] += '    # ? no image topic in this bag'
     lines.append('lidars:' if found['lidars'] else 'lidars: {}')
     for number, lidar in enumerate(found['lidars']):
         name = 'lidar' if not number else f'lidar{number}'
         lines += [f'  {name}:', f'    topic: {lidar["topic"]}', f'    {_mount("lidar", lidar["frame"], body, names)}']
         if lidar.get('intensity_max') not in (None, 1.0):
             lines.append(f'    intensity_max: {lidar["intensity_max"]:g}    # from one sweep')
-    lines += ['pose:', *_pose_lines(found['poses'], tree, body)]
+    poses = _pose_lines(found['poses'], tree, body)
+    lines += ['pose:', *poses] if poses else ['pose: {}    # no pose in this bag: KISS-ICP finds them in the sweeps']
     gravity = f'imu, imu: {found["imus"][0]["topic"]}' if found['imus'] else 'odometry'
     return '\n'.join([*lines, f'ego: {{cutoff_hz: 0.5, gravity: {gravity}}}', ''])
 
@@ -135,4 +138,4 @@ def _pose_lines(poses: list[dict[str, Any]], tree: TransformTree, body: str) -> 
     for root in ('map', 'odom', 'world', *roots):
         if root in names and body in names and root != body:
             return [f'  tf: [{root}, {body}]']
-    return ['  topic: ?        # no pose in this bag: record odometry, or use from-folder with kiss-icp']
+    return []

@@ -11,6 +11,13 @@ from data_converters.recorders.pose_track import RideError
 from projects.OneOcc.core.formats.npz_archives import read_npz
 
 POINT_SUFFIXES = ('.pcd', '.ply', '.bin', '.npz', '.npy')
+# what a LiDAR's own tools write -> the cure
+FOREIGN = {
+    '.osf': ", Ouster's own: its SDK turns it into PCD or PLY",
+    '.pcap': ", packets of a network: the LiDAR's driver turns them into PointCloud2, PCD or PLY",
+    '.las': ', a survey map: single sweeps with their times are needed',
+    '.laz': ', a survey map: single sweeps with their times are needed',
+}
 _MAX_POINTS = 20_000_000
 _PCD_TYPES = {
     'F': {4: 'f4', 8: 'f8'},
@@ -35,7 +42,9 @@ def read_points(path: str | Path, stamp: float = 0.0) -> Cloud:
     readers = {'.pcd': _read_pcd, '.ply': _read_ply, '.bin': _read_bin, '.npz': _read_npz, '.npy': _read_npy}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise RideError(f'{path}: expected a point file {", ".join(POINT_SUFFIXES)}, got {path.suffix!r}')
+        raise RideError(
+            f'{path}: expected a point file {", ".join(POINT_SUFFIXES)}, got {path.suffix!r}{FOREIGN.get(path.suffix, "")}'
+        )
     try:
         fields = reader(path)
     except RideError:
@@ -141,10 +150,25 @@ def _read_ply(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_bin(path: Path) -> dict[str, np.ndarray]:
+    """KITTI's x y z intensity, or nuScenes' with the ring behind it; the file itself does not say which."""
     content = path.read_bytes()
+    if content and len(content) % 20 == 0:
+        columns = np.frombuffer(content, '<f4').reshape(-1, 5).T
+        ring = columns[4]
+        if np.isfinite(ring).all() and ((ring >= 0) & (ring < 512) & (ring == np.floor(ring))).all():
+            return dict(zip(('x', 'y', 'z', 'intensity'), columns), ring=ring.astype(np.uint16))
     if len(content) % 16:
-        raise RideError(f'{path}: expected float32 x y z intensity (16 bytes a point), got {len(content)} bytes')
-    return dict(zip(('x', 'y', 'z', 'intensity'), np.frombuffer(content, '<f4').reshape(-1, 4).T))
+        raise RideError(
+            f'{path}: expected float32 x y z intensity (16 bytes a point) or x y z intensity ring (20), got '
+            f'{len(content)} bytes; other layouts become NPZ with the array points'
+        )
+    columns = np.frombuffer(content, '<f4').reshape(-1, 4).T
+    if (columns[3] < 0).any():
+        raise RideError(
+            f'{path}: expected float32 x y z intensity, got an intensity of {float(np.nanmin(columns[3])):g}: another '
+            'layout, which becomes NPZ with the array points'
+        )
+    return dict(zip(('x', 'y', 'z', 'intensity'), columns))
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

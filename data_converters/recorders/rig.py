@@ -7,7 +7,10 @@ body: base_link                    # frame of the body in tf, for mounts that sa
 cameras:
   raw:
     topic: /pal/image_raw/compressed     # a folder for from-folder: `folder: images`
-    calibration: calib_results.txt       # OCamCalib, or `model: {model: equirect, width: 1024, height: 512}`
+    calibration: calib_results.txt       # any file that read_calibration knows, or
+                                         # `model: {model: equirect, width: 1024, height: 512}`
+    camera: cam0                         # which one, where the calibration has several
+    size: [640, 480]                     # where it does not state the image size; max_angle, radius_range likewise
     mask: lens_mask.png                  # optional
     body_from_cam: {xyz: [0, 0, 0.1], rpy_deg: [180, 0, 0]}   # or cam_from_body, 4x4, or tf
 lidars:
@@ -36,19 +39,19 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from data_converters.recorders.pose_track import DEFAULT_MAX_GAP_S, RideError
-from projects.OneOcc.core import geometry
 from projects.OneOcc.core.formats.labels import H3O_CLASSES, QUADOCC_CLASSES, check_classes
 from projects.OneOcc.core.formats.poses import is_finite_number, rigid_pose
-from projects.OneOcc.core.geometry import OmniCamera, TaylorCamera, camera_from_dict
+from projects.OneOcc.core.geometry import camera_from_dict, resolve_calibration
 
 CLASS_LISTS = {'quadocc': QUADOCC_CLASSES, 'h3o': H3O_CLASSES, 'geometry': ('occupied',)}
 GRAVITY = ('odometry', 'imu', 'ground')
 DEFAULT_CUTOFF_HZ = 0.5
 TF = 'tf'
+_CALIBRATION_KEYS = ('camera', 'size', 'radius_range', 'max_angle')  # of `calibration`; so is `model: NAME`
 _KEYS = {
     'rig': {'name', 'classes', 'meta', 'body', 'cameras', 'lidars', 'pose', 'ego'},
-    'camera': {'topic', 'folder', 'calibration', 'model', 'mask', 'mount', 'time_offset', 'bit_depth'},
-    'lidar': {'topic', 'folder', 'mount', 'intensity_max', 'time_offset', 'labels', 'label_map'},
+    'camera': {'topic', 'folder', 'calibration', 'model', 'mask', 'time_offset', 'bit_depth', *_CALIBRATION_KEYS},
+    'lidar': {'topic', 'folder', 'intensity_max', 'time_offset', 'labels', 'label_map'},
     'pose': {'topic', 'tf', 'file', 'format', 'child_from_body', 'world_from_poses', 'time_offset', 'max_gap'},
     'ego': {'cutoff_hz', 'gravity', 'imu'},
 }
@@ -131,14 +134,20 @@ class Rig:
         options = self.cameras[name].options
         where = f'{self.path}: cameras: {name}'
         try:
-            if 'model' in options:
-                model = options['model']
-                if not isinstance(model, dict):
-                    raise ValueError(f"model: expected the camera's parameters, got {model!r}")
-                return camera_from_dict(model, self.folder).to_dict()
-            if 'calibration' not in options:
+            if 'calibration' in options:
+                if isinstance(options.get('model'), dict):
+                    raise ValueError('expected `calibration: FILE` or `model: {...}`, got both')
+                keys = ('calibration', 'model', *_CALIBRATION_KEYS)
+                return resolve_calibration({key: options[key] for key in keys if key in options}, self.folder)
+            extra = [key for key in _CALIBRATION_KEYS if key in options]
+            if extra:
+                raise ValueError(f'{extra[0]}: expected it beside `calibration: FILE` only, got no calibration')
+            if 'model' not in options:
                 raise ValueError('expected `calibration: FILE` or `model: {...}`, got neither')
-            return _read_calibration(self.folder / str(options['calibration'])).to_dict()
+            model = options['model']
+            if not isinstance(model, dict):
+                raise ValueError(f"model: expected the camera's parameters, got {model!r}")
+            return camera_from_dict(model, self.folder).to_dict()
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise RideError(f'{where}: {error}') from error
 
@@ -291,8 +300,3 @@ def _number(value: Any, where: str) -> float:
     if not is_finite_number(value):
         raise RideError(f'{where}: expected a finite number, got {value!r}')
     return float(value)
-
-
-def _read_calibration(path: Path) -> OmniCamera:
-    read: Any = getattr(geometry, 'read_calibration', TaylorCamera.from_ocamcalib)
-    return read(path)

@@ -1,19 +1,20 @@
 """Whether a calibration is right: corners in pixels, depth edges against pictures, and the command's sentences."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+import torch
+from scipy.spatial.transform import Rotation
 
+from data_converters import record
 from data_converters.check_calibration import corner_errors, main
 from data_converters.corner_files import paired_corners, read_corners, read_transform
 from data_converters.edge_agreement import edge_agreement, turned
 from projects.OneOcc.core.formats.atomic_files import read_png
 from projects.OneOcc.core.formats.recording import Frame, Recording
-from projects.OneOcc.core.geometry import EquirectCamera, View
+from projects.OneOcc.core.geometry import EquirectCamera, View, transform_points
+from tests.realdata import real_file
 
-REAL = Path(os.environ.get('ONEOCC_REALDATA', '../shared')) / 'realdata2/06_panorama_lidar_extrinsics'
+REAL = 'realdata2/06_panorama_lidar_extrinsics'
 CAMERA = EquirectCamera(720, 360)
 
 
@@ -61,7 +62,8 @@ def test_a_recording_is_drawn_and_judged(tmp_path, capsys):
     )
     ride.frames.append(frame)
     ride.write()
-    assert main(['recording', str(tmp_path / 'ride'), '--out', str(tmp_path / 'drawn.png')]) == 0
+    words = ['check-calibration', 'recording', str(tmp_path / 'ride'), '--out', str(tmp_path / 'drawn.png')]
+    assert record.main(words) == 0
     assert 'turned by -4.0 degrees about z' in capsys.readouterr().out
     drawn = read_png(tmp_path / 'drawn.png')
     assert drawn.shape == picture.shape and (drawn != (picture * 0.6).astype(np.uint8)).any()
@@ -91,13 +93,74 @@ def test_corner_files(tmp_path):
             read_corners(tmp_path / 'broken.txt', 3)
 
 
+def write_corners(folder, pose, swap=None):
+    """Corners of 8 boards seen under `pose`, as text files; the corners of board `swap` stand in another order."""
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(-4, 4, (8, 1, 3)) + (0, 0, 1)
+    boards = centres + rng.uniform(-0.6, 0.6, (8, 4, 3))
+    pixels, valid = CAMERA.project(transform_points(pose, torch.from_numpy(boards.reshape(-1, 3))))
+    assert valid.all()
+    picked = np.floor(pixels.numpy()).astype(int).reshape(8, 4, 2)
+    if swap is not None:
+        picked[swap] = picked[swap, [2, 3, 0, 1]]
+    for name, rows in (('scan', boards), ('photo', picked)):
+        lines = [
+            line
+            for board, corners in enumerate(rows)
+            for line in (
+                f'{name}{board:02d}',
+                *(f'{n}\n{" ".join(map(str, c))}' for n, c in enumerate(corners.tolist())),
+            )
+        ]
+        (folder / f'{name}.txt').write_text('\n'.join(lines))
+
+
+def check_corners(folder, given, *options):
+    np.savetxt(folder / 'given.txt', given)
+    words = ['corners', '--equirect', '720x360', '--lidar-corners', str(folder / 'scan.txt'), '--image-corners']
+    return main([*words, str(folder / 'photo.txt'), '--extrinsic', str(folder / 'given.txt'), *options])
+
+
+def test_a_transform_of_another_rig_and_corners_in_another_order_are_told_apart(tmp_path, capsys):
+    pose, other = np.eye(4), np.eye(4)
+    pose[:3, :3], pose[:3, 3] = Rotation.from_rotvec([0.3, -0.2, 1.0]).as_matrix(), (0.1, -0.05, 0.2)
+    other[:3, :3] = Rotation.from_rotvec([0.9, 0.4, -0.6]).as_matrix()
+    write_corners(tmp_path, pose)
+    assert check_corners(tmp_path, pose) == 0
+    said = capsys.readouterr().out
+    assert 'another' not in said and float(said.split('miss by ')[1].split()[0]) < 1
+    assert check_corners(tmp_path, other, '--fit-out', str(tmp_path / 'fit.txt')) == 0
+    assert 'the one given belongs to another lens or rig' in capsys.readouterr().out
+    np.testing.assert_allclose(read_transform(tmp_path / 'fit.txt'), pose, atol=0.05)
+    write_corners(tmp_path, pose, swap=3)
+    assert check_corners(tmp_path, pose) == 0
+    said = capsys.readouterr().out
+    assert 'the corners in photo03 do not belong' in said and 'another lens' not in said
+
+
+@pytest.mark.parametrize('name, size, words', [
+    ('hongwai', '640x512', 'with another transform these corners would miss by 3.9'),  # made with another lens
+    ('pianzhen', '1224x1024', 'the corners in 3854838 do not belong to their scan'),
+])  # fmt: skip
+def test_real_corners_that_do_not_fit_say_why(name, size, words, capsys):
+    folder = real_file(REAL)
+    arguments = ['corners', '--calibration', str(folder / f'int_{name}.txt'), '--size', size, '--unit', 'mm']
+    for option, file in (
+        ('lidar-corners', 'lidar_point'),
+        ('image-corners', 'photo_point'),
+        ('extrinsic', 'extrinsic'),
+    ):
+        arguments += [f'--{option}', str(folder / f'{file}_{name}.txt')]
+    assert main(arguments) == 0
+    assert words in capsys.readouterr().out
+
+
 def test_real_panorama_and_lidar_fit_within_five_pixels(tmp_path, capsys):
-    if not REAL.is_dir():
-        pytest.skip(f'{REAL} is not there; its licence keeps it out of this repository')
+    folder = real_file(REAL)
     arguments = ['corners', '--equirect', '5188x1970', '--elevation', '-46.7', '90', '--unit', 'mm']
     for files in (('lidar-corners', 'lidar_point'), ('image-corners', 'photo_point'), ('extrinsic', 'extrinsic_')):
-        arguments += [f'--{files[0]}', str(REAL / f'{files[1]}911.txt')]
-    drawn = ['--image', str(REAL / '911_01.jpg'), '--image-name', '01.jpg', '--out', str(tmp_path / 'corners.png')]
+        arguments += [f'--{files[0]}', str(folder / f'{files[1]}911.txt')]
+    drawn = ['--image', str(folder / '911_01.jpg'), '--image-name', '01.jpg', '--out', str(tmp_path / 'corners.png')]
     assert main(arguments + drawn) == 0
     said = capsys.readouterr().out
     assert said.startswith('72 of 72 corners') and float(said.split('miss by ')[1].split()[0]) < 5

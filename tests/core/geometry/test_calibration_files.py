@@ -86,7 +86,7 @@ def test_ocamcalib_text_is_read_as_before():
 def test_kalibr_chain(tmp_path):
     path = write(tmp_path, KALIBR)
     assert calibrated_cameras(path) == ('cam0', 'cam1', 'cam2')
-    with pytest.raises(CalibrationError, match=r"cameras \['cam0', 'cam1', 'cam2'\]: expected the name of one"):
+    with pytest.raises(CalibrationError, match=r"`camera` to name one of its cameras \['cam0', 'cam1', 'cam2'\]"):
         read_calibration(path)
     points = np.random.default_rng(0).normal(size=(500, 3)) * (1, 1, 0) + (0, 0, 1)
     matrix = np.array([[380.8, 0, 510.3], [0, 380.3, 514.2], [0, 0, 1]])

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_converters import label_recordings, record
 from data_converters.point_labels.point_labeler import decode, encode
@@ -165,3 +166,20 @@ def test_points_move_by_class_and_by_track(ride, tmp_path, capsys):
     assert record.main(['find-moving', str(ride.root), '--tracks', str(tmp_path / 'tracks.json')]) == 2
     assert 'expected the id of a frame' in capsys.readouterr().err
     assert record.main(['find-moving', str(ride.root)]) == 2
+
+
+def test_masks_of_another_size_change_nothing(ride, tmp_path, capsys):
+    """The second mask is wrong: nothing is labelled by the first."""
+    masks = tmp_path / 'masks'
+    masks.mkdir()
+    for name, size in (('000000', (16, 8)), ('000001', (32, 16))):
+        Image.new('L', size, 1).save(masks / f'{name}.png')
+    (tmp_path / 'classes.yaml').write_text('1: road\n')
+    before = {path: path.read_bytes() for path in ride.root.rglob('*') if path.is_file()}
+    words = ['label-points', str(ride.root), '--masks', str(masks), '--format', 'labels', '--quiet']
+    assert record.main([*words, '--classes', str(tmp_path / 'classes.yaml')]) == 2
+    told = capsys.readouterr().err
+    assert 'masks/000001.png: expected masks of 16x8 as their camera, got 32x16' in told and told.count('\n') == 1
+    assert {path: path.read_bytes() for path in ride.root.rglob('*') if path.is_file()} == before
+    assert record.main([*words[:3], str(tmp_path), *words[4:]]) == 2
+    assert 'expected masks (labels) of frames such as 000000, got none of 3 frames' in capsys.readouterr().err

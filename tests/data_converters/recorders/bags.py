@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,14 +173,25 @@ class BagMaker:
             step=rows.shape[1], data=rows.ravel(),
         )  # fmt: skip
 
-    def write(self, path: Path, messages: list[tuple[str, float, Any]], mcap: bool = False) -> Path:
-        """Write (topic, seconds of receipt after START_S, message) in the order of receipt."""
+    def write(
+        self,
+        path: Path,
+        messages: list[tuple[str, float, Any]],
+        mcap: bool = False,
+        silent: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write (topic, seconds of receipt after START_S, message) in the order of receipt.
+
+        Topics of `silent` (type by topic) are announced, and nothing is sent on them.
+        """
         if self.is2:
             writer: Any = Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP if mcap else StoragePlugin.SQLITE3)
         else:
             writer = Writer1(path)
         connections: dict[tuple[str, str], Any] = {}
         with writer:
+            for topic, kind in (silent or {}).items():
+                writer.add_connection(topic, kind, typestore=self.store)
             for topic, time, message in sorted(messages, key=lambda entry: entry[1]):
                 kind = message.__msgtype__
                 key = topic, kind

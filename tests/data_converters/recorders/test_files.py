@@ -77,9 +77,23 @@ def test_ply_bin_npz_npy(tmp_path):
         )
 
 
+def test_bin_files_of_nuscenes_have_a_ring(tmp_path):
+    ring = np.arange(POINTS.shape[0]) % 32  # 50 points of 20 bytes could be 62.5 of 16, 40 are 50
+    for count in (50, 40):
+        rows = np.column_stack([POINTS, 200 * INTENSITY, ring])[:count].astype('<f4')
+        rows.tofile(tmp_path / 'a.bin')
+        cloud = read_points(tmp_path / 'a.bin')
+        assert np.array_equal(cloud.points.astype(np.float32), POINTS[:count])
+        assert np.array_equal(cloud.ring, ring[:count])
+        rows[:, :4].tofile(tmp_path / 'a.bin')
+        cloud = read_points(tmp_path / 'a.bin')
+        assert cloud.ring is None and np.array_equal(cloud.points.astype(np.float32), POINTS[:count])
+
+
 @pytest.mark.parametrize(
     'name, content, words',
     [
+        ('a.bin', np.full(12, -1, '<f4').tobytes(), 'got an intensity of -1: another layout'),
         ('a.pcd', b'FIELDS x', 'ends in DATA'),
         (
             'a.pcd',
@@ -89,7 +103,8 @@ def test_ply_bin_npz_npy(tmp_path):
         ('a.pcd', b'FIELDS x y\nSIZE 4 4\nTYPE F F\nPOINTS 0\nDATA binary\n', 'expected the fields x, y, z'),
         ('a.bin', b'123', '16 bytes a point'),
         ('a.ply', b'ply\n', 'readable ply'),
-        ('a.las', b'', "got '.las'"),
+        ('a.las', b'', "got '.las', a survey map"),
+        ('a.osf', b'', "got '.osf', Ouster's own: its SDK"),
     ],
 )
 def test_damaged_point_files_are_named(name, content, words, tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip('rosbags', reason='the extra "data" is not installed')
 
@@ -124,6 +125,59 @@ def test_mistakes_are_one_sentence_and_leave_nothing(edit, rig, words, tmp_path,
     told = capsys.readouterr().err
     assert words in told and told.count('\n') == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ['rig.yaml', 'x.bag']
+
+
+def test_a_topic_without_messages_is_told(tmp_path, capsys):
+    """Topics that were subscribed to and never heard: of the image, the points, the poses."""
+    (tmp_path / 'rig.yaml').write_text(RIG)
+    for number, silent in enumerate(('/camera/image_raw/compressed', '/points', '/odom')):
+        maker = BagMaker(1)
+        entries = maker.walk(1.0)
+        kind = next(message.__msgtype__ for topic, _, message in entries if topic == silent)
+        kept = [entry for entry in entries if entry[0] != silent]
+        maker.write(tmp_path / f'{number}.bag', kept, silent={silent: kind})
+        assert make(tmp_path, f'{number}.bag') == 2
+        told = capsys.readouterr().err
+        assert (
+            silent.lstrip('/') in told
+            and told.count('\n') == 1
+            and 'got no' in told
+            and not (tmp_path / 'out').exists()
+        )
+        assert record.main(['inspect-bag', str(tmp_path / f'{number}.bag')]) == 0
+        assert f'{silent}: {kind}, 0 messages' in capsys.readouterr().out
+
+
+def test_a_bag_without_sensors_proposes_a_rig_that_says_what_is_missing(tmp_path, capsys):
+    maker = BagMaker(2)
+    maker.write(tmp_path / 'x', [('/imu', 0.1 * n, maker.imu(0.1 * n, np.array((0, 0, 9.8)))) for n in range(3)])
+    assert record.main(['inspect-bag', str(tmp_path / 'x'), '--rig-out', str(tmp_path / 'rig.yaml')]) == 0
+    assert 'this bag has none' in capsys.readouterr().out
+    assert make(tmp_path, 'x') == 2
+    told = capsys.readouterr().err
+    assert 'cameras: expected at least one' in told and told.count('\n') == 1
+
+
+def test_a_bag_without_poses_takes_those_of_its_lidar(tmp_path, capsys):
+    pytest.importorskip('kiss_icp', reason='the extra "data" is not installed')
+    maker = BagMaker(1)
+    maker.write(tmp_path / 'x.bag', maker.walk(1.2, odometry_until=0.0))
+    poses, none = 'pose:\n  topic: /odom\nego: {cutoff_hz: 0.5', 'pose: {}\nego: {cutoff_hz: null'
+    (tmp_path / 'rig.yaml').write_text(RIG.replace(poses, none))
+    assert make(tmp_path, 'x.bag') == 0
+    assert 'KISS-ICP, deskewed' in capsys.readouterr().err
+    first = Recording.read(tmp_path / 'out').frames[0]
+    assert np.abs(first.world_from_body[:3, 3]).max() < 0.2  # it begins where the body stands
+
+
+def test_a_lens_mask_of_another_size_is_told(tmp_path, capsys):
+    maker = BagMaker(1)
+    maker.write(tmp_path / 'x.bag', maker.walk(1.0))
+    Image.new('L', (32, 32), 255).save(tmp_path / 'mask.png')
+    (tmp_path / 'rig.yaml').write_text(RIG.replace('    body_from_cam', '    mask: mask.png\n    body_from_cam'))
+    assert make(tmp_path, 'x.bag') == 2
+    told = capsys.readouterr().err
+    assert '32x32' in told and '64x32' in told and told.count('\n') == 1 and not (tmp_path / 'out').exists()
 
 
 def test_a_clock_that_jumps_is_passed_over_by_the_times_of_receipt(tmp_path):

@@ -50,7 +50,7 @@ def read_calibration(
     if not found:
         raise CalibrationError(f'{path}: expected {KNOWN}, got the keys {[str(key) for key in content][:12]}')
     if camera is None and len(found) > 1:
-        raise CalibrationError(f'{path}: it has the cameras {list(found)}: expected the name of one, got none')
+        raise CalibrationError(f'{path}: expected `camera` to name one of its cameras {list(found)}, got none')
     name = next(iter(found)) if camera is None else camera
     if name not in found:
         raise CalibrationError(f'{path}: expected one of its cameras {list(found)}, got {name!r}')
@@ -115,7 +115,10 @@ def resolve_calibration(entry: Mapping[str, Any], folder: str | Path = '') -> di
     if isinstance(mask, str):
         options['mask'] = Path(folder) / mask
     if 'size' in options:
-        options['size'] = tuple(int(n) for n in options['size'])
+        size = options['size']
+        if not (isinstance(size, (list, tuple)) and len(size) == 2 and all(type(n) is int and n > 0 for n in size)):
+            raise CalibrationError(f'size: expected [width, height], got {size!r}')
+        options['size'] = tuple(size)
     found = read_calibration(Path(folder) / str(entry['calibration']), **options).to_dict()
     return {**found, **kept, **({'mask': mask} if isinstance(mask, str) else {})}
 
