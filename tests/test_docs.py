@@ -139,6 +139,7 @@ def bring_bundle(folder: Path) -> None:
 
 
 BROUGHT = {
+    'README.md': bring_photos_and_a_model,
     'docs/deploy.md': bring_bundle,
     'docs/stream.md': bring_bundle,
     'docs/own_camera.md': bring_calibrations,

@@ -43,7 +43,8 @@ def read_points(path: str | Path, stamp: float = 0.0) -> Cloud:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise RideError(
-            f'{path}: expected a point file {", ".join(POINT_SUFFIXES)}, got {path.suffix!r}{FOREIGN.get(path.suffix, "")}'
+            f'{path}: expected a point file {", ".join(POINT_SUFFIXES)}, got {path.suffix!r}'
+            f'{FOREIGN.get(path.suffix, "")}'
         )
     try:
         fields = reader(path)

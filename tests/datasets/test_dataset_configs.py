@@ -25,7 +25,10 @@ def expectations(name):
     mini = 'mini' in name
     if name.startswith('quad'):
         folder = 'quadocc' if name == 'quadocc' else 'quadsim-mini' if mini else 'quadsim'
-        sizes = {'raw': (96, 128), 'equi': (96, 192)} if mini else {'raw': (576, 768), 'equi': (608, 1216)}
+        sizes = (
+            {'raw': (192, 256), 'equi': (96, 384)} if name.endswith('large') else {'raw': (96, 128), 'equi': (96, 192)}
+        )
+        sizes = sizes if mini else {'raw': (576, 768), 'equi': (608, 1216)}
         return 'quad', folder, 'train val', (320, 240) if mini else (1280, 960), QUAD_GRID, sizes
     folder = 'human360occ' if '360' in name else 'humansim-mini' if mini else 'humansim'
     split = 'within' if 'within' in name else 'cross'

@@ -23,7 +23,7 @@ from .ocamcalib import OCamCalib, read_ocamcalib, refit_inverse, write_ocamcalib
 from .rig_panorama import RigMap, rig_map, stitch
 from .ring import make_ring_continuous, ring_interpolate, ring_pad
 from .transforms import azimuth_elevation, transform_points
-from .unwrap import annulus_unroll_map, bilinear_sample, unwrap, unwrap_map
+from .unwrap import annulus_unroll_map, bilinear_sample, unwrap, unwrap_map, unwrapped_view
 from .view import View
 
 __all__ = [
@@ -69,5 +69,6 @@ __all__ = [
     'transform_points',
     'unwrap',
     'unwrap_map',
+    'unwrapped_view',
     'write_ocamcalib',
 ]

@@ -18,6 +18,7 @@ import torch
 from .cameras import EquirectCamera, OmniCamera
 from .checks import check_rigid, check_shape
 from .transforms import transform_points
+from .view import View
 
 Map = tuple[torch.Tensor, torch.Tensor]
 Image = torch.Tensor | np.ndarray
@@ -44,6 +45,34 @@ def unwrap_map(equi: EquirectCamera, raw: OmniCamera, raw_from_equi: npt.ArrayLi
     rays, _ = equi.unproject(equi.pixel_centers())
     pixels, valid = raw.project(transform_points(matrix[:3, :3], rays))
     return pixels.float(), valid
+
+
+def unwrapped_view(equi: EquirectCamera, raw: View, valid: torch.Tensor | None = None) -> View:
+    """The view that unwrapping gives: level at the raw lens's centre, blind where that lens sees nothing.
+
+    Args:
+        equi: size and band of the new view, without a mask.
+        raw: the real camera and its mount.
+        valid: (H, W) bool of `unwrap_map`, where it is at hand.
+
+    Raises:
+        ValueError: the raw camera sees nothing of the band.
+    """
+    rotation = raw.cam_from_ego[:3, :3]
+    if valid is None:
+        valid = unwrap_map(equi, raw.camera, rotation)[1]
+    equi_from_ego = np.eye(4)
+    equi_from_ego[:3, 3] = rotation.T @ raw.cam_from_ego[:3, 3]
+    if not bool(valid.any()):
+        low, high = (math.degrees(angle) for angle in equi.elevation_range)
+        raise ValueError(
+            f'unwrapping: {raw.camera} sees nothing of the band {low:g}..{high:g} deg: is the lens mounted as its '
+            'cam_from_ego says?'
+        )
+    if bool(valid.all()):
+        return View(equi, equi_from_ego)
+    masked = EquirectCamera(equi.width, equi.height, *equi.elevation_range, mask=valid.cpu().numpy())
+    return View(masked, equi_from_ego)
 
 
 def annulus_unroll_map(

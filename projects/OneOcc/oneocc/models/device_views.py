@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ...core.geometry import EquirectCamera, View
+from ...core.geometry import EquirectCamera, View, unwrapped_view
 from ...core.geometry.calibration_cache import CalibrationCache
 from ...core.ops.recorded_views import (
     ResizeTable,
@@ -49,6 +49,7 @@ class DeviceViews:
             if source is not None and not {'height', 'width'} <= set(view):
                 raise ValueError(f'view {name!r}: unwrapping needs height and width, got {view}')
         self._tables: CalibrationCache[UnwrapTable | ResizeTable] = CalibrationCache(8)
+        self._unwrapped: CalibrationCache[View] = CalibrationCache(8)
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -60,10 +61,8 @@ class DeviceViews:
         found = {}
         for name, view in self.views.items():
             if 'unwrap_from' in view:
-                source = View.of(recorded[view['unwrap_from']])
-                equi_from_ego = np.eye(4)
-                equi_from_ego[:3, 3] = source.cam_from_ego[:3, :3].T @ source.cam_from_ego[:3, 3]
-                found[name] = View(self._equirect(view), equi_from_ego)
+                source, equi = View.of(recorded[view['unwrap_from']]), self._equirect(view)
+                found[name] = self._unwrapped.get((source.key, repr(equi)), partial(unwrapped_view, equi, source))
             elif view.get('keep', True):
                 own = View.of(recorded[name])
                 found[name] = own.resized(view['width'], view['height']) if 'height' in view else own

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -71,7 +70,7 @@ def register_implementation(
     _OF_ALL_MAPS[name], _USABLE[name] = sample_maps, usable
 
 
-_preferred: ContextVar[str | None] = ContextVar('preferred view_sample', default=None)
+_preferred: list[str | None] = [None]  # a plain global, which compilers can read
 
 
 @contextmanager
@@ -84,16 +83,16 @@ def prefer_implementation(name: str) -> Iterator[None]:
     known = {*_IMPLEMENTATIONS, *_OF_ALL_MAPS}
     if name not in known:
         raise ValueError(f'implementation: expected one of {sorted(known)}, got {name!r}')
-    token = _preferred.set(name)
+    before, _preferred[0] = _preferred[0], name
     try:
         yield
     finally:
-        _preferred.reset(token)
+        _preferred[0] = before
 
 
 def preferred_implementation() -> str | None:
     """The name that `prefer_implementation` was given around this call, if any."""
-    return _preferred.get()
+    return _preferred[0]
 
 
 def view_sample(
@@ -155,7 +154,7 @@ def view_sample(
             mask = at.new_ones(at.shape[:2]) if valid is None else valid.to(at.dtype)
             coords.append(at)
             masks.append(mask if weights is None else mask * weights[..., s].to(at.dtype))
-        name = implementation or _preferred.get() or _fastest(features, coords[0])
+        name = implementation or _preferred[0] or _fastest(features, coords[0])
         if name in _OF_ALL_MAPS:
             sampled = _OF_ALL_MAPS[name](features, coords, masks, wrap, weights is not None)
             return sampled.transpose(-1, -2)

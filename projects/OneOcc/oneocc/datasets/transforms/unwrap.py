@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 
-import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from ....core.geometry import EquirectCamera, OmniCamera, View, unwrap, unwrap_map
+from ....core.geometry import EquirectCamera, View, unwrap, unwrap_map, unwrapped_view
 from ....core.geometry.calibration_cache import CalibrationCache
 
 _CACHED_MAPS = 8
@@ -56,7 +55,7 @@ class UnwrapPanorama(BaseTransform):
         self.camera = EquirectCamera(width, height, math.radians(elevation_min_deg), math.radians(elevation_max_deg))
         self.band_deg = (elevation_min_deg, elevation_max_deg)
         self.source, self.target, self.keep_raw = source, target, keep_raw
-        self._maps: CalibrationCache[tuple[Sampling, EquirectCamera]] = CalibrationCache(_CACHED_MAPS)
+        self._maps: CalibrationCache[tuple[Sampling, View]] = CalibrationCache(_CACHED_MAPS)
 
     def transform(self, results: dict) -> dict:
         if self.source not in results.get('imgs', {}):
@@ -65,38 +64,31 @@ class UnwrapPanorama(BaseTransform):
                 f'{sorted(results.get("imgs", {}))}'
             )
         raw = View.of(results['cameras'][self.source])
-        rotation = raw.cam_from_ego[:3, :3]
-        sampling, camera = self._map(raw.camera, rotation)
-        image = unwrap(results['imgs'][self.source], sampling)
-        equi_from_ego = np.eye(4)
-        equi_from_ego[:3, 3] = rotation.T @ raw.cam_from_ego[:3, 3]
-        results['imgs'][self.target] = image
-        results['cameras'][self.target] = View(camera, equi_from_ego)
+        results['imgs'][self.target] = unwrap(results['imgs'][self.source], self.sampling(raw))
+        results['cameras'][self.target] = self.view_of(raw)
         if not self.keep_raw:
             del results['imgs'][self.source], results['cameras'][self.source]
         return results
 
-    def _map(self, raw: OmniCamera, raw_from_equi: np.ndarray) -> tuple[Sampling, EquirectCamera]:
-        """How the source is sampled, and the new view with its mask; kept per calibration."""
+    def sampling(self, raw: View) -> Sampling:
+        """Source pixels (H, W, 2) and validity (H, W) of the new view of a raw one."""
+        return self._map(raw)[0]
+
+    def view_of(self, raw: View) -> View:
+        """The new view of a raw one: level at its lens's centre, blind where the lens is."""
+        return self._map(raw)[1]
+
+    def _map(self, raw: View) -> tuple[Sampling, View]:
+        """How the source is sampled, and the new view; kept per calibration."""
+
+        def compute() -> tuple[Sampling, View]:
+            sampling = unwrap_map(self.camera, raw.camera, raw.cam_from_ego[:3, :3])
+            return sampling, unwrapped_view(self.camera, raw, sampling[1])
+
         # Rounded, so that the same mounting after four quarter turns is the same key.
-        key = (json.dumps(raw.to_dict(), sort_keys=True), raw_from_equi.round(12).tobytes())
-
-        def compute() -> tuple[Sampling, EquirectCamera]:
-            pixels, valid = unwrap_map(self.camera, raw, raw_from_equi)
-            return (pixels, valid), self._masked(valid.numpy(), raw)
-
-        return self._maps.get(key, compute)
-
-    def _masked(self, valid: np.ndarray, raw: OmniCamera) -> EquirectCamera:
-        """The new view, blind where `valid` (H, W) says that the source shows nothing."""
-        if valid.all():
-            return self.camera
-        if not valid.any():
-            raise ValueError(
-                f'unwrapping {self.source!r}: {raw} sees nothing of the band {self.band_deg} deg: is the lens mounted '
-                'as its cam_from_ego says?'
-            )
-        return EquirectCamera(self.camera.width, self.camera.height, *self.camera.elevation_range, mask=valid)
+        return self._maps.get(
+            (json.dumps(raw.camera.to_dict(), sort_keys=True), raw.cam_from_ego.round(12).tobytes()), compute
+        )
 
     def __repr__(self) -> str:
         return (
