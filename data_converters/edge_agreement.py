@@ -169,7 +169,7 @@ def turned(view: View, axis: str, degrees: float) -> View:
 
 
 def _score(view: View, edges: list[np.ndarray], ranks: list[np.ndarray]) -> tuple[int, float]:
-    """Number of edges in the pictures, and the mean rank (H, W) where the edges (E, 3) of the ego frame fall."""
+    """Number of edges in the pictures, and the mean of the ranks (H, W) where edges (E, 3) of the ego frame fall."""
     found = []
     for points, rank in zip(edges, ranks):
         pixels, valid = view.camera.project(transform_points(view.cam_from_ego, torch.from_numpy(points)))
