@@ -97,7 +97,7 @@ def overlay(image: np.ndarray, pixels: np.ndarray, reach: np.ndarray, farthest: 
 def check_recording(
     recording: Recording, camera: str | None, lidar: str | None, frame: str | None
 ) -> tuple[np.ndarray, Agreement]:
-    """The overlay of one frame, and the agreement of up to 24 frames of a recording.
+    """The overlay (H, W, 3) uint8 of one frame, and the agreement of up to 24 frames of a recording.
 
     Raises:
         RecordingError: no such camera, LiDAR or frame, or no frame with both.
@@ -128,6 +128,7 @@ def check_recording(
 def _draw(
     recording: Recording, frame: Frame, camera: str, lidar: str, view: View, lidar_from_body: np.ndarray
 ) -> np.ndarray:
+    """The frame's picture (H, W, 3) uint8 with its sweep; `lidar_from_body` (4, 4)."""
     points = torch.from_numpy(recording.read_lidar(frame, lidar)['points'].astype(np.float64))
     in_camera = transform_points(view.cam_from_ego @ np.linalg.inv(lidar_from_body), points)
     pixels, valid = view.camera.project(in_camera)
@@ -195,7 +196,12 @@ def run_corners(args: argparse.Namespace) -> str:
 
 
 def _advice(errors: np.ndarray, fitted: np.ndarray, names: list[str]) -> str:
-    """Whether the transform, the lens or single pictures are at fault, from what the best transform would leave."""
+    """Whether the transform, the lens or single pictures are at fault, from what the best transform would leave.
+
+    Args:
+        errors, fitted: (N,) pixels by the given and by the best transform; not finite beyond the picture.
+        names: N, of the pictures.
+    """
     left = float(np.nanmedian(fitted)) if np.isfinite(fitted).any() else np.inf
     now = float(np.nanmedian(errors)) if np.isfinite(errors).any() else np.inf
     told = ''
@@ -213,6 +219,7 @@ def _advice(errors: np.ndarray, fitted: np.ndarray, names: list[str]) -> str:
 
 
 def _median_of(errors: np.ndarray, names: list[str], name: str) -> float:
+    """Median in pixels of the errors (N,) whose picture has this name; one beyond the picture counts as infinite."""
     own = errors[[other == name for other in names]]
     return float(np.median(np.where(np.isfinite(own), own, np.inf)))
 
@@ -225,6 +232,7 @@ def _draw_corners(
     picked: np.ndarray,
     names: list[str],
 ) -> None:
+    """Draw picked corners (N, 2) green, and corners (N, 3) of the LiDAR by the pose (4, 4) red."""
     import cv2
 
     from projects.OneOcc.core.formats.images import read_rgb

@@ -106,6 +106,13 @@ def azimuth_scores(
     The pictures are unwrapped, and the change along each row is ranked within that row: how bright or busy a height
     above the horizon is says nothing about the azimuth.
 
+    Args:
+        view: camera and pose.
+        scans: points (N, 3) each, metres in the frame of the LiDAR.
+        images: (H, W, 3) uint8 each, of the same moments.
+        lidar_from_ego: (4, 4).
+        step_deg: of the turns.
+
     Returns:
         Number of edges, and the score by turn in degrees from -180 on.
     """
@@ -138,6 +145,7 @@ def _edges_and_ranks(
     lidar_from_ego: np.ndarray,
     ranked: bool = True,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Edges (E, 3) of each scan (N, 3) in the ego frame, metres; ranks (H, W) of each image, nan where masked."""
     if len(scans) != len(images) or not scans:
         raise ValueError(f'expected as many pictures as scans, got {len(images)} and {len(scans)}')
     ego_from_lidar = np.linalg.inv(lidar_from_ego)
@@ -161,6 +169,7 @@ def turned(view: View, axis: str, degrees: float) -> View:
 
 
 def _score(view: View, edges: list[np.ndarray], ranks: list[np.ndarray]) -> tuple[int, float]:
+    """Number of edges in the pictures, and the mean of the ranks (H, W) where edges (E, 3) of the ego frame fall."""
     found = []
     for points, rank in zip(edges, ranks):
         pixels, valid = view.camera.project(transform_points(view.cam_from_ego, torch.from_numpy(points)))

@@ -24,7 +24,7 @@ def face_depth_to_range(depth: np.ndarray, rays: np.ndarray) -> np.ndarray:
 
 
 def range_to_face_depth(distance: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """The inverse of `face_depth_to_range`."""
+    """The inverse of `face_depth_to_range`: distances (H, W) and rays (H, W, 3) to depth (H, W), metres."""
     return distance * np.abs(rays).max(axis=-1)
 
 

@@ -138,10 +138,12 @@ class Human360OccImporter(Importer):
         return sorted(labels)
 
     def _labels(self, sequence: str, frame: str, grid: CartesianGrid) -> np.ndarray:
+        """Training labels (A, B, C) uint8 of a frame on one of the grids, axes in the order of the file."""
         path = self._folder_of[sequence] / self._folders[grid] / f'{frame}.npy'
         return relabel(load_array(path), TRAINING_LABELS, str(path))
 
     def _points(self, sequence: str, frame: str, kind: str) -> np.ndarray:
+        """Points (N, 3) float64 of the panorama's depth, metres, x forward, y left, z up from its centre."""
         path = self._folder_of[sequence] / f'panorama_depth_m/{frame}.npy'
         depth = load_array(path).astype(np.float64)
         if depth.ndim == 3 and depth.shape[-1] == 1:

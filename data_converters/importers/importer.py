@@ -252,7 +252,7 @@ def files_by_stem(folder: Path, suffixes: Sequence[str], what: str, cure: str = 
 
 
 def load_array(path: Path, shapes: Sequence[tuple[int, ...]] | None = None) -> np.ndarray:
-    """A .npy file without objects, of one of the given shapes.
+    """The array (...) of a .npy file without objects, of one of the given shapes.
 
     Raises:
         ImportFailedError: missing, damaged, of objects, or of another shape; names the file and both shapes.

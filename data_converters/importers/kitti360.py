@@ -163,6 +163,7 @@ class Kitti360Importer(Importer):
     def _cameras(
         self, sequence: str, frame: str, number: int, out: Path
     ) -> dict[str, tuple[OmniCamera, np.ndarray, str]]:
+        """Name -> camera, its pose (4, 4) from ego, and its picture: the raw fisheye, or the panorama stitched now."""
         if self._panorama is None:
             ((side, view),) = self._views.items()
             return {'raw': (view.camera, view.cam_from_ego, self.source(self._image(sequence, side, number)))}
@@ -176,7 +177,9 @@ class Kitti360Importer(Importer):
         return {'equi': (panorama, pano_from_ego, name)}
 
     def _make_panorama(self) -> tuple[EquirectCamera, np.ndarray, RigMap]:
-        """Its centre lies midway between the lenses, so that either is off by as little as can be."""
+        """The panorama, its pose (4, 4) from ego, and where its pixels look.
+
+        Its centre lies midway between the lenses, so that either is off by as little as can be."""
         centres = [np.linalg.inv(view.cam_from_ego)[:3, 3] for view in self._views.values()]
         pano_from_ego = np.eye(4)
         pano_from_ego[:3, 3] = -np.mean(centres, axis=0)
@@ -205,6 +208,7 @@ class Kitti360Importer(Importer):
         return views
 
     def _read_poses(self, sequence: str) -> dict[int, np.ndarray]:
+        """Frame number -> world_from_velodyne (4, 4), metres; empty without a file."""
         path = self.root / f'data_poses/{sequence}/poses.txt'
         if not path.is_file():
             return {}
@@ -266,7 +270,7 @@ def _voxel_files(folder: Path) -> dict[str, Path]:
 
 
 def _rows(path: Path) -> dict[str, np.ndarray]:
-    """Rows `name: numbers` of a calibration file, '' for a row without a name."""
+    """Rows `name: numbers` of a calibration file as (K,) float64 by name, '' for a row without a name."""
     if not path.is_file():
         raise ImportFailedError(f'{path}: expected a calibration of KITTI-360, got none')
     rows = {}
@@ -281,6 +285,7 @@ def _rows(path: Path) -> dict[str, np.ndarray]:
 
 
 def _matrix(numbers: np.ndarray, where: Any) -> np.ndarray:
+    """(4, 4) rigid transform of the 12 numbers of its upper three rows, (12,)."""
     if numbers.size != 12:
         raise ImportFailedError(f'{where}: expected the 12 numbers of a pose, got {numbers.size}')
     try:

@@ -77,7 +77,7 @@ TURN_NOISE = 2.5
 
 
 def _orthonormal(matrix: np.ndarray) -> np.ndarray:
-    """The nearest rigid transform of one that was rounded."""
+    """The nearest rigid transform (4, 4) of one that was rounded."""
     result = matrix.copy()
     left, _, right = np.linalg.svd(matrix[:3, :3])
     result[:3, :3] = left @ right
@@ -85,6 +85,7 @@ def _orthonormal(matrix: np.ndarray) -> np.ndarray:
 
 
 def _level(matrix: np.ndarray) -> np.ndarray:
+    """A transform (4, 4) without its translation."""
     result = matrix.copy()
     result[:3, 3] = 0
     return result
@@ -202,9 +203,11 @@ class QuadOccImporter(Importer):
         return {frame: (images[frame], sweeps.get(frame), labels[frame]) for frame in sorted(labels)}
 
     def _labels(self, path: Path) -> np.ndarray:
+        """Training labels (A, B, C) uint8 of a file of voxels, axes in its order."""
         return relabel(load_array(path), TRAINING_LABELS, str(path))
 
     def _sweep(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """Points (N, 3) in metres and their intensity (N,) in [0, 1]; 0 where the file has none."""
         cloud = read_points(path)
         intensity = np.zeros(len(cloud.points)) if cloud.intensity is None else cloud.intensity.astype(np.float64)
         return cloud.points, np.clip(intensity / (255.0 if intensity.max(initial=0) > 1 else 1.0), 0, 1)
@@ -243,7 +246,7 @@ class QuadOccImporter(Importer):
         return tuple(best.split()), chosen  # type: ignore[return-value]
 
     def _cam_from_ego(self, turn_deg: float) -> np.ndarray:
-        """The lens looks up from its place in the grid's frame; at 0 the top of the picture faces forward."""
+        """(4, 4): the lens looks up from its place in the grid's frame; at 0 the top of the picture faces forward."""
         turn = np.radians(turn_deg)
         pose = np.eye(4)
         # right in the picture is left of the robot for who looks up; down in it is backwards

@@ -149,6 +149,7 @@ class SemanticKittiImporter(Importer):
         return sorted(voxels)
 
     def _labels(self, folder: Path, frame: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labels (256, 256, 32) uint8, 255 where invalid and empty, and these voxels as bool of that shape."""
         path = folder / f'voxels/{frame}.label'
         invalid = folder / f'voxels/{frame}.invalid'
         unseen = unpack_bits(invalid) if invalid.is_file() else np.zeros(SHAPE, bool)
@@ -164,7 +165,7 @@ class SemanticKittiImporter(Importer):
         return labels, unseen
 
     def _read_rig(self, folder: Path) -> tuple[PinholeCamera | None, np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """The camera image_2, cam_from_lidar, poses of the LiDAR and times, as far as the files tell."""
+        """Camera image_2, cam_from_lidar (4, 4), LiDAR poses (F, 4, 4), times (F,) in s, as far as the files tell."""
         if not (folder / 'calib.txt').is_file():
             raise ImportFailedError(f'{folder / "calib.txt"}: expected the calibration, got none')
         rows = read_calib(folder / 'calib.txt')

@@ -162,6 +162,7 @@ class TartanGroundTrajectory:
         return stitch(images, where), distance, labels
 
     def _turned(self, face: str, image: np.ndarray) -> np.ndarray:
+        """A square picture (S, S) or (S, S, 3) of a face, turned by the quarters that its face needs."""
         return np.ascontiguousarray(np.rot90(image, self.turns.get(face, 0)))
 
     def _find_turns(self) -> dict[str, int]:
@@ -190,6 +191,7 @@ class TartanGroundTrajectory:
         return turns
 
     def _map(self, images: Mapping[str, np.ndarray]) -> RigMap:
+        """Where the panorama looks into six faces (S, S, ...) by name; made once, for the first frame."""
         sizes = {image.shape[:2] for image in images.values()}
         if len(sizes) != 1 or len(set(next(iter(sizes)))) != 1:
             raise ImportFailedError(f'{self.folder}: expected six square images of one size, got {sorted(sizes)}')
@@ -213,7 +215,7 @@ class TartanGroundTrajectory:
 
 
 def _off(one: np.ndarray, other: np.ndarray) -> float:
-    """Median of how much two rows of depth differ, as a share; 0 where neither has a return."""
+    """Median of how much two rows (W,) of depth differ, as a share; 0 where neither has a return."""
     far = 1e4
     both = (one > 0) & (other > 0) & ((one < far) | (other < far))
     if not both.any():
@@ -222,7 +224,7 @@ def _off(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _level(pose: np.ndarray) -> np.ndarray:
-    """The pose without roll and pitch: what labels are made in."""
+    """The pose (4, 4) without roll and pitch: what labels are made in."""
     heading = np.arctan2(pose[1, 0], pose[0, 0])
     level = np.eye(4)
     level[:2, :2] = [[np.cos(heading), -np.sin(heading)], [np.sin(heading), np.cos(heading)]]

@@ -27,6 +27,7 @@ def halved(labels: np.ndarray, unobserved: np.ndarray) -> tuple[np.ndarray, np.n
     x, y, z = (size // 2 for size in labels.shape)
 
     def eight(array: np.ndarray) -> np.ndarray:
+        """(2x, 2y, 2z) -> (x, y, z, 8), the parts of each voxel side by side."""
         return array.reshape(x, 2, y, 2, z, 2).transpose(0, 2, 4, 1, 3, 5).reshape(x, y, z, 8)
 
     parts = eight(labels)

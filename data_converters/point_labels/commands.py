@@ -56,6 +56,7 @@ def label_points(args: argparse.Namespace) -> None:
         print(f'note: masks of other names stay unlabelled: {told}; --classes maps them', file=sys.stderr)
 
     def label_of(frame: Frame) -> np.ndarray | None:
+        """(H, W) uint8 labels of a frame by its masks, see `label_image`; None for a frame without a file."""
         path = files[frame.id]
         return None if path is None else label_image(read_masks(path, args.format, size), class_map, args.rule, size)
 

@@ -101,6 +101,7 @@ class _Sweep:
         return cls(world, sweep['dynamic'], np.zeros((len(world), len(recording.classes)), np.uint16))
 
     def winner(self, least_share: float) -> np.ndarray:
+        """(N,) uint8 labels 1..C of the most votes; 255 without any, or with less than this share of them."""
         total = self.votes.sum(axis=1, dtype=np.int64)
         labels = (self.votes.argmax(axis=1) + 1).astype(np.uint8)
         labels[(total == 0) | (self.votes.max(axis=1) < least_share * total)] = UNKNOWN
@@ -116,7 +117,7 @@ def _cast(
     sweeps: dict[tuple[int, str], _Sweep],
     settings: VoteSettings,
 ) -> None:
-    """One image's votes for all points of its window."""
+    """Votes of one image (H, W) of labels for all points of its window."""
     frame, num_classes = recording.frames[at], len(recording.classes)
     chosen = {
         key: sweep

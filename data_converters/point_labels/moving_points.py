@@ -51,6 +51,7 @@ class _RangeImage:
 
     @classmethod
     def of(cls, world: np.ndarray, origin: np.ndarray, cell_deg: float) -> _RangeImage:
+        """The nearest ranges of points (N, 3) seen from `origin` (3,), both in the world, metres."""
         rows, columns, ranges = _cells(world - origin, cell_deg)
         image = np.full((int(180 / cell_deg) + 1, int(360 / cell_deg) + 1), np.inf)
         np.minimum.at(image, (rows, columns), ranges)
@@ -132,6 +133,7 @@ def in_box(points: np.ndarray, box: dict[str, Any], slack: float = 0.1) -> np.nd
 
 
 def _seen_through(world: np.ndarray, others: Sequence[_RangeImage], settings: MotionSettings) -> np.ndarray:
+    """(N,) bool: points (N, 3) of the world that rays of the others pass more often, by `least_free`, than hit."""
     free, hit = np.zeros(len(world), np.int32), np.zeros(len(world), np.int32)
     for other in others:
         rows, columns, ranges = _cells(world - other.origin, settings.cell_deg)
@@ -144,6 +146,7 @@ def _seen_through(world: np.ndarray, others: Sequence[_RangeImage], settings: Mo
 
 
 def _cells(directions: np.ndarray, cell_deg: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Directions (N, 3) in the world -> rows and columns (N,) int64 of the range image, and ranges (N,) in metres."""
     ranges = np.linalg.norm(directions, axis=1)
     azimuth = np.degrees(np.arctan2(directions[:, 1], directions[:, 0])) + 180
     elevation = np.degrees(np.arcsin(np.clip(directions[:, 2] / np.maximum(ranges, 1e-6), -1, 1))) + 90
@@ -151,7 +154,7 @@ def _cells(directions: np.ndarray, cell_deg: float) -> tuple[np.ndarray, np.ndar
 
 
 def _ground_level(z: np.ndarray) -> float:
-    """Height of the ground relative to ego: the fullest 10 cm among the lower half of the points."""
+    """Height of the ground relative to ego: the fullest 10 cm among the lower half of the heights (N,), metres."""
     low = z[z < np.median(z)]
     if not len(low):
         return -np.inf

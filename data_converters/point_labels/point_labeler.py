@@ -147,6 +147,7 @@ def decode(ids: np.ndarray, num_classes: int, where: str) -> tuple[np.ndarray, n
 def _changed(
     recording: Recording, frame: Frame, lidar: str, before: np.ndarray, after: np.ndarray, report: ImportReport
 ) -> tuple[np.ndarray, np.ndarray] | None:
+    """What `label` (N,) uint8 and `dynamic` (N,) bool become by ids (N,) before and after; None without an edit."""
     edited = (before & 0xFFFF) != (after & 0xFFFF)
     if not edited.any():
         return None
@@ -165,6 +166,7 @@ def _changed(
 
 
 def _read(path: Path, count: int | None = None) -> np.ndarray:
+    """Ids (N,) uint32 of a .label file, of `count` points where that is known."""
     if not path.is_file():
         raise FileNotFoundError(f'{path}: the label file is missing')
     content = path.read_bytes()

@@ -14,7 +14,8 @@ import numpy as np
 class ViewMaker(Protocol):
     """Raw (H, W, 3) uint8 -> a view (H', W', 3) uint8."""
 
-    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """A raw image (H, W, 3) uint8 as the view (H', W', 3) uint8."""
 
 
 class Remap:
@@ -91,6 +92,7 @@ def filter_taps(old: int, new: int, wrap: bool) -> tuple[np.ndarray, np.ndarray]
 
 
 def _lerp(low: np.ndarray, high: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """low + (high - low) * share of samples (P, 3) and a share (P, 1); in place of `low`."""
     difference = high - low
     difference *= share
     low += difference

@@ -20,7 +20,8 @@ from .traversability import Traversability, traversability
 class Session(Protocol):
     """What runs a network: onnxruntime's session, or something that can be called alike."""
 
-    def run(self, outputs: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]: ...
+    def run(self, outputs: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Inputs by name -> the outputs as a list, the first one logits (1, C + 1, X, Y, Z) float32."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ class OccRuntime:
             self({name: np.zeros((*size, 3), np.uint8) for name, size in self.cameras.items()})
 
     def _checked(self, image: np.ndarray | Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """One image (H, W, 3) uint8 for each camera of the card, of the size of its calibration."""
         images = image if isinstance(image, Mapping) else dict.fromkeys(self.cameras, image)
         if not isinstance(image, Mapping) and len(self.cameras) > 1:
             raise ValueError(f'image: expected one of each of the cameras {sorted(self.cameras)}, got a single one')

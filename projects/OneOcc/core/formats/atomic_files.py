@@ -121,7 +121,7 @@ def read_json(path: str | Path, error: type[ValueError] = ValueError) -> Any:
 
 
 def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write a compressed archive of plain arrays; object arrays raise TypeError."""
+    """Write a compressed archive of plain arrays (...); object arrays raise TypeError."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise TypeError(f'{path}: {name}: expected a plain array, got dtype object')

@@ -134,6 +134,8 @@ def check_scale(stated: object, where: str) -> DepthScale:
 
 
 def _read_npy(path: Path) -> np.ndarray:
+    """(H, W) numbers of a .npy file, with or without a leading 1; checked before they are read."""
+
     def check(header: ArrayHeader) -> None:
         shape = header.shape[1:] if len(header.shape) == 3 and header.shape[0] == 1 else header.shape
         if len(shape) != 2 or min(shape) < 1 or max(shape) > _LARGEST or header.dtype.kind not in 'fui':
@@ -147,6 +149,7 @@ def _read_npy(path: Path) -> np.ndarray:
 
 
 def _read_png(path: Path) -> np.ndarray:
+    """(H, W) uint8 or uint16 of a PNG of one channel."""
     try:
         check_png(path.read_bytes())
         size = png_size(path)

@@ -80,6 +80,7 @@ def check_options(bit_depth: int | None, orientation: str) -> None:
 
 
 def _read_rgb(path: Path, size: tuple[int, int] | None, bit_depth: int | None, orientation: str) -> np.ndarray:
+    """(H, W, 3) uint8; errors leave the name of the file to `read_rgb`."""
     content, kind = _read_bytes(path, size, may_turn=orientation == 'apply')
     facts = check_png(content) if kind == 'PNG' else None
     if kind == 'JPEG':
@@ -189,6 +190,7 @@ def _left_aligned(image: np.ndarray, bits: int) -> bool:
 
 
 def _refuse_transparency(alpha: np.ndarray, opaque: int) -> None:
+    """Raise ImageError where the alpha channel (H, W) is not `opaque` everywhere."""
     transparent = int((alpha != opaque).sum())
     if transparent:
         raise ImageError(

@@ -42,7 +42,7 @@ def read_sweep(
         num_classes: C; refuse other labels than 0..C and 255.
 
     Returns:
-        The arrays without padding points, and the number of those.
+        `points` (N, 3) and the others (N,) without padding points, and the number of those.
 
     Raises:
         FileNotFoundError: No such file.
@@ -74,7 +74,7 @@ def check_sweep_headers(headers: Mapping[str, ArrayHeader], path: str | Path) ->
 def clean_sweep(
     sweep: Mapping[str, np.ndarray], where: str, intensity_max: float | None = None, num_classes: int | None = None
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Apply the rules to arrays of equal length; returns them without padding, and the number of padding points."""
+    """Apply the rules to `points` (N, 3) and arrays (N,); returns them without padding, and how many points that is."""
     points = sweep['points']
     broken = int((~np.isfinite(points)).any(axis=1).sum())
     if broken:

@@ -50,6 +50,9 @@ def read_npz(
     Args:
         check: Called with the declared shapes and dtypes before any array is read; raises to refuse.
 
+    Returns:
+        Writable arrays (...) of the declared shapes, by key.
+
     Raises:
         FileNotFoundError: No such file.
         ArchiveError: Not a readable archive, an object array inside, a key missing, an array of more
@@ -65,7 +68,7 @@ def read_npz(
 
 
 def read_npy(path: str | Path, check: Callable[[ArrayHeader], None] | None = None) -> np.ndarray:
-    """Read one plain array from a .npy file; never unpickles.
+    """Read one plain array (...) from a .npy file; never unpickles.
 
     Args:
         check: Called with the declared shape and dtype before the array is read; raises to refuse.
@@ -126,12 +129,14 @@ def _headers(
 
 
 def _read_array(archive: zipfile.ZipFile, key: str, declared: ArrayHeader) -> np.ndarray:
+    """An entry (...) of the shape and dtype that it declared when the headers were read."""
     with archive.open(f'{key}.npy') as file:
         _read_header(file, key)
         return _read_values(file, key, declared)
 
 
 def _read_values(file: IO[bytes], key: str, declared: ArrayHeader) -> np.ndarray:
+    """The array (...) behind a header, as it declares; ValueError on more or fewer bytes."""
     # one byte more than declared, so that an archive's own check sum is compared at the end
     content = file.read(declared.num_bytes + 1)
     if len(content) != declared.num_bytes:

@@ -143,6 +143,7 @@ def _check_headers(headers: dict[str, ArrayHeader], grid: CartesianGrid | None, 
 
 
 def _grid(arrays: dict[str, np.ndarray], path: str | Path) -> CartesianGrid:
+    """Where labels (X, Y, Z) lie: `origin_m` (3,) and `voxel_size_m` () or (1,) in metres."""
     try:
         return _as_grid(arrays['labels'].shape, float(arrays['voxel_size_m'].reshape(())), arrays['origin_m'].tolist())
     except ValueError as error:
@@ -161,6 +162,7 @@ def _check_grid(found: CartesianGrid, grid: CartesianGrid, path: str | Path) -> 
 
 
 def _check_volume(labels: np.ndarray, shape: tuple[int, ...], num_classes: int, path: str) -> None:
+    """Refuse labels that are not (X, Y, Z) integers of this shape, or not among 0..num_classes and 255."""
     if labels.shape != shape or labels.dtype.kind not in 'iub':
         raise OccupancyError(f'{path}: labels: expected integers {shape}, got {labels.dtype} {labels.shape}')
     wrong = np.unique(labels[((labels > num_classes) & (labels != UNKNOWN)) | (labels < 0)])
@@ -169,6 +171,7 @@ def _check_volume(labels: np.ndarray, shape: tuple[int, ...], num_classes: int, 
 
 
 def _check_unobserved(unobserved: np.ndarray, labels: np.ndarray, path: str) -> None:
+    """Refuse what is not (X, Y, Z) bool like the labels, or True where the label is known."""
     if unobserved.dtype != np.bool_ or unobserved.shape != labels.shape:
         raise OccupancyError(
             f'{path}: unobserved: expected bool {labels.shape}, got {unobserved.dtype} {unobserved.shape}'

@@ -45,6 +45,7 @@ def rigid_pose(value: Any, where: str, error: type[ValueError] = ValueError) -> 
 
 
 def _as_numbers(value: Any, where: str, error: type[ValueError]) -> np.ndarray:
+    """Four rows of four numbers, or an array of them, as (4, 4) float64; finite or not."""
     if isinstance(value, np.ndarray):
         fits = value.shape == (4, 4) and value.dtype.kind in 'fiu'
     else:

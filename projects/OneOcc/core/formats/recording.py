@@ -307,6 +307,7 @@ class Recording:
         return sensor_path(self, frame, name)
 
     def _read_png(self, frame: Frame, name: str) -> np.ndarray:
+        """The stored pixels (H, W) or (H, W, 3) of a file whose header states the size of its camera."""
         path = self._path(frame, name)
         camera = self.cameras[self.camera_of(name)]
         expected = (camera['height'], camera['width'])
@@ -319,6 +320,7 @@ class Recording:
             raise RecordingError(str(error)) from error
 
     def _check_map(self, image: np.ndarray, frame: Frame, name: str, dtype: type, ndim: int) -> None:
+        """Refuse what is not (H, W), or with `ndim` 3 (H, W, 3), of the camera's size and of `dtype`."""
         camera = self.camera_of(name)
         model = self.cameras[camera]
         expected = (model['height'], model['width']) + (3,) * (ndim == 3)

@@ -101,6 +101,7 @@ def check_upright(
 
 
 def _suspect(jumps: np.ndarray, at: int, frames: Sequence[Any]) -> str:
+    """What probably is wrong: `jumps` (F - 1,) bool between the F frames, the first one after frame `at`."""
     if at == 0 and not jumps[1:].any() and len(jumps) > 1:
         return f'the first pose ({frames[0].id}) lies apart from all others: is it in another frame of reference?'
     if at + 1 < len(jumps) and jumps[at + 1]:

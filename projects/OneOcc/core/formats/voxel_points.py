@@ -111,7 +111,7 @@ def write_semantickitti(path: str | Path, labels: np.ndarray, unknown: np.ndarra
 
 
 def _rows(points: VoxelPoints, fields: list[tuple[str, str]], colours: np.ndarray) -> np.ndarray:
-    """Structured rows: place, colour, label, probability."""
+    """Structured rows (N,): place, colour, label, probability; colours (N, K) for the K fields behind x, y, z."""
     rows = np.zeros(len(points.labels), dtype=[*fields, ('label', 'u1'), ('probability', '<f4')])
     for axis, name in enumerate('xyz'):
         rows[name] = points.centres[:, axis]

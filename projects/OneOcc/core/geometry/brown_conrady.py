@@ -33,6 +33,7 @@ class BrownConrady:
         return above if not any((k4, k5, k6)) else above / (1 + square * (k4 + square * (k5 + square * k6)))
 
     def _radial_slope(self, square: torch.Tensor) -> torch.Tensor:
+        """Derivative of `radial` by the squared radius (...)."""
         k1, k2, _, _, k3, k4, k5, k6 = self.values
         above = 1 + square * (k1 + square * (k2 + square * k3))
         below = 1 + square * (k4 + square * (k5 + square * k6))

@@ -263,6 +263,7 @@ def _data(value: Any) -> Any:
 
 
 def _matrix(value: Any) -> np.ndarray:
+    """(3, 3) float64 camera matrix of nine numbers, row by row."""
     numbers = np.asarray(_data(value), dtype=np.float64)
     if numbers.size != 9:
         raise ValueError(f'camera matrix: expected 9 numbers, got {numbers.size}')

@@ -54,6 +54,7 @@ def _parse_yaml(text: str, path: Path) -> Any:
         """Safe YAML and OpenCV's matrices."""
 
     def matrix(loader: yaml.SafeLoader, node: yaml.MappingNode) -> np.ndarray:
+        """A node of rows, cols and data as (rows, cols) float64."""
         entry = loader.construct_mapping(node, deep=True)
         return np.array(entry['data'], dtype=np.float64).reshape(entry['rows'], entry['cols'])
 

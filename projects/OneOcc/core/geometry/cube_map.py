@@ -124,6 +124,7 @@ class CubeMapCamera(OmniCamera):
         return np.diag((1.0, -1.0, 1.0, 1.0))
 
     def _tables(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of each of FACES the axes right, down, out (6, 3, 3), the upper left pixel (6, 2), and presence (6,)."""
         return (
             torch.as_tensor(self._axes, dtype=like.dtype, device=like.device),
             torch.as_tensor(self._corner, dtype=like.dtype, device=like.device),

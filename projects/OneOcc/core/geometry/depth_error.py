@@ -83,7 +83,7 @@ def smooth_noise(shape: tuple[int, int], patches: int, rng: np.random.Generator,
 
 
 def _lattice_weights(pixels: int, cells: int, wrap: bool) -> np.ndarray:
-    """(pixels, cells or cells + 1) weights of unit length of the lattice's points at each pixel's centre."""
+    """(pixels, L) weights of unit length of the L lattice points, `cells` or one more, at each pixel's centre."""
     at = (np.arange(pixels) + 0.5) * cells / pixels
     low = at.astype(int)
     angle = (at - low) * np.pi / 2
@@ -95,7 +95,7 @@ def _lattice_weights(pixels: int, cells: int, wrap: bool) -> np.ndarray:
 
 
 def _without_thin(depth: np.ndarray, thin_px: int, wrap: bool) -> np.ndarray:
-    """Grey closing along the width and the height by a window wider than `thin_px`."""
+    """Grey closing of a map (H, W), inf where unknown, along both axes by a window wider than `thin_px`."""
     closed = depth
     for axis, periodic in ((1, wrap), (0, False)):
         size = thin_px + 1
@@ -104,7 +104,7 @@ def _without_thin(depth: np.ndarray, thin_px: int, wrap: bool) -> np.ndarray:
 
 
 def _extremum(values: np.ndarray, size: int, axis: int, periodic: bool, reduce: np.ufunc, direction: int) -> np.ndarray:
-    """Largest or smallest of the next `size` pixels (direction 0), or of those before (1)."""
+    """(H, W), largest or smallest of the next `size` pixels (direction 0), or of those before (1)."""
     result = values
     for step in range(1, size):
         result = reduce(result, _shifted(values, step if direction else -step, axis, periodic))
@@ -112,7 +112,7 @@ def _extremum(values: np.ndarray, size: int, axis: int, periodic: bool, reduce: 
 
 
 def _shifted(values: np.ndarray, step: int, axis: int, periodic: bool) -> np.ndarray:
-    """values moved by `step` pixels towards larger indices; beyond a border that is none the border repeats."""
+    """values (H, W) moved by `step` pixels towards larger indices; beyond a border that is none the border repeats."""
     if periodic:
         return np.roll(values, step, axis)
     index = np.clip(np.arange(values.shape[axis]) - step, 0, values.shape[axis] - 1)

@@ -77,6 +77,7 @@ def rolled(mask: np.ndarray, columns: int) -> np.ndarray:
 
 
 def _from_runs(entry: Mapping[str, Any]) -> np.ndarray:
+    """(H, W) bool from the lengths of runs in row order, the first one of False."""
     if set(entry) != {'size', 'runs'}:
         raise ValueError(f"mask: expected the keys 'size' and 'runs', got {sorted(entry)}")
     height, width = (int(n) for n in entry['size'])
@@ -87,6 +88,7 @@ def _from_runs(entry: Mapping[str, Any]) -> np.ndarray:
 
 
 def _from_file(path: Path, width: int, height: int) -> np.ndarray:
+    """(H, W) bool: brighter than half of white, or above 0 in an image of 0 and 1 alone."""
     # Only a camera with a mask file needs an image library.
     from PIL import Image
 

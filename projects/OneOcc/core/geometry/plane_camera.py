@@ -173,7 +173,7 @@ class PlaneCamera(OmniCamera):
         return type(self)(**{**parameters, **changes})
 
     def _rising_part(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Angles from the axis, with their radii on the plane and after distortion, as far as both rise."""
+        """Angles (K,) from the axis, radians, their radii on the plane and after distortion, as far as both rise."""
         angles = np.linspace(0, math.pi, 16385)[:-1]
         across, along = np.sin(angles), np.cos(angles)
         with np.errstate(all='ignore'):
@@ -205,6 +205,7 @@ class PinholeCamera(PlaneCamera):
         return z
 
     def _lift(self, radius: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Radius (...) -> (radius, 1), a ray that ends on the plane z = 1."""
         return radius, torch.ones_like(radius)
 
 
@@ -231,6 +232,7 @@ class UnifiedCamera(PlaneCamera):
         return z + self.xi
 
     def _lift(self, radius: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Radius (...) -> planar and z (...) of the unit ray."""
         square = radius * radius
         root = (1 + (1 - self.xi**2) * square).clamp_min(1e-12).sqrt()
         factor = (self.xi + root) / (1 + square)
@@ -260,6 +262,7 @@ class DoubleSphereCamera(PlaneCamera):
         return self.alpha * (planar**2 + shifted**2) ** 0.5 + (1 - self.alpha) * shifted
 
     def _lift(self, radius: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Radius (...) -> planar and z (...) of the unit ray."""
         square, alpha, xi = radius * radius, self.alpha, self.xi
         root = (1 - (2 * alpha - 1) * square).clamp_min(1e-12).sqrt()
         z = (1 - alpha**2 * square) / (alpha * root + 1 - alpha)
@@ -291,6 +294,7 @@ class ExtendedUnifiedCamera(PlaneCamera):
         return self.alpha * (self.beta * planar**2 + z**2) ** 0.5 + (1 - self.alpha) * z
 
     def _lift(self, radius: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Radius (...) -> (radius, z) of a ray of any length."""
         square, alpha = self.beta * radius * radius, self.alpha
         root = (1 - (2 * alpha - 1) * square).clamp_min(1e-12).sqrt()
         return radius, (1 - alpha**2 * square) / (alpha * root + 1 - alpha)

@@ -259,6 +259,7 @@ class TaylorCamera(OmniCamera):
 
     @property
     def mirror(self) -> np.ndarray:
+        """(4, 4) reflection of the camera frame that a flipped picture stands for: x changes its sign."""
         return np.diag((-1.0, 1.0, 1.0, 1.0))
 
     def _changed(self, **changes: Any) -> TaylorCamera:

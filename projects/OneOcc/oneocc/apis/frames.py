@@ -82,13 +82,14 @@ def frames_of(source: Input, setup: CameraSetup, ego_height_m: float | None, str
 def _frame(
     id_: str, image: np.ndarray, time: float, setup: CameraSetup, ego_height_m: float | None, source: str
 ) -> Frame:
+    """A frame of an image (H, W, 3) uint8 RGB, with the camera and pose that are known or assumed for it."""
     found = camera_for(setup, (image.shape[1], image.shape[0]), source)
     pose, told = pose_for(found, setup, ego_height_m)
     return Frame(id_, image, View(found.camera, pose), time, (*found.assumptions, *told), found.guess)
 
 
 def _pictures(source: Any) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    """(id, how to read it) of every picture of an input."""
+    """Id of every picture of an input, and what reads it as (H, W, 3) uint8 RGB."""
     if isinstance(source, np.ndarray):
         return [('array', lambda: _checked(source))]
     if isinstance(source, (str, Path)):
@@ -127,6 +128,7 @@ def _files(text: str) -> list[Path]:
 
 
 def _read(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an image file, turned upright as its EXIF orientation says."""
     suffix = path.suffix.lower()
     if suffix in UNREADABLE:
         raise InputError(
@@ -143,6 +145,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _checked(image: np.ndarray) -> np.ndarray:
+    """The array itself, (H, W, 3) uint8 RGB of 2 x 2 pixels or more; InputError on another one."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 2:
         raise InputError(f'array: expected (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}')
     return image

@@ -155,6 +155,7 @@ class OccInferencer:
     def _result(
         self, frame: Frame, packed: Packed, labels: np.ndarray, probability: np.ndarray, seconds: float
     ) -> OccupancyResult:
+        """Labels (X, Y, Z) uint8 and their probability (X, Y, Z), what the views cannot tell, and the frame."""
         views = {name: view for name, (_, view) in packed.stored.items()} or {'own': frame.view}
         return OccupancyResult(
             frame.id,

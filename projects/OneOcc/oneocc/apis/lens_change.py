@@ -74,11 +74,13 @@ def _map(source: OmniCamera, target: OmniCamera, turn: bytes) -> tuple[np.ndarra
 
 
 def _shrunk(image: np.ndarray, density: float, wrap: bool) -> np.ndarray:
+    """(H, W, 3) of `density` pixels a target pixel -> (h, w, 3) of 1.2 pixels a target pixel."""
     height, width = (max(2, round(size * 1.2 / density)) for size in image.shape[:2])
     return resize_image(image, height, width, wrap)
 
 
 def _masked(camera: OmniCamera, valid: np.ndarray) -> OmniCamera:
+    """The camera that sees only where `valid` (H, W) bool says so."""
     from ...core.geometry import camera_from_dict
 
     return camera_from_dict({**camera.to_dict(), 'mask': valid})

@@ -62,7 +62,7 @@ class OccupancyResult:
         return np.where(self.unknown, UNKNOWN, self.labels).astype(np.uint8)
 
     def panorama(self, width: int = _WIDTH) -> tuple[np.ndarray, View]:
-        """The frame as a level panorama, straight ahead in the middle, and its view."""
+        """The frame as a level panorama (h, w, 3) uint8 RGB, straight ahead in the middle, and its view."""
         return level_panorama(self.image, self.view, width)
 
     def summary(self) -> dict[str, Any]:

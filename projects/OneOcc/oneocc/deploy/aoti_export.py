@@ -33,6 +33,6 @@ class AotiSession:
         self._run = torch._inductor.aoti_load_package(str(path))
 
     def run(self, outputs: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Named arrays to the list of outputs, as onnxruntime's `run` does."""
+        """Named arrays to the outputs as a list, as onnxruntime's `run` does: the logits (1, C + 1, X, Y, Z)."""
         with torch.no_grad():
             return [self._run(*(torch.from_numpy(inputs[name]) for name in self.inputs)).numpy()]

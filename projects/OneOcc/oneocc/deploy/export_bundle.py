@@ -162,6 +162,7 @@ def _write_network(
 
 
 def _write_tables(work: Path, tables: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Write the tables, e.g. pixels (1, N, 2) and `seen` (X, Y, Z), beside the network; returns the card's entry."""
     path = work / 'tables.npz'
     write_npz(path, **tables)
     return dict(file=path.name, sha256=file_hash(path), arrays=sorted(tables))

@@ -64,6 +64,7 @@ def to_int8(path: Path, network: ExportNetwork, frames: CalibrationFrames) -> No
             self.given = iter(given)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
+            """Inputs by name: the images (1, H, W, 3) uint8 of the next frame, and the tables; None after the last."""
             frame = next(self.given, None)
             return None if frame is None else {**tables, **{f'image_{v}': frame[v][None] for v in network.views}}
 

@@ -93,7 +93,7 @@ class ExportNetwork(nn.Module):
         return found
 
     def example(self) -> tuple[Tensor, ...]:
-        """Inputs of the right shapes: grey images and the sample's own tables."""
+        """Inputs of the right shapes: grey images (1, H, W, 3) uint8 and the sample's own tables."""
         images = [torch.full((1, *self.image_sizes[view], 3), 127, dtype=torch.uint8) for view in self.views]
         return (*images, *self.tables(self.sample).values())
 

@@ -30,7 +30,8 @@ def rig_sample(
         wanted: views that the network reads.
 
     Returns:
-        A sample whose views the network sees; the card's entry of each view; the tables of unwrapped views.
+        A sample whose views the network sees; the card's entry of each view; the tables of unwrapped views,
+        `remap_VIEW_pixels` (H, W, 2) float32 in the raw image and `remap_VIEW_valid` (H, W) bool.
 
     Raises:
         UsageError: a camera that the pipeline loads and the calibration lacks, or a camera whose view is made by other
@@ -68,7 +69,7 @@ def rig_sample(
 
 
 def network_tables(network: ExportNetwork, sample: OccDataSample, grid: CartesianGrid) -> dict[str, np.ndarray]:
-    """The network's tables, what the lens sees (`seen`), and where it is (`centre_m`).
+    """The network's tables, what the lens sees, `seen` (X, Y, Z) bool, and where it is in ego, `centre_m` (3,).
 
     What the lens sees, for a robot, is what all views show together: none of them can show what another hides.
     """

@@ -36,7 +36,11 @@ def depth_counts(predicted: np.ndarray, truth: np.ndarray, max_range: float = np
 
 
 def depth_scores(counts: np.ndarray) -> dict[str, float]:
-    """`abs_rel` (share), `rmse` (m), `rmse_log`, `delta1` .. `delta3` (shares), `pixels`; nan without any pixel."""
+    """`abs_rel` (share), `rmse` (m), `rmse_log`, `delta1` .. `delta3` (shares), `pixels`; nan without any pixel.
+
+    Args:
+        counts: (7,) sums of `depth_counts`, of one frame or added up over many.
+    """
     sums: Mapping[str, float] = dict(zip(NAMES, counts))
     pixels = sums['pixels']
     mean = {name: float(sums[name] / pixels) if pixels else float('nan') for name in NAMES[1:]}

@@ -49,6 +49,11 @@ def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature:
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, steps: int = 40) -> float:
     """The temperature of the least negative log likelihood, which has one minimum: golden section over log T.
 
+    Args:
+        logits: (N, C + 1).
+        labels: (N,) integers 0..C.
+        steps: of the search.
+
     Raises:
         ValueError: no labelled voxel.
     """
@@ -82,7 +87,14 @@ def calibration_error(confidence: np.ndarray, true: np.ndarray, bins: int = BINS
 def calibration_report(
     logits: np.ndarray, labels: np.ndarray, temperature: float, classes: tuple[str, ...]
 ) -> dict[str, float | dict[str, float]]:
-    """`ece` of the predicted label, `nll`, and `class_ece` of every class's own probability, empty included."""
+    """`ece` of the predicted label, `nll`, and `class_ece` of every class's own probability, empty included.
+
+    Args:
+        logits: (N, C + 1).
+        labels: (N,) integers 0..C.
+        temperature: that divides the logits.
+        classes: C names.
+    """
     chances = probabilities(logits, temperature)
     top = chances.argmax(1)
     return dict(

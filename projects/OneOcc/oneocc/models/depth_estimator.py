@@ -94,6 +94,7 @@ class PanoramaDepthEstimator(BaseModel):
         return data_samples
 
     def _depth(self, imgs: Mapping[str, Tensor], data_samples: Sequence[BaseDataElement]) -> Tensor:
+        """(B, H, W) float32 metres of images {view: (B, 3, H, W)}."""
         image = imgs[self.view]
         features = self.backbone(imgs)[self.view][self.scale]
         height, width = image.shape[-2:]
@@ -110,6 +111,7 @@ class PanoramaDepthEstimator(BaseModel):
 
 
 def _rise(view: View, stride: int, device: torch.device) -> Tensor:
+    """(h, w) float32, one a cell of `stride` pixels; see `PanoramaDepthEstimator._rise`."""
     rows, columns = (
         (torch.arange(size // stride, dtype=torch.float64) + 0.5) * stride
         for size in (view.camera.height, view.camera.width)

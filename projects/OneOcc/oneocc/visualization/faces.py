@@ -83,6 +83,7 @@ def _exposed(labels: np.ndarray, grid: CartesianGrid) -> tuple[np.ndarray, np.nd
 
 
 def _faces(labels: np.ndarray, grid: CartesianGrid, cell: np.ndarray, direction: np.ndarray) -> Faces:
+    """Faces of the voxels `cell` (F, 3) in the `direction` (F,), with labels out of (X, Y, Z)."""
     corners = grid.origin + (cell[:, None, :] + _unit_corners()[direction]) * grid.voxel_size
     return Faces(corners, labels[tuple(cell.T)], direction, cell[:, 2])
 

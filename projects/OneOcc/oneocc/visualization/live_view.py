@@ -128,6 +128,7 @@ class LiveView:
                 self._draw_ride(f'/ride{index}', ride, moment, self._place(index))
 
     def _draw_ride(self, name: str, ride: Ride, moment: RideMoment, place: np.ndarray) -> None:
+        """Add what is switched on of a ride's moment; its ego frame lies at `place` (3,), metres in the scene."""
         scene, layer = self.server.scene, self._gui['layer'].value
         mesh = layer_mesh(ride, moment, layer, bool(self._gui['known'].value))
         if mesh is not None:
@@ -147,7 +148,7 @@ class LiveView:
             self._keep(name + '/camera', self._add_camera(name + '/camera', moment, place))
 
     def _add_camera(self, name: str, moment: RideMoment, place: np.ndarray) -> Any:
-        """A frustum at the lens that looks ahead, a quarter of the panorama in it."""
+        """A frustum at the lens that looks ahead, a quarter of the panorama in it; `place` (3,) as of `_place`."""
         assert moment.panorama is not None
         image, view = moment.panorama.image, moment.panorama.view
         width = image.shape[1]
@@ -168,7 +169,7 @@ class LiveView:
         self._drawn[name] = handle
 
     def _place(self, index: int) -> np.ndarray:
-        """Where the ego frame of a ride lies: the first one on the left."""
+        """Where in the scene the ego frame of a ride lies, (3,) metres: the first one on the left."""
         width = sum(_GAP * (ride.grid.upper[1] - ride.grid.origin[1]) for ride in self.rides[:index])
         return np.array((0.0, -width, 0.0))
 
@@ -285,4 +286,5 @@ def _layer(ride: Ride, moment: RideMoment, layer: str) -> tuple[np.ndarray, np.n
 
 
 def _without_unknown(labels: np.ndarray) -> np.ndarray:
+    """Labels (X, Y, Z) with 0 in the place of 255, as uint8: nothing is drawn there."""
     return np.where(labels == UNKNOWN, 0, labels).astype(np.uint8)

@@ -32,7 +32,7 @@ def _compiled(function: Callable) -> Callable:
 
 @_compiled
 def _shares(alpha: np.ndarray, scales: int, i: int) -> None:
-    """Scores alpha[:, i] to their softmax."""
+    """Scores of point i, alpha (S, points), to their softmax over the S scales, in place."""
     most = alpha[0, i]
     for s in range(1, scales):
         most = max(most, alpha[s, i])

@@ -83,7 +83,7 @@ class _TritonSample(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        """Gradients from that of the samples."""
+        """Gradients of coords, masks and maps (B, C, Hs, Ws) from that of the samples as `forward` shapes them."""
         from ..triton_kernels import sample_backward
 
         coords, masks, *features = ctx.saved_tensors

@@ -88,7 +88,7 @@ class SoftOccupancy(nn.Module):
         return ActiveVoxels(coords, means, self.grid.shape, len(points))
 
     def encode(self, points: Sequence[Tensor]) -> ActiveVoxels:
-        """The same voxels behind the sparse convolutions."""
+        """The same voxels, their features (V, width) behind the sparse convolutions."""
         voxels = self.voxelise(points)
         for encoder in self.encoders:
             voxels = replace(voxels, feats=encoder(voxels))

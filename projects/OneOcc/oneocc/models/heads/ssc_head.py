@@ -133,6 +133,7 @@ class SSCHead(OccHead):
         raise ValueError(f"head: expected 'linear' or 'aspp', got {head!r}")
 
     def _logits(self, levels: Levels, stride: int) -> Tensor:
+        """(B, C + 1, X / stride, ...) of the level of a stride, its voxels divided where the head has subvoxels."""
         classifier = self.classifiers[str(stride)]
         logits = classifier(levels.at(stride))
         return logits if isinstance(classifier, tuple(CLASSIFIERS.values())) else divide_voxels(logits, self.subvoxels)

@@ -93,7 +93,7 @@ def submanifold_conv_dense(voxels: ActiveVoxels, rows: Tensor, weight: Tensor) -
 
 
 def submanifold_conv_gathered(voxels: ActiveVoxels, rows: Tensor, weight: Tensor) -> Tensor:
-    """The same, from the rows of the active neighbours of each voxel."""
+    """The same, (V, I) -> (V, O), from the rows of the active neighbours of each voxel."""
     reach = weight.shape[-1] // 2
     batch, x, y, z = voxels.coords.unbind(1)
     shape = [size + 2 * reach for size in voxels.shape]

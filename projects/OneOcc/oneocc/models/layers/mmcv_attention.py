@@ -17,7 +17,7 @@ ATTENTION_OPS = ('torch', 'mmcv')
 
 
 def attention_op(name: str) -> Callable[..., Tensor]:
-    """The function of this name; ValueError on another one."""
+    """The function of this name, which returns (B, Q, M * C); ValueError on another name."""
     if name not in ATTENTION_OPS:
         raise ValueError(f'attention_op: expected one of {ATTENTION_OPS}, got {name!r}')
     return multi_scale_deformable_attention if name == 'torch' else mmcv_deformable_attention
@@ -70,7 +70,13 @@ def mmcv_deformable_attention(
 def _with_borders(
     value: Tensor, shapes: Sequence[Sequence[int]], locations: Tensor
 ) -> tuple[Tensor, list[tuple[int, int]], Tensor]:
-    """Levels with a column more at both ends, their sizes, and the locations on them."""
+    """Levels with a column more at both ends, their sizes, and the locations on them.
+
+    Args:
+        value: (B, sum of the levels' cells, M, C).
+        shapes: (H, W) a level.
+        locations: (B, Q, M, L, K, 2), width first, 0 and 1 at the outer borders of a level.
+    """
     levels, sizes, turned = [], [], []
     parts = value.split([height * width for height, width in shapes], dim=1)
     for number, (cells, (height, width)) in enumerate(zip(parts, shapes)):

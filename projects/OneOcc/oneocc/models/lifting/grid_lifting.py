@@ -231,6 +231,9 @@ class GridLifting(nn.Module):
 
     @torch.compiler.disable
     def _project(self, views: Sequence[View], device: torch.device, motion: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Cameras are objects and their answers are remembered: nothing to compile here."""
+        """Pixels (B, N, 2) and valid (B, N) of the centres of the voxels.
+
+        Cameras are objects and their answers are remembered: nothing to compile here.
+        """
         with torch.autocast(device_type=device.type, enabled=False):
             return self.projection(views, device, motion)

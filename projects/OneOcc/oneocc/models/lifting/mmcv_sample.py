@@ -92,6 +92,7 @@ def sample_maps_mmcv(
 
 
 def _kernel() -> Callable[..., Tensor]:
+    """mmcv's CUDA kernel, from tensors as of `as_attention` to (B, N, C); ImportError where mmcv has none."""
     if not mmcv_has_cuda():
         raise ImportError(
             "implementation='mmcv' needs an mmcv that was built with CUDA (FORCE_CUDA=1 MMCV_WITH_OPS=1); this one was "

@@ -155,7 +155,10 @@ class RangeDistribution(BaseModule):
             return RangeMaps(probability * len(self.bins), probability.cumsum(1) - 0.5 * probability)
 
     def _padded(self, maps: Tensor) -> Tensor:
-        """A border of one cell, around the ring along the width, repeated above and below."""
+        """(B, C, h, w) -> (B, C, h + 2, w + 2).
+
+        A border of one cell, around the ring along the width, repeated above and below.
+        """
         mode = 'circular' if self.ring else 'replicate'
         return F.pad(F.pad(maps, (1, 1, 0, 0), mode=mode), (0, 0, 1, 1), mode='replicate')
 

@@ -57,6 +57,8 @@ class VoxelProjection:
         return torch.stack(pixels), torch.stack(valid)
 
     def _remembered(self, view: View, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Pixels (N, 2) and valid (N,) of the centres where they are, on the device."""
+
         def compute() -> tuple[Tensor, Tensor]:
             # The identity keeps the arithmetic, so the bits, of a compensation that rotates by
             # nothing yet.
@@ -68,6 +70,7 @@ class VoxelProjection:
         return self._known.get((view.key, str(device)), compute)
 
     def _project(self, view: View, motion: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels (N, 2), float32 or whole int64, and valid (N,) of the centres after `motion` (3, 4), metres."""
         device = motion.device
         if device not in self._centers_on:
             self._centers_on[device] = self.centers.to(device)

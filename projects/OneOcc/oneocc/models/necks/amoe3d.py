@@ -140,6 +140,7 @@ class AMoE3DNeck(BaseModule):
         return Levels(out)
 
     def _check(self, volumes: Volumes) -> Mapping[int, Tensor] | None:
+        """The polar volumes {l: (B, polar, X/l, Y/l, Z/l)}, None without; refuses what the neck was not built for."""
         shape = tuple(volumes.cartesian.shape)
         if any(size % self.levels[-1] for size in shape[2:]):
             raise ValueError(
