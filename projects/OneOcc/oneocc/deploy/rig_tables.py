@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core.geometry import CartesianGrid, View, unwrap_map
+from ...core.geometry import CartesianGrid, View
 from ...core.geometry.visibility import visible_voxels
 from ..datasets.transforms.resize import ResizeView
 from ..datasets.transforms.unwrap import UnwrapPanorama
@@ -49,12 +49,11 @@ def rig_sample(
             results['cameras'] |= {name: cameras[name] for name in names}
             origins |= {name: dict(camera=name, method='resize') for name in names}
         elif isinstance(step, UnwrapPanorama):
-            raw = results['cameras'][step.source]
-            pixels, valid = unwrap_map(step.camera, raw.camera, raw.cam_from_ego[:3, :3])
+            (pixels, valid), view = step.unwrapped(results['cameras'][step.source])
             tables[f'remap_{step.target}_pixels'] = pixels.numpy()
             tables[f'remap_{step.target}_valid'] = valid.numpy()
             origins[step.target] = dict(camera=step.source, method='remap')
-            results['cameras'][step.target] = _unwrapped(step, raw)
+            results['cameras'][step.target] = view
         elif isinstance(step, ResizeView):
             if origins[step.view]['method'] != 'resize':
                 raise UsageError(f'export: expected {step.view!r} unwrapped to its final size, got a resize after it')
@@ -83,12 +82,6 @@ def example_sample(network: ExportNetwork, images: Mapping[str, torch.Tensor]) -
     """Images {view: (3, H, W) uint8}, as a data set packs them, and the network's own tables, in its order."""
     tables = network.tables(network.sample)
     return [images[view].permute(1, 2, 0)[None].contiguous() for view in network.views] + list(tables.values())
-
-
-def _unwrapped(step: UnwrapPanorama, raw: View) -> View:
-    pose = np.eye(4)
-    pose[:3, 3] = raw.cam_from_ego[:3, :3].T @ raw.cam_from_ego[:3, 3]
-    return View(step.camera, pose)
 
 
 def _entry(origin: Mapping[str, Any], view: View) -> dict[str, Any]:

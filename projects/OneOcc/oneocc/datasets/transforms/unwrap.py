@@ -64,17 +64,20 @@ class UnwrapPanorama(BaseTransform):
                 f'{results.get("sample_id")}: no image {self.source!r} to unwrap; loaded are '
                 f'{sorted(results.get("imgs", {}))}'
             )
-        raw = View.of(results['cameras'][self.source])
-        rotation = raw.cam_from_ego[:3, :3]
-        sampling, camera = self._map(raw.camera, rotation)
-        image = unwrap(results['imgs'][self.source], sampling)
-        equi_from_ego = np.eye(4)
-        equi_from_ego[:3, 3] = rotation.T @ raw.cam_from_ego[:3, 3]
-        results['imgs'][self.target] = image
-        results['cameras'][self.target] = View(camera, equi_from_ego)
+        sampling, view = self.unwrapped(View.of(results['cameras'][self.source]))
+        results['imgs'][self.target] = unwrap(results['imgs'][self.source], sampling)
+        results['cameras'][self.target] = view
         if not self.keep_raw:
             del results['imgs'][self.source], results['cameras'][self.source]
         return results
+
+    def unwrapped(self, raw: View) -> tuple[Sampling, View]:
+        """How a source is sampled, pixels (H, W, 2) and validity (H, W), and the view that comes of it."""
+        rotation = raw.cam_from_ego[:3, :3]
+        sampling, camera = self._map(raw.camera, rotation)
+        equi_from_ego = np.eye(4)
+        equi_from_ego[:3, 3] = rotation.T @ raw.cam_from_ego[:3, 3]
+        return sampling, View(camera, equi_from_ego)
 
     def _map(self, raw: OmniCamera, raw_from_equi: np.ndarray) -> tuple[Sampling, EquirectCamera]:
         """How the source is sampled, and the new view with its mask; kept per calibration."""
