@@ -20,6 +20,7 @@ from projects.OneOcc.core.ops.view_sample import prefer_implementation, sample_m
 from projects.OneOcc.oneocc.datasets.views import loading_steps
 from projects.OneOcc.oneocc.deploy import ExportOptions, export_bundle, read_calibration, recalibrate
 from projects.OneOcc.oneocc.deploy.parity import MOST_ERROR, PARITY, agreement, model_logits
+from projects.OneOcc.oneocc.deploy.rig_tables import rig_sample
 from projects.OneOcc.oneocc.engine.usage_error import UsageError
 from projects.OneOcc.oneocc.structures import OccDataSample
 from projects.OneOcc.runtime import Bundle, OccRuntime
@@ -108,6 +109,14 @@ def bundle(model, tmp_path_factory) -> Path:
 
 def test_a_bundle_says_what_its_model_says(model, bundle):
     agree(model, bundle, rig(), frame())
+
+
+def test_the_network_sees_through_the_views_of_the_pipeline(model):
+    """The panorama is blind where its lens is; a bundle that does not know that lifts what was never seen."""
+    sample, _, _ = rig_sample(steps(), rig(), ('equi', 'raw'))
+    made = packed(rig(), frame())['data_samples'].cameras
+    assert sample.cameras['equi'].camera.mask is not None
+    assert {name: View.of(view) for name, view in sample.cameras.items()} == {n: View.of(v) for n, v in made.items()}
 
 
 def test_the_card_says_what_a_robot_has_to_know(bundle):

@@ -40,6 +40,11 @@ class Entry:
         """A text of the card on one line; empty where the publisher said nothing."""
         return ' '.join(str(self.card.get('about', {}).get(key, '')).split())
 
+    @property
+    def data(self) -> str:
+        """The set's name: what the card says of the data, up to a colon."""
+        return self.about('data').split(':')[0] or 'not said'
+
 
 def read_entries(zoo: Path) -> list[Entry]:
     """All cards of a zoo by name; none where there is no such folder.
@@ -86,7 +91,7 @@ def metafile(entries: Sequence[Entry]) -> str:
             'Results': [
                 {
                     'Task': '3D Semantic Occupancy Prediction',
-                    'Dataset': entry.about('data') or 'not said',
+                    'Dataset': entry.data,
                     'Metrics': {
                         name: round(float(entry.card['metrics'][key]), 2)
                         for name, key in (('mIoU', 'miou'), ('IoU', 'iou'))
@@ -109,7 +114,7 @@ def _row(entry: Entry) -> str:
     metrics, size = entry.card['metrics'], entry.card['files']['model.safetensors']['bytes']
     cells = (
         f'[{entry.name}](#{entry.name.lower()})',
-        entry.about('data') or 'not said',
+        entry.data,
         f'{metrics["miou"]:.2f}',
         _percent(metrics.get('iou')),
         f'{entry.card["parameters"]:,}',
@@ -128,11 +133,15 @@ def _section(entry: Entry) -> str:
     scored += [f'mask policy `{metrics["mask_policy"]}`' if 'mask_policy' in metrics else '']
     table = [
         ('grid', f'{shape} voxels of {grid["voxel_size"]} m' if 'voxel_size' in grid else f'{shape} voxels'),
+        ('data', entry.about('data')),
         ('schedule', entry.about('schedule')),
         ('config', f'`{metrics["config"]}`' if 'config' in metrics else ''),
         ('scored on', ', '.join(text for text in scored if text)),
         ('IoU of classes', ', '.join(f'{name} {_percent(iou)}' for name, iou in metrics.get('class_iou', {}).items())),
-        ('subsets', ', '.join(f'{name} {_subset(value)}' for name, value in metrics.get('subsets', {}).items())),
+        (
+            'mIoU of subsets',
+            ', '.join(f'{name} {_subset(value)}' for name, value in metrics.get('subsets', {}).items()),
+        ),
         ('limits', entry.about('limits')),
         ('authors', entry.about('authors')),
         ('source', entry.about('url')),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from mmdet3d.registry import DATASETS, MODELS
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from ...core.formats.atomic_files import write_json
 from ...core.geometry import View
-from ...runtime import OccRuntime
+from ...runtime import Bundle, OccRuntime
+from ...runtime.bundle import CARD
 from ..engine.checkpoint import read_checkpoint
 from ..engine.config_files import load_config
 from ..engine.usage_error import UsageError
@@ -78,8 +81,6 @@ def load_model(cfg: Any, checkpoint: str) -> nn.Module:
 def _check(model: nn.Module, dataset: Any, args: Namespace) -> None:
     session = None
     if args.format == 'aoti':
-        from ...runtime import Bundle
-
         card = Bundle.read(args.out)
         session = AotiSession(card.network, card.card['network']['inputs'])
     runtime = OccRuntime(args.out, session=session, threads=torch.get_num_threads())
@@ -91,6 +92,8 @@ def _check(model: nn.Module, dataset: Any, args: Namespace) -> None:
             f'{args.out}: expected labels that agree on {PARITY:.2%} of the decided voxels and logits within '
             f'{MOST_ERROR:g}, got {found}; the bundle was not kept'
         )
+    bundle = Bundle.read(args.out)
+    write_json(bundle.folder / CARD, dict(bundle.card, parity=asdict(found)), indent=1)
 
 
 __all__ = ['Parity', 'export', 'load_model']
