@@ -155,7 +155,7 @@ def _local(workers: int) -> Any:
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address=':0',  # any free port; at the usual one a second run would warn
         memory_limit=0,  # dask would end workers at a share of the memory that nobody chose
         silence_logs=50,
         env=dict(PYTHONPATH=path),

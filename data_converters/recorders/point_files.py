@@ -42,10 +42,8 @@ def read_points(path: str | Path, stamp: float = 0.0) -> Cloud:
     readers = {'.pcd': _read_pcd, '.ply': _read_ply, '.bin': _read_bin, '.npz': _read_npz, '.npy': _read_npy}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise RideError(
-            f'{path}: expected a point file {", ".join(POINT_SUFFIXES)}, got {path.suffix!r}'
-            f'{FOREIGN.get(path.suffix, "")}'
-        )
+        told = f'{path.suffix!r}{FOREIGN.get(path.suffix, "")}'
+        raise RideError(f'{path}: expected a point file {", ".join(POINT_SUFFIXES)}, got {told}')
     try:
         fields = reader(path)
     except RideError:

@@ -23,7 +23,7 @@ pytest.importorskip('distributed', reason='the package distributed is not instal
 
 
 def touch(path, on_step):
-    path.touch(exist_ok=False)
+    path.touch()  # perhaps again: a worker may be lost before what it returned is fetched
     on_step()
 
 
