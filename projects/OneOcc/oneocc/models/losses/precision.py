@@ -65,3 +65,8 @@ def check_logits_and_labels(logits: Tensor, labels: Tensor) -> None:
 def pooled_by_class(values: Tensor) -> Tensor:
     """(B, C+1, ...) -> (C+1, N): one row a class over all voxels of all samples."""
     return values.transpose(0, 1).flatten(1)
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """Softmax of logits (B, C+1, ...) as (C+1, N), which several losses of the same logits can share."""
+    return pooled_by_class(logits.softmax(dim=1))
