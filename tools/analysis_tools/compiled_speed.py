@@ -54,7 +54,9 @@ def compare(path: Path, args: argparse.Namespace) -> list[dict]:
     from projects.OneOcc.oneocc.engine import CompiledPredictor, FixedRig, PackagedPredictor, export_package
     from tools.analysis_tools import benchmark
 
-    candidate = benchmark.Candidate(path, benchmark.parse_args([str(path), '--device', args.device]), {})
+    candidate = benchmark.Candidate(
+        path, benchmark.parse_args([str(path), '--device', args.device]), dict(benchmark.RECORDED)
+    )
     sizes = {view: (size[0], size[1]) for view, size in candidate.sizes.items()}
     rig = FixedRig(candidate.model, candidate.samples, sizes).eval()
     compiled = CompiledPredictor(candidate.model, candidate.samples, sizes)

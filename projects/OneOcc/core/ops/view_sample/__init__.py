@@ -92,8 +92,9 @@ def prefer_implementation(name: str) -> Iterator[None]:
 
 
 def preferred_implementation() -> str | None:
-    """The name that `prefer_implementation` was given around this call, if any."""
-    return _preferred.get()
+    """The name that `prefer_implementation` was given around this call, if any; none where `torch.compile` traces,
+    which cannot read a context and would break the graph."""
+    return None if torch.compiler.is_dynamo_compiling() else _preferred.get()
 
 
 def view_sample(
@@ -155,7 +156,7 @@ def view_sample(
             mask = at.new_ones(at.shape[:2]) if valid is None else valid.to(at.dtype)
             coords.append(at)
             masks.append(mask if weights is None else mask * weights[..., s].to(at.dtype))
-        name = implementation or _preferred.get() or _fastest(features, coords[0])
+        name = implementation or preferred_implementation() or _fastest(features, coords[0])
         if name in _OF_ALL_MAPS:
             sampled = _OF_ALL_MAPS[name](features, coords, masks, wrap, weights is not None)
             return sampled.transpose(-1, -2)
