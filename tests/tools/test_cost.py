@@ -64,7 +64,7 @@ def test_views_grow_in_steps_that_encoders_take():
     assert cost_growth.resized_views(views, 2, 16) == dict(
         raw=dict(height=192, width=256), equi=dict(height=96, width=384, unwrap_from='raw')
     )
-    assert cost_growth.resized_views(views, 0.01, 16)['raw'] == dict(height=16, width=16)
+    assert cost_growth.resized_views(views, 0.01, 16)['raw'] == dict(height=16, width=32)
 
 
 if __name__ == '__main__':

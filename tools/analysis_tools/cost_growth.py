@@ -37,13 +37,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def resized_views(views: dict, factor: float, divisor: int) -> dict:
-    """The settings of a set's views with images `factor` times as large, in multiples of the divisor."""
+    """The settings of a set's views with images `factor` times as large, in multiples of the divisor.
 
-    def scaled(pixels: int) -> int:
-        return max(divisor, round(pixels * factor / divisor) * divisor)
+    Widths in twice these: a ring is halved evenly by the last stage too, which a backbone runs even if it is not read.
+    """
+    steps = {'height': divisor, 'width': 2 * divisor}
+
+    def scaled(pixels: int, step: int) -> int:
+        return max(step, round(pixels * factor / step) * step)
 
     return {
-        name: {**view, **{side: scaled(view[side]) for side in ('height', 'width') if side in view}}
+        name: {**view, **{side: scaled(view[side], step) for side, step in steps.items() if side in view}}
         for name, view in views.items()
     }
 

@@ -126,7 +126,7 @@ def _training(args: argparse.Namespace) -> list[Step]:
     set_name = config.stem.rpartition('_')[2]  # quadsim, quadsim-mini, humansim-...
     kind = set_name.split('-')[0]
     mini = ('--mini',) if 'mini' in set_name else ()
-    few = ('--sequences', '5', '--frames', '2') if args.small else ()
+    few = ('--sequences', '5', '--frames', '2', '--image-width', '64') if args.small else ()
     folder = data_folder(args) / (f'{kind}-mini' if mini else kind)
     options = tuple(f'--{option}' if not option.isdigit() else option for option in args.data_options)
     make = ('data_converters/create_data.py', kind, '--out', str(folder), '--seed', str(args.seed), '--quiet')

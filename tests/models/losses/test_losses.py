@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projects.OneOcc.oneocc.models.losses import (
+    class_probabilities,
     frustum_proportion,
     geometric_scal,
     lovasz_softmax,
     semantic_scal,
+    soft_confusion,
     voxel_cross_entropy,
 )
 
@@ -153,3 +155,38 @@ def test_wrong_shapes_and_types_are_refused(loss):
         loss(logits, labels.float())
     with pytest.raises(TypeError, match='floating-point logits'):
         loss(logits.long(), labels)
+
+
+def affinity_by_voxels(probability, truth):
+    """-log P - log R - log S of one class, from its probability and truth (N,) at the known voxels."""
+    precision = (probability * truth).sum() / probability.sum()
+    recall = (probability * truth).sum() / truth.sum()
+    specificity = ((1 - probability) * (1 - truth)).sum() / (1 - truth).sum()
+    return -(precision.log() + recall.log() + specificity.log())
+
+
+def test_affinities_are_sums_over_voxels():
+    """From the matrix of summed probabilities, against the definition, with gradients."""
+    logits, labels = batch(dtype=torch.float64)
+    known = labels != 255
+    probability, truth = logits.softmax(1).movedim(1, -1)[known], labels[known]
+    classes = [affinity_by_voxels(probability[:, k], (truth == k).double()) for k in range(CLASSES)]
+    wanted = {
+        semantic_scal: torch.stack(classes).mean(),
+        geometric_scal: affinity_by_voxels(1 - probability[:, 0], (truth > 0).double()),
+    }
+    for loss, value in wanted.items():
+        got, grad = gradient(loss, logits, labels)
+        torch.testing.assert_close(got, value.detach())
+        torch.testing.assert_close(grad, torch.autograd.grad(value, logits, retain_graph=True)[0])
+
+
+def test_losses_that_share_probabilities_are_the_same():
+    logits, labels = batch()
+    probability = class_probabilities(logits)
+    confusion = soft_confusion(logits, labels, probability=probability)
+    ids = frustum_ids(labels)
+    for loss in (semantic_scal, geometric_scal):
+        assert torch.equal(loss(logits, labels, confusion=confusion), loss(logits, labels))
+    shared = frustum_proportion(logits, labels, ids, FRUSTUMS, probability=probability)
+    assert torch.equal(shared, frustum_proportion(logits, labels, ids, FRUSTUMS))

@@ -154,7 +154,7 @@ def view_sample(
             mask = at.new_ones(at.shape[:2]) if valid is None else valid.to(at.dtype)
             coords.append(at)
             masks.append(mask if weights is None else mask * weights[..., s].to(at.dtype))
-        name = implementation or _preferred[0] or _fastest(features, coords[0])
+        name = implementation or preferred_implementation() or _fastest(features, coords[0])
         if name in _OF_ALL_MAPS:
             sampled = _OF_ALL_MAPS[name](features, coords, masks, wrap, weights is not None)
             return sampled.transpose(-1, -2)

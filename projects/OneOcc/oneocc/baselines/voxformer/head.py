@@ -13,7 +13,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ...models.heads.occ_head import OccHead
-from ...models.losses import geometric_scal, semantic_scal, voxel_cross_entropy
+from ...models.losses import geometric_scal, semantic_scal, soft_confusion, voxel_cross_entropy
 from ...structures import Levels
 
 WEIGHT_SCALE = 10.0  # the official class weights are 10 / ln(count)
@@ -108,8 +108,9 @@ def completion_losses(logits: Tensor, labels: Tensor, class_weights: Tensor | No
         labels: (B, X, Y, Z) integers, 255 unknown.
         class_weights: (C + 1,) or None.
     """
+    confusion = soft_confusion(logits, labels)
     return dict(
         ce=voxel_cross_entropy(logits, labels, class_weights, plain_mean=True),
-        sem_scal=semantic_scal(logits, labels),
-        geo_scal=geometric_scal(logits, labels),
+        sem_scal=semantic_scal(logits, labels, confusion=confusion),
+        geo_scal=geometric_scal(logits, labels, confusion=confusion),
     )

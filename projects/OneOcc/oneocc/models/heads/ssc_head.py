@@ -18,12 +18,14 @@ from ....core.geometry.calibration_cache import CalibrationCache
 from ...structures import Levels, sample_view
 from ..layers.aspp3d import ASPPHead3D
 from ..losses import (
+    class_probabilities,
     frustum_proportion,
     geometric_scal,
     majority_pool,
     relation,
     relation_matrix,
     semantic_scal,
+    soft_confusion,
     voxel_cross_entropy,
 )
 from ..losses.majority_pool import RULES
@@ -187,16 +189,19 @@ class SSCHead(OccHead):
     ) -> dict[str, Tensor]:
         """The terms of one stride, logits (B, C + 1, X, Y, Z); the frustum proportion only where samples are given."""
         terms = {}
+        probability = class_probabilities(logits)
         if self.loss_weights['ce']:
             terms['ce'] = voxel_cross_entropy(logits, labels, self.class_weights)
-        if self.loss_weights['sem_scal']:
-            terms['sem_scal'] = semantic_scal(logits, labels)
-        if self.loss_weights['geo_scal']:
-            terms['geo_scal'] = geometric_scal(logits, labels)
+        if self.loss_weights['sem_scal'] or self.loss_weights['geo_scal']:
+            confusion = soft_confusion(logits, labels, probability=probability)
+            if self.loss_weights['sem_scal']:
+                terms['sem_scal'] = semantic_scal(logits, labels, confusion=confusion)
+            if self.loss_weights['geo_scal']:
+                terms['geo_scal'] = geometric_scal(logits, labels, confusion=confusion)
         if self.frustum is not None and self.loss_weights['frustum'] and data_samples is not None:
             ids = torch.stack([self._frustum_ids(sample, labels.device, self.frustum) for sample in data_samples])
             number = self.frustum['sectors'] * self.frustum['bands']
-            terms['frustum'] = frustum_proportion(logits, labels, ids, number)
+            terms['frustum'] = frustum_proportion(logits, labels, ids, number, probability=probability)
         return terms
 
     def _coarse(self, labels: Tensor, stride: int) -> Tensor:

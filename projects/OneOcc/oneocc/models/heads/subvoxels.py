@@ -5,6 +5,7 @@ Shapes: B batch, C channels, volumes (B, C, X, Y, Z); every voxel has p^3 parts.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,7 +47,11 @@ class SubvoxelClassifier(nn.Sequential):
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B, C, X, Y, Z) -> (B, outputs, p X, p Y, p Z)."""
-        return self.classify(self.activation(self.norm(divide_voxels(self.split(volume), self.parts))))
+        fine = self.activation(self.norm(divide_voxels(self.split(volume), self.parts)))
+        if fine.device.type == 'cpu' and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            # the backward of a convolution of few channels is a third faster in this order
+            fine = fine.contiguous(memory_format=torch.channels_last_3d)
+        return self.classify(fine)
 
 
 class UpsampledClassifier(nn.Module):

@@ -9,12 +9,14 @@ from .extra_losses import build_extra_losses, extra_losses
 from .frustum_proportion import frustum_proportion, proportion_kl
 from .lovasz import lovasz_softmax
 from .majority_pool import majority_pool
+from .precision import class_probabilities
 from .relation import relation, relation_matrix
-from .scene_class_affinity import geometric_scal, semantic_scal
+from .scene_class_affinity import geometric_scal, semantic_scal, soft_confusion
 from .voxel_cross_entropy import class_weights_from_counts, voxel_cross_entropy
 
 __all__ = [
     'build_extra_losses',
+    'class_probabilities',
     'class_weights_from_counts',
     'extra_losses',
     'frustum_proportion',
@@ -25,5 +27,6 @@ __all__ = [
     'relation',
     'relation_matrix',
     'semantic_scal',
+    'soft_confusion',
     'voxel_cross_entropy',
 ]

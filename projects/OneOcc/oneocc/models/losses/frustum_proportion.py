@@ -5,12 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .precision import IGNORE_INDEX, check_logits_and_labels, full_precision, pooled_by_class, safe_ratio
+from .precision import IGNORE_INDEX, check_logits_and_labels, class_probabilities, full_precision, safe_ratio
 
 
 @full_precision
 def frustum_proportion(
-    logits: Tensor, labels: Tensor, frustum_ids: Tensor, num_frustums: int, ignore_index: int = IGNORE_INDEX
+    logits: Tensor,
+    labels: Tensor,
+    frustum_ids: Tensor,
+    num_frustums: int,
+    ignore_index: int = IGNORE_INDEX,
+    probability: Tensor | None = None,
 ) -> Tensor:
     """Mean KL divergence between true and predicted class proportions of the frustums.
 
@@ -22,6 +27,7 @@ def frustum_proportion(
         labels: (B, X, Y, Z) integers in 0..C or `ignore_index`; empty counts as a class.
         frustum_ids: (B, X, Y, Z) or (X, Y, Z) integers, frustum of each voxel, negative = none.
         num_frustums: number of frustums, ids lie in 0..num_frustums-1.
+        probability: (C+1, N), `class_probabilities(logits)` where the caller has it.
 
     Returns:
         Scalar; 0 where no known voxel lies in a frustum.
@@ -38,8 +44,12 @@ def frustum_proportion(
     counted = (labels != ignore_index) & (ids >= 0)
     # one more row takes what does not count, so that no voxel has to be selected
     ids = torch.where(counted, ids, num_frustums)
-    probability = pooled_by_class(logits.softmax(dim=1)).T
-    predicted = logits.new_zeros(num_frustums + 1, classes).index_add(0, ids, probability)[:-1]
+    if probability is None:
+        probability = class_probabilities(logits)
+    # torch adds single numbers by one loop, but rows by one operator a row
+    cells = (ids + (num_frustums + 1) * torch.arange(classes, device=ids.device)[:, None]).flatten()
+    predicted = probability.new_zeros(classes * (num_frustums + 1)).index_add(0, cells, probability.flatten())
+    predicted = predicted.view(classes, -1)[:, :-1].T
     bins = ids * classes + torch.where(counted, labels, 0)
     # a bincount would wait for the device to tell it the highest bin
     counts = bins.new_zeros((num_frustums + 1) * classes).scatter_add_(0, bins, torch.ones_like(bins))

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ....core.formats.labels import UNKNOWN
 
+Result = TypeVar('Result')
+
 IGNORE_INDEX = UNKNOWN
 # what binary cross entropy gives for a probability of 0: its logarithm is clamped at -100
 LARGEST_LOG_TERM = 100.0
 
 
-def full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def full_precision(loss: Callable[..., Result]) -> Callable[..., Result]:
     """Run a loss without autocast, its first argument in float32 (float64 stays float64). That argument is logits
     (B, C+1, ...)."""
 
     @functools.wraps(loss)
-    def wrapped(logits: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def wrapped(logits: Tensor, *args: Any, **kwargs: Any) -> Result:
         """logits (B, C+1, ...)."""
         if not logits.is_floating_point():
             raise TypeError(f'{loss.__name__}: expected floating-point logits, got {logits.dtype}')
@@ -65,3 +67,8 @@ def check_logits_and_labels(logits: Tensor, labels: Tensor) -> None:
 def pooled_by_class(values: Tensor) -> Tensor:
     """(B, C+1, ...) -> (C+1, N): one row a class over all voxels of all samples."""
     return values.transpose(0, 1).flatten(1)
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """Softmax of logits (B, C+1, ...) as (C+1, N), which several losses of the same logits can share."""
+    return pooled_by_class(logits.softmax(dim=1))

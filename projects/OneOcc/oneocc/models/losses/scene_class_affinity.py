@@ -1,15 +1,52 @@
-"""Scene-class affinity losses of MonoScene: soft precision, recall and specificity, pooled."""
+"""Scene-class affinity losses of MonoScene: soft precision, recall and specificity, pooled.
+
+All their sums are sums of the entries of one small matrix (`soft_confusion`), which both losses can share.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from .precision import IGNORE_INDEX, check_logits_and_labels, full_precision, negative_log, pooled_by_class, safe_ratio
+from .precision import (
+    IGNORE_INDEX,
+    check_logits_and_labels,
+    class_probabilities,
+    full_precision,
+    negative_log,
+    safe_ratio,
+)
+
+Confusion = tuple[Tensor, Tensor]
 
 
 @full_precision
-def semantic_scal(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
+def soft_confusion(
+    logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX, probability: Tensor | None = None
+) -> Confusion:
+    """Probability by predicted and true class, summed over the known voxels of the whole batch.
+
+    Args:
+        logits: (B, C+1, ...).
+        labels: (B, ...) integers in 0..C or `ignore_index`.
+        probability: (C+1, N), `class_probabilities(logits)` where the caller has it.
+
+    Returns:
+        (C+1, C+1), entry (k, j) the sum of p_k over the voxels of class j, and (C+1,) how many these are.
+    """
+    check_logits_and_labels(logits, labels)
+    if probability is None:
+        probability = class_probabilities(logits)
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    labels = labels.flatten()
+    truth = ((labels == classes[:, None]) & (labels != ignore_index)).to(probability.dtype)
+    return probability @ truth.T, truth.sum(dim=1)
+
+
+@full_precision
+def semantic_scal(
+    logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX, confusion: Confusion | None = None
+) -> Tensor:
     """Semantic affinity: -log P - log R - log S per class, meaned over the classes present.
 
     With p = softmax(logits) and y the one-hot truth, over the known voxels of the whole batch:
@@ -19,22 +56,23 @@ def semantic_scal(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_IND
     Args:
         logits: (B, C+1, ...).
         labels: (B, ...) integers in 0..C or `ignore_index`.
+        confusion: `soft_confusion` of these, where the caller has it.
 
     Returns:
         Scalar; 0 where no voxel is known.
     """
-    check_logits_and_labels(logits, labels)
-    classes = torch.arange(logits.shape[1], device=logits.device)
-    labels = labels.flatten()
-    known = (labels != ignore_index).to(logits.dtype)
-    probability = pooled_by_class(logits.softmax(dim=1)) * known
-    truth = (labels == classes[:, None]).to(logits.dtype)
-    terms, present = _affinity_terms(probability, truth, (1 - probability) * known, known)
+    sums, counts = soft_confusion(logits, labels, ignore_index) if confusion is None else confusion
+    others = 1 - torch.eye(len(counts), dtype=sums.dtype, device=sums.device)  # (k, j): 1 where j is not k
+    rejected = (others @ sums @ others).diagonal()
+    terms = _affinity_terms(sums.diagonal(), sums.sum(dim=1), counts, rejected, others @ counts)
+    present = (counts > 0).to(sums.dtype)
     return safe_ratio((terms * present).sum(), present.sum())
 
 
 @full_precision
-def geometric_scal(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
+def geometric_scal(
+    logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX, confusion: Confusion | None = None
+) -> Tensor:
     """Geometric affinity: the same three terms for occupied (1 - p_empty) against label > 0.
 
     The official loss raises where a term is 0 / 0. Here such a term is dropped: without occupied
@@ -43,43 +81,35 @@ def geometric_scal(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_IN
     Args:
         logits: (B, C+1, ...), channel 0 = empty.
         labels: (B, ...) integers in 0..C or `ignore_index`.
+        confusion: `soft_confusion` of these, where the caller has it.
 
     Returns:
         Scalar; 0 where no voxel is known.
     """
-    check_logits_and_labels(logits, labels)
-    labels = labels.flatten()
-    known = (labels != ignore_index).to(logits.dtype)
-    empty = logits.softmax(dim=1)[:, 0].flatten()
-    truth = ((labels != 0).to(logits.dtype) * known)[None]
-    terms, _ = _affinity_terms(((1 - empty) * known)[None], truth, (empty * known)[None], known)
-    return terms.sum()
+    sums, counts = soft_confusion(logits, labels, ignore_index) if confusion is None else confusion
+    occupied = sums[1:]
+    return _affinity_terms(occupied[:, 1:].sum(), occupied.sum(), counts[1:].sum(), sums[0, 0], counts[0])
 
 
-def _affinity_terms(probability: Tensor, truth: Tensor, complement: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """-log P - log R - log S per row, and which rows occur in the truth.
+def _affinity_terms(hits: Tensor, mass: Tensor, count: Tensor, rejected: Tensor, others: Tensor) -> Tensor:
+    """-log P - log R - log S of one class or of several, all arguments of one shape.
 
     Args:
-        probability: (K, N), 0 at unknown voxels.
-        truth: (K, N) of 0 and 1, 0 at unknown voxels.
-        complement: (K, N), 1 - probability at known voxels and 0 elsewhere.
-        known: (N,) of 0 and 1.
+        hits: sum of p over the voxels of the class.
+        mass: sum of p over all.
+        count: voxels of the class.
+        rejected: sum of 1 - p over the voxels of other classes.
+        others: how many these are.
 
     Returns:
-        terms (K,): without P and R where the row has no truth, without S where it has nothing
-        else; present (K,) of 0 and 1.
+        Without P and R where there are no voxels of the class, without S where there are no others.
     """
-    mass, count = probability.sum(dim=1), truth.sum(dim=1)
-    other = known - truth
-    hits, others = (probability * truth).sum(dim=1), other.sum(dim=1)
-    present = count > 0
-    zero = torch.zeros_like(mass)
+    present, zero = count > 0, torch.zeros_like(mass)
     precision = negative_log(safe_ratio(hits, mass))
     recall = negative_log(safe_ratio(hits, count))
-    specificity = negative_log(safe_ratio((complement * other).sum(dim=1), others))
-    terms = (
+    specificity = negative_log(safe_ratio(rejected, others))
+    return (
         torch.where(present & (mass > 0), precision, zero)
         + torch.where(present, recall, zero)
         + torch.where(others > 0, specificity, zero)
     )
-    return terms, present.to(mass.dtype)

@@ -10,34 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ....core.ops import conv3d_by_heights
+from ....core.ops.gradient_energy import grad_energy3d, grad_energy3d_compiled
 from ..layers.depthwise3d import Pointwise3D
 
 
-def grad_energy3d(volume: Tensor) -> Tensor:
-    """Sum over x, y, z of the squared L2 norm (over channels) of the discrete gradient (Eq. 13).
-
-    Differences are central inside, (f[i+1] - f[i-1]) / 2, and one-sided at the two border voxels,
-    f[1] - f[0] and f[n-1] - f[n-2], per voxel step (not per metre). An axis of length 1 has no
-    gradient. Runs in float32 at least: squares overflow half precision.
-
-    Args:
-        volume: (B, C, X, Y, Z).
-
-    Returns:
-        (B, 1, X, Y, Z), not negative.
-    """
-    volume = volume.to(torch.promote_types(volume.dtype, torch.float32))
-    energy = volume.new_zeros(volume.shape[0], 1, *volume.shape[2:])
-    for axis in (2, 3, 4):
-        size = volume.shape[axis]
-        if size == 1:
-            continue
-        first = volume.narrow(axis, 1, 1) - volume.narrow(axis, 0, 1)
-        last = volume.narrow(axis, size - 1, 1) - volume.narrow(axis, size - 2, 1)
-        inside = (volume.narrow(axis, 2, size - 2) - volume.narrow(axis, 0, size - 2)) / 2
-        parts = [part.square().sum(1, keepdim=True) for part in (first, inside, last)]
-        energy = energy + torch.cat(parts, dim=axis)
-    return energy
+def _energy(volume: Tensor) -> Tensor:
+    """`grad_energy3d`, (B, C, X, Y, Z) -> (B, 1, X, Y, Z); where a CPU trains, as one loop."""
+    if volume.device.type == 'cpu' and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        return grad_energy3d_compiled(volume)
+    return grad_energy3d(volume)
 
 
 def standardised_energy(volume: Tensor) -> Tensor:
@@ -52,7 +33,7 @@ def standardised_energy(volume: Tensor) -> Tensor:
     Returns:
         (B, 1, X, Y, Z) float32 at least; zeros where nothing varies.
     """
-    energy = torch.log1p(grad_energy3d(volume) / volume.shape[1])
+    energy = torch.log1p(_energy(volume) / volume.shape[1])
     axes = (1, 2, 3, 4)
     centred = energy - energy.mean(axes, keepdim=True)
     return centred * (centred.square().mean(axes, keepdim=True) + 1e-6).rsqrt()
@@ -110,7 +91,7 @@ class MoEFuse3D(nn.Module):
     def weights(self, volume: Tensor) -> Tensor:
         """Convex expert weights alpha (B, K, X, Y, Z) in float32."""
         with torch.autocast(device_type=volume.device.type, enabled=False):
-            energy = standardised_energy(volume) if self.energy == 'standardised' else grad_energy3d(volume)
+            energy = standardised_energy(volume) if self.energy == 'standardised' else _energy(volume)
             energy = energy.to(self.gate.weight.dtype)
             if torch.is_grad_enabled() and energy.device.type == 'cpu' and not torch.compiler.is_compiling():
                 return conv3d_by_heights(energy, self.gate.weight, self.gate.bias).softmax(1)
