@@ -24,6 +24,8 @@ def test_page_holds_what_table_py_writes(tmp_path, monkeypatch):
 
 def test_every_row_has_three_seeds_of_one_commit():
     for table in json.loads(PLAN.read_text())['tables']:
+        if table['name'] == 'shipped':  # weights, not a comparison; its text says that it is one seed
+            continue
         for config in table['rows']:
             runs = [
                 json.loads(path.read_text())
