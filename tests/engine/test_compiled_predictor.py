@@ -11,7 +11,7 @@ import torch
 from mmdet3d.registry import MODELS
 from mmengine.registry import init_default_scope
 
-from projects.OneOcc.core.geometry import View, unwrap, unwrap_map
+from projects.OneOcc.core.geometry import View, unwrap, unwrap_map, unwrapped_view
 from projects.OneOcc.oneocc.datasets.transforms.resize import resize_image
 from projects.OneOcc.oneocc.engine.compiled_predictor import (
     CompiledPredictor,
@@ -35,7 +35,14 @@ def recorded():
 
 def fixed(model, views=None, dtype=None) -> FixedRig:
     sizes = rig.image_sizes() if views is None else dict(raw=RECORDED)
-    return FixedRig(model, [rig.sample() if views is None else as_recorded()], sizes, views, dtype)
+    return FixedRig(model, [as_unwrapped() if views is None else as_recorded()], sizes, views, dtype)
+
+
+def as_unwrapped():
+    """A sample with the views of the model, the panorama blind where the camera is."""
+    cameras = rig.cameras()
+    recorded = View(rig.raw_camera(RECORDED), cameras['raw'].cam_from_ego)
+    return rig.sample({**cameras, 'equi': unwrapped_view(cameras['equi'].camera, recorded)})
 
 
 def as_recorded():
@@ -56,7 +63,7 @@ def test_raw_images_in_and_the_labels_of_the_pipeline_out(recorded):
     for view, image in made.views.make(recorded, made._tables).items():
         assert torch.equal(image, images[view].float()), view
     with torch.no_grad():
-        batch = model.data_preprocessor(dict(inputs=dict(imgs=images), data_samples=[rig.sample()]))
+        batch = model.data_preprocessor(dict(inputs=dict(imgs=images), data_samples=[as_unwrapped()]))
         want = model(**batch, mode='predict')[0].pred_occ
         got = made(recorded['raw'])[0]
         assert got.dtype == torch.uint8 and (got == want).float().mean() > 0.999
@@ -71,7 +78,7 @@ def test_a_preprocessor_makes_the_views_on_its_device(recorded, device):
     assert {view: tuple(image.shape) for view, image in batch['inputs']['imgs'].items()} == dict(
         raw=(1, 3, *rig.RAW_SIZE), equi=(1, 3, *rig.EQUI_SIZE)
     )
-    assert batch['data_samples'][0].cameras['equi'] == rig.cameras()['equi']
+    assert batch['data_samples'][0].cameras['equi'] == as_unwrapped().cameras['equi']
     assert batch['data_samples'][0].cameras['raw'].camera.height == rig.RAW_SIZE[0]
     assert batch['inputs']['imgs']['raw'].std() < 3  # normalised
     with pytest.raises(ValueError, match="got no \\['raw'\\]"):
