@@ -35,7 +35,7 @@ PLANE_LENSES = {
     'unified': UnifiedCamera(
         (150.0, 151.0), (101.0, 79.0), 200, 160, (0.0168, 1.65, 4.2e-4, 4.2e-4), xi=2.2134, max_angle=1.57
     ),
-    'double_sphere': DoubleSphereCamera((70.0, 71.0), (101.0, 79.0), 200, 160, xi=-0.2, alpha=0.6, max_angle=0.9),
+    'double_sphere': DoubleSphereCamera((70.0, 71.0), (101.0, 79.0), 200, 160, xi=-0.2, alpha=0.6, max_angle=0.8),
     'extended_unified': ExtendedUnifiedCamera(
         (50.0, 51.0), (101.0, 79.0), 200, 160, alpha=0.6, beta=1.1, max_angle=1.5
     ),
