@@ -139,7 +139,7 @@ def test_training_lowers_the_loss(device):
     samples[0].gt_occ = (torch.arange(SHAPE[0])[:, None, None] // 4).expand(SHAPE).to(device, torch.uint8)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     values = []
-    for _ in range(25):
+    for _ in range(40):
         loss = total(model(inputs, samples, mode='loss'))
         optimizer.zero_grad()
         loss.backward()
