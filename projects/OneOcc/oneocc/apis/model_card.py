@@ -24,9 +24,10 @@ from torch import Tensor, nn
 
 from ...core.formats.atomic_files import read_json, write_atomically, write_bytes, write_json
 from ...core.formats.labels import check_classes
-from ..engine.checkpoint import check_state_dict, read_checkpoint
+from ..engine.checkpoint import CheckpointError, check_state_dict, read_checkpoint
 from ..engine.config_files import load_config
 from ..engine.errors_in_words import explain_registry_error
+from ..engine.safetensors_file import read_safetensors
 from ..version import __version__
 from .training_lens import TrainingLens, lens_of_dataset
 
@@ -180,19 +181,15 @@ def flattened(config: Config) -> str:
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Entries of a safetensors file on the CPU, floating-point ones as float32.
+    """Entries of a card's weights on the CPU, floating-point ones as float32.
 
     Raises:
         ModelCardError: not such a file, or cut off; the message names it.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        found = load_file(str(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelCardError(f'{path}: expected weights as safetensors, got what cannot be read ({error})') from error
-    return {key: value.float() if value.is_floating_point() else value for key, value in found.items()}
+        return read_safetensors(path)
+    except CheckpointError as error:
+        raise ModelCardError(str(error)) from error
 
 
 def _packed(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from torch import Tensor, nn
+from torch import nn
 
 from ..engine.checkpoint import check_state_dict, latest_checkpoint, read_checkpoint
 from ..engine.config_files import load_config
 from ..engine.usage_error import UsageError
-from .model_card import CARD, ModelCard, build_model, identity_of, read_model_card, read_weights
+from .model_card import CARD, ModelCard, build_model, identity_of, read_model_card
 from .training_lens import TrainingLens, lens_of_dataset
 
 ZOO = Path(__file__).resolve().parents[2] / 'zoo'
@@ -98,18 +97,14 @@ def load_model(source: ModelSource, device: str | torch.device = 'cpu') -> nn.Mo
     """The model with its weights in eval mode, every entry checked against what was built.
 
     Raises:
-        CheckpointError, ModelCardError: weights of another model, or a file that cannot be read.
+        CheckpointError: weights of another model, or a file that cannot be read.
     """
     model = build_model(source.config)
     if source.weights is not None:
-        state = _entries(source.weights)
+        state = read_checkpoint(source.weights)['state_dict']
         check_state_dict(model, state, source.weights)
         model.load_state_dict(state)
     return model.to(device).eval().requires_grad_(False)
-
-
-def _entries(path: Path) -> Mapping[str, Tensor]:
-    return read_weights(path) if path.suffix == '.safetensors' else read_checkpoint(path)['state_dict']
 
 
 def _of_run(folder: Path, weights: str | Path | None) -> ModelSource:
