@@ -31,6 +31,13 @@ from tests.scripts import ROOT
 VIEWS = dict(raw=dict(height=96, width=128), equi=dict(height=64, width=128, unwrap_from='raw'))
 CLASSES = ['a', 'road', 'c']
 SIZE = (120, 160)  # (H, W) as recorded
+CHAIN = """{name}:
+  camera_model: pinhole
+  distortion_model: equidistant
+  distortion_coeffs: [0.01, 0.0, 0.0, 0.0]
+  intrinsics: [200.0, 200.0, 320.0, 240.0]
+  resolution: [640, 480]
+"""
 
 
 def rig(turn_deg: float = 0.0) -> dict[str, View]:
@@ -281,7 +288,17 @@ def test_calibrations_come_from_whatever_holds_one(tmp_path):
     lens = read_calibration(ROOT / 'data_converters/synthetic/pal_lfvio_1216.txt')['raw']
     pixel, _ = lens.project(torch.tensor([[2.0, 0.0, 0.3]]))
     assert pixel[0, 1] < lens.camera.height / 2  # what is ahead lies above the middle
-    for content, told in (('{', 'cannot be read'), ('{"cameras": {"raw": {"model": "taylor"}}}', 'cam_from_ego')):
+    (tmp_path / 'lens.json').write_text(json.dumps(view.camera.to_dict()))
+    assert read_calibration(tmp_path / 'lens.json')['raw'].camera == view.camera
+    (tmp_path / 'chain.yaml').write_text(CHAIN.format(name='cam0'))
+    assert read_calibration(tmp_path / 'chain.yaml')['raw'].camera.width == 640
+    (tmp_path / 'chain.yaml').write_text(CHAIN.format(name='cam0') + CHAIN.format(name='cam1'))
+    with pytest.raises(UsageError, match="'cam0', 'cam1'.*cam_from_ego"):
+        read_calibration(tmp_path / 'chain.yaml')
+    one = dict(calibration='chain.yaml', camera='cam1', cam_from_ego=pose)
+    (tmp_path / 'rig.json').write_text(json.dumps(dict(cameras=dict(raw=one))))
+    assert read_calibration(tmp_path / 'rig.json')['raw'].camera.height == 480
+    for content, told in (('{', 'not a JSON file'), ('{"cameras": {"raw": {"model": "taylor"}}}', 'cam_from_ego')):
         (tmp_path / 'bad.json').write_text(content)
         with pytest.raises(UsageError, match=told):
             read_calibration(tmp_path / 'bad.json')
