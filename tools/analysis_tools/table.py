@@ -12,6 +12,9 @@ Runs of one config are one row, mean and sample standard deviation over them (it
 
 A plan is {"page": FILE, "tables": [{"name", "layout", "runs": [PATTERN], "rows": {CONFIG: LABEL}}]}, its paths
 relative to the current folder; --update writes into a copy of the page instead.
+
+`--layout differences --against CONFIG` (in a plan "against") subtracts one config from the others, with the intervals
+of a paired bootstrap over rides and runs.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from projects.OneOcc.core.formats.atomic_files import write_text
+from projects.OneOcc.oneocc.evaluation.difference_tables import difference_table
 from projects.OneOcc.oneocc.evaluation.run_tables import (
     TableError,
     find_runs,
@@ -39,9 +43,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--runs', nargs='+', help='glob patterns of metrics.json files or of folders that hold them')
     parser.add_argument(
         '--layout',
-        choices=('classes', 'ablation', 'lighting'),
+        choices=('classes', 'ablation', 'lighting', 'differences'),
         default='classes',
-        help='classes: Tables 2 and 3; ablation: Table 4; lighting: Table 5',
+        help='classes: Tables 2 and 3; ablation: Table 4; lighting: Table 5; differences: to --against',
+    )
+    parser.add_argument(
+        '--against', metavar='CONFIG', help='of --layout differences: what the others are compared with'
     )
     parser.add_argument(
         '--rows', nargs='+', metavar='CONFIG=LABEL', help='rows in this order (default: all configs, alphabetically)'
@@ -54,10 +61,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('give either --runs or --plan')
     if args.plan is None and (args.update is None) != (args.table is None):
         parser.error('--update and --table belong together')
+    if args.plan is None and (args.against is None) == (args.layout == 'differences'):
+        parser.error('--layout differences and --against belong together')
     for row in args.rows or []:
         if '=' not in row:
             parser.error(f'--rows: expected CONFIG=LABEL, got {row!r}')
     return args
+
+
+def make_table(runs: dict, layout: str, rows: dict | None, against: str | None) -> str:
+    """One table as markdown."""
+    if layout == 'differences':
+        if against is None:
+            raise TableError('layout differences: expected `against`, the config to compare with, got none')
+        return difference_table(runs, against, rows)
+    return markdown_table(runs, layout, rows)
 
 
 def write_page(plan: Path, page: Path | None) -> int:
@@ -68,7 +86,9 @@ def write_page(plan: Path, page: Path | None) -> int:
         text = page.read_text()
         for table in wanted['tables']:
             runs = group_runs(find_runs(table['runs']))
-            text = replace_block(text, table['name'], markdown_table(runs, table['layout'], table['rows']))
+            text = replace_block(
+                text, table['name'], make_table(runs, table['layout'], table['rows'], table.get('against'))
+            )
         write_text(page, text)
     except (TableError, OSError, ValueError, KeyError) as error:
         print(f'table.py: {plan}: {error}', file=sys.stderr)
@@ -82,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
         return write_page(args.plan, args.update)
     rows = dict(row.split('=', 1) for row in args.rows) if args.rows else None
     try:
-        table = markdown_table(group_runs(find_runs(args.runs)), args.layout, rows)
+        table = make_table(group_runs(find_runs(args.runs)), args.layout, rows, args.against)
         if args.update is not None:
             updated = replace_block(args.update.read_text(), args.table, table)
             write_text(args.update, updated)
