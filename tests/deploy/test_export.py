@@ -57,10 +57,20 @@ def frame(seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def awake(model: torch.nn.Module) -> torch.nn.Module:
-    """No parameter at its start of zero, so that every part has a say; norms have seen something."""
+    """No parameter at its start of zero, so that every part has a say."""
     for parameter in model.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.02)
+    return model.eval()
+
+
+def settled(model: torch.nn.Module, data: dict) -> torch.nn.Module:
+    """Batch norms have the statistics of a frame: a deep network without them multiplies the last digits."""
+    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    model_logits(model, data)
     return model.eval()
 
 
@@ -247,6 +257,7 @@ def test_whole_models(path, tmp_path):
     recorded = dict(raw=View(pal_camera(size[1], size[0]), pal_mount()))
     place = about(dict(config.grid), ['vehicle', 'pedestrian', 'road', 'building', 'vegetation', 'terrain'])
     views = {name: dict(view) for name, view in settings.views.items()}
+    settled(model, packed(recorded, frame(0, size), views))
     export_bundle(model, steps(views), recorded, tmp_path / 'bundle', place)
     agree(model, tmp_path / 'bundle', recorded, frame(0, size), views)
 
