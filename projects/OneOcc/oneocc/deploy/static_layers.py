@@ -20,6 +20,8 @@ def make_static(model: nn.Module) -> nn.Module:
     for layer in model.modules():
         if isinstance(layer, nn.GroupNorm):
             layer.forward = partial(static_group_norm, layer)  # type: ignore[method-assign]
+        elif isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
+            layer.forward = image_mean  # type: ignore[method-assign]
         elif isinstance(layer, DualPathSaliency3D):
             layer.gates = StaticGates(layer)  # type: ignore[method-assign]
     return model
@@ -39,6 +41,11 @@ def static_group_norm(layer: nn.GroupNorm, x: Tensor) -> Tensor:
     if layer.weight is None:
         return normed
     return normed * layer.weight.view(channels, *ones) + layer.bias.view(channels, *ones)
+
+
+def image_mean(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, 1, 1), rows first: onnxruntime adds up an image value by value and loses digits."""
+    return x.mean(3, keepdim=True).mean(2, keepdim=True)
 
 
 class PositiveAxes(TorchFunctionMode):
