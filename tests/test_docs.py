@@ -48,6 +48,7 @@ SMALLER = [
     (r'(sweep\.py .*)', rf'\1 --seeds 0 --epochs 1 --cfg-options {" ".join(_HERE)}'),
     (r'--iters 300', '--iters 2'),
     (r'(benchmark\.py configs/.*)', r'\1 --repeats 1 --warmup 0'),
+    (r'(training_speed\.py configs/.*)--batches 8', r'\1--batches 1'),
     (r'neck\.height=32', 'neck.height=8'),
     (r'num_classes=19', 'num_classes=10'),
     (r'(tools/infer\.py (?!.*--model).*)', r'\1 --model work_dirs/untrained'),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.scripts import load_script
-from tools.analysis_tools import benchmark, compiled_speed
+from tools.analysis_tools import benchmark, compiled_speed, training_speed
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / 'docs/runs/tables.json'
@@ -48,10 +48,11 @@ def test_tables_of_cost_are_those_of_the_records(tmp_path, records, table):
     assert copy.read_text() == COST.read_text()
 
 
-def test_the_table_of_compiled_code_is_that_of_the_record(tmp_path):
+@pytest.mark.parametrize('tool, record', [(compiled_speed, 'compiled-cpu'), (training_speed, 'training-cpu')])
+def test_other_tables_of_cost_are_those_of_the_records(tmp_path, tool, record):
     copy = tmp_path / 'page.md'
     copy.write_text(COST.read_text())
-    compiled_speed.main(['--records', str(ROOT / 'docs/runs/efficiency/compiled-cpu.json'), '--update', str(copy)])
+    tool.main(['--records', str(ROOT / f'docs/runs/efficiency/{record}.json'), '--update', str(copy)])
     assert copy.read_text() == COST.read_text()
 
 
