@@ -21,7 +21,7 @@ def make_static(model: nn.Module) -> nn.Module:
         if isinstance(layer, nn.GroupNorm):
             layer.forward = partial(static_group_norm, layer)  # type: ignore[method-assign]
         elif isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
-            layer.forward = image_mean  # type: ignore[method-assign]
+            layer.forward = image_mean  # type: ignore[method-assign, assignment]
         elif isinstance(layer, DualPathSaliency3D):
             layer.gates = StaticGates(layer)  # type: ignore[method-assign]
     return model
