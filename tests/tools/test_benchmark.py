@@ -98,6 +98,16 @@ def test_banded_pipelines_give_banded_cameras():
     assert views['equi'].elevation_max == pytest.approx(33 * 3.14159265 / 180)
 
 
+@pytest.mark.parametrize('name', ['voxformer-t-tiny', 'sgn-t-tiny'])
+def test_models_of_several_frames_are_measured(name):
+    path = ROOT / f'configs/tiny/{name}_quadsim-mini.py'
+    candidate = benchmark.Candidate(path, benchmark.parse_args([str(path)]), dict(benchmark.RECORDED))
+    assert candidate.count()['macs'] > 0
+    poses = [view.cam_from_ego.tobytes() for view in candidate.samples[0].cameras.values()]
+    assert len(poses) > 2 and sum('past' in view for view in candidate.sizes) == len(poses) - 2
+    assert len(set(poses)) == len(poses)  # every frame is seen from a place of its own
+
+
 def test_precisions_and_modes_are_rows(tmp_path):
     out = tmp_path / 'efficiency.json'
     benchmark.main(

@@ -40,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 STAGES = {'backbone': 'encoders', 'voxel_encoder': 'encoders', 'view_transformer': 'lifting', 'neck': 'neck'}
 PRECISIONS = ('float32', 'tfloat32', 'float16', 'bfloat16')
 MODES = ('eager', 'graph', 'compiled', 'raw')
+PAST_STEP_M = 0.2  # between past frames, so that no two look from the same place
 RECORDED = {'equi': (608, 1216), 'raw': (960, 1280)}  # (H, W) of full-size recordings
 
 
@@ -147,10 +148,12 @@ def resident_bytes() -> int:
 
 
 def views_of(pipeline: list, recorded: dict) -> dict:
-    """{view: EquirectCamera or (H, W)} that a test pipeline ends with."""
+    """{view: EquirectCamera or (H, W)} that a test pipeline ends with, past frames as further views."""
     from projects.OneOcc.core.geometry import EquirectCamera
+    from projects.OneOcc.oneocc.structures import past_view
 
     views: dict = {}
+    past: dict = {}
     for step in pipeline:
         if step['type'] == 'LoadPanorama':
             views = {view: recorded[view] for view in step['views']}
@@ -161,10 +164,14 @@ def views_of(pipeline: list, recorded: dict) -> dict:
             )
         elif step['type'] == 'ResizeView':
             views[step['view']] = (step['height'], step['width'])
-    return {
+        elif step['type'] == 'LoadPreviousFrames':
+            source = step.get('view', 'equi')
+            past = {past_view(source, number): source for number in range(1, len(step['offsets']) + 1)}
+    found = {
         view: EquirectCamera(size[1], size[0]) if view == 'equi' and isinstance(size, tuple) else size
         for view, size in views.items()
     }
+    return found | {name: found[source] for name, source in past.items()}
 
 
 class Candidate:
@@ -209,7 +216,7 @@ class Candidate:
         from data_converters.synthetic.capture.rigs import head_mount, pal_camera, pal_mount
         from projects.OneOcc.core.geometry import View
         from projects.OneOcc.oneocc.datasets.views import whole_pipeline
-        from projects.OneOcc.oneocc.structures import OccDataSample
+        from projects.OneOcc.oneocc.structures import OccDataSample, is_past_view
 
         cameras, images = {}, {}
         pipeline = whole_pipeline(config.test_dataloader.dataset)
@@ -217,6 +224,9 @@ class Candidate:
             pose = head_mount()
             if isinstance(camera, tuple):
                 camera, pose = pal_camera(camera[1], camera[0]), pal_mount()
+            if is_past_view(view):
+                pose = pose.copy()
+                pose[:3, 3] += PAST_STEP_M * int(view.rsplit('past', 1)[1])
             cameras[view] = View(camera, pose)
             images[view] = torch.randn(1, 3, camera.height, camera.width, device=self.device)
         points = torch.randn(20000, 4, device=self.device) * torch.tensor((6.0, 6.0, 1.0, 1.0), device=self.device)
