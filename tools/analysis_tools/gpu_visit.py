@@ -33,6 +33,7 @@ MODELS = (
     'oneocc/oneocc-light_quadocc',
     'baselines/monoscene_quadocc',
     'baselines/voxformer-s_quadsim',
+    'baselines/voxformer-t_quadsim',
     'baselines/sgn-s_quadsim',
     'baselines/occformer_quadsim',
 )
