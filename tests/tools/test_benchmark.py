@@ -108,6 +108,12 @@ def test_models_of_several_frames_are_measured(name):
     assert len(set(poses)) == len(poses)  # every frame is seen from a place of its own
 
 
+def test_a_layer_may_be_handed_a_parameter():
+    path = ROOT / 'configs/tiny/occformer-tiny_quadsim-mini.py'
+    candidate = benchmark.Candidate(path, benchmark.parse_args([str(path)]), dict(benchmark.RECORDED))
+    assert candidate.count()['macs'] > 0 and candidate.params > 1e6
+
+
 def test_precisions_and_modes_are_rows(tmp_path):
     out = tmp_path / 'efficiency.json'
     benchmark.main(

@@ -198,7 +198,8 @@ class Candidate:
         self.dtype = {'float16': torch.float16, 'bfloat16': torch.bfloat16}.get(precision)
         self.time = time.perf_counter if args.clock == 'wall' else time.process_time
         before = self._allocated()
-        self.model: nn.Module = MODELS.build(config.model).eval().to(self.device)
+        # torch's counter of multiply-adds fails where a layer is handed a parameter that wants a gradient
+        self.model: nn.Module = MODELS.build(config.model).eval().requires_grad_(False).to(self.device)
         self.params = sum(p.numel() for p in self.model.parameters())
         if args.fuse:
             from mmcv.cnn.utils import fuse_conv_bn
