@@ -198,8 +198,7 @@ class Candidate:
         self.dtype = {'float16': torch.float16, 'bfloat16': torch.bfloat16}.get(precision)
         self.time = time.perf_counter if args.clock == 'wall' else time.process_time
         before = self._allocated()
-        # torch's counter of multiply-adds fails where a layer is handed a parameter that wants a gradient
-        self.model: nn.Module = MODELS.build(config.model).eval().requires_grad_(False).to(self.device)
+        self.model: nn.Module = MODELS.build(config.model).eval().to(self.device)
         self.params = sum(p.numel() for p in self.model.parameters())
         if args.fuse:
             from mmcv.cnn.utils import fuse_conv_bn
@@ -237,8 +236,13 @@ class Candidate:
         """Multiply-adds of convolutions and matrix products; operators, and the bytes that they read and write."""
         from projects.OneOcc.oneocc.analysis import OperatorCounts
 
+        # the counter fails where a layer is handed a parameter that wants a gradient, even under no_grad
+        learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.model.requires_grad_(False)
         with FlopCounterMode(display=False) as counter:
             self._predict()  # the first pass also makes the calibration's tables
+        for parameter in learned:
+            parameter.requires_grad_()
         with OperatorCounts() as counts:
             self._predict()
         return dict(macs=int(counter.get_total_flops() // 2), operators=counts.operators, bytes_moved=counts.bytes)
