@@ -48,7 +48,7 @@ SMALLER = [
     (r'(sweep\.py .*)', rf'\1 --seeds 0 --epochs 1 --cfg-options {" ".join(_HERE)}'),
     (r'--iters 300', '--iters 2'),
     (r'(benchmark\.py configs/.*)', r'\1 --repeats 1 --warmup 0'),
-    (r'(training_speed\.py configs/.*)--batches 8', r'\1--batches 1'),
+    (r'(training_speed\.py configs/.*)--threads 1 (.*)--batches 8', r'\1\2--batches 1'),
     (r'neck\.height=32', 'neck.height=8'),
     (r'num_classes=19', 'num_classes=10'),
     (r'(tools/infer\.py (?!.*--model).*)', r'\1 --model work_dirs/untrained'),
@@ -62,6 +62,10 @@ NOT_RUN = [
     (r'^pip install ', 'changes an environment; tests/runtime/test_occ_runtime.py installs the wheel into a bare one'),
     (r'^oneocc ', 'is a command of the installed wheel; tests/runtime/test_occ_runtime.py calls it'),
     (r'deploy/export\.py ', 'needs trained weights and half a minute; tests/deploy/test_export.py exports'),
+    (
+        r'compiled_speed\.py configs/',
+        'compiles for minutes; tests/engine/test_compiled_predictor.py compiles, marked slow',
+    ),
     (r'calibrate\.py ', 'needs the bundle of the set; tests/tools/test_calibrate.py calls it'),
     (r'^python -m tests\.', 'writes into the repository; tests/test_public_api.py writes a copy'),
 ]
