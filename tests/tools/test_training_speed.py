@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
+from projects.OneOcc.oneocc.engine.usage_error import UsageError
 from tests.micro import write_micro_config
 from tests.tiny_dataset import write_tiny_dataset
 from tools.analysis_tools import training_speed
@@ -34,6 +36,12 @@ def test_every_config_and_precision_is_timed_and_the_first_is_one(config, tmp_pa
     assert training_speed.main(again) == records == json.loads((tmp_path / 'steps.json').read_text())
     table = training_speed.markdown(records)
     assert table in page.read_text() and table in printed
+
+
+def test_a_set_smaller_than_a_batch_is_told():
+    frames = torch.utils.data.DataLoader([1], batch_size=2, drop_last=True)
+    with pytest.raises(UsageError, match='expected at least one batch, got none from 1 frames'):
+        training_speed._read(frames, 3)
 
 
 @pytest.mark.parametrize('words', [[], ['a.py', '--records', 'b.json'], ['a.py', '--batches', '0']])

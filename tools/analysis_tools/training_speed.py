@@ -110,6 +110,10 @@ class Training:
 
 def _read(loader: Any, number: int) -> tuple[list, list[float]]:
     """Some batches, and the seconds of wall time that each of `number` took; the first starts the workers."""
+    from projects.OneOcc.oneocc.engine.usage_error import UsageError
+
+    if not len(loader):
+        raise UsageError(f'train_dataloader: expected at least one batch, got none from {len(loader.dataset)} frames')
     batches: list = []
     times: list[float] = []
     while len(times) < number:
